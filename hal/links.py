@@ -1,0 +1,383 @@
+"""Byte links: serial on any pyserial URL, TCP client, in-memory pipe; on the device's
+side pseudo-terminal and TCP listener; and a tap that hands on what passes.
+
+None of them blocks. A port that is gone raises LinkError with one sentence for people,
+on every call until it is back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import tty
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import serial
+
+from hal.now import NEVER_US
+from hal.ports import ByteLink, LinkError
+
+READ_BYTES = 4096
+RECONNECT_US = 1_000_000
+
+
+# --- in memory ---------------------------------------------------------------------------------
+
+
+class _Lane:
+    """One direction of a pipe: bytes under way, each chunk with its pace."""
+
+    def __init__(self, latency_us: int, byte_us: float) -> None:
+        self._latency_us = latency_us
+        self._byte_us = byte_us
+        self._chunks: deque[tuple[int, bytes]] = deque()  # (leaves the sender, what is left of it)
+        self._free_us = 0
+
+    def put(self, t_us: int, data: bytes) -> None:
+        if not data:
+            return
+        start_us = max(t_us, self._free_us)
+        self._free_us = start_us + round(len(data) * self._byte_us)
+        self._chunks.append((start_us + self._latency_us, data))
+
+    def take(self, t_us: int) -> bytes:
+        taken = b""
+        while self._chunks:
+            start_us, data = self._chunks[0]
+            count_bytes = self._arrived_bytes(start_us, len(data), t_us)
+            taken += data[:count_bytes]
+            if count_bytes != len(data):
+                if count_bytes:
+                    rest_us = start_us + round(count_bytes * self._byte_us)
+                    self._chunks[0] = (rest_us, data[count_bytes:])
+                break
+            self._chunks.popleft()
+        return taken
+
+    def _arrived_bytes(self, start_us: int, size_bytes: int, t_us: int) -> int:
+        if t_us >= start_us + round(size_bytes * self._byte_us):
+            return size_bytes
+        if not self._byte_us:
+            return 0
+        return max(0, min(size_bytes - 1, int((t_us - start_us) / self._byte_us)))
+
+    def arrival_us(self) -> int:
+        """When the oldest chunk is complete: a device writes one frame at a time."""
+        if not self._chunks:
+            return NEVER_US
+        start_us, data = self._chunks[0]
+        return start_us + round(len(data) * self._byte_us)
+
+
+class PipeLink:
+    """One end of an in-memory line with modelled baud rate and latency."""
+
+    def __init__(self, inbound: _Lane, outbound: _Lane) -> None:
+        self._inbound = inbound
+        self._outbound = outbound
+
+    def read(self, t_us: int) -> bytes:
+        return self._inbound.take(t_us)
+
+    def write(self, t_us: int, data: bytes) -> None:
+        self._outbound.put(t_us, data)
+
+    def arrival_us(self) -> int:
+        return self._inbound.arrival_us()
+
+    def close(self) -> None:
+        return None
+
+
+def pipe(*, latency_us: int = 0, baud: int | None = None, bits: int = 10) -> tuple[PipeLink, PipeLink]:
+    """The two ends of a line; `bits` a byte on it (8N1 = 10), no `baud` = no pacing."""
+    byte_us = bits * 1e6 / baud if baud else 0.0
+    there, back = _Lane(latency_us, byte_us), _Lane(latency_us, byte_us)
+    return PipeLink(there, back), PipeLink(back, there)
+
+
+# --- real ports ----------------------------------------------------------------------------------
+
+
+class SerialLink:
+    """Any pyserial URL: /dev/ttyUSB0, COM3, socket://host:port, rfc2217://, spy://, loop://."""
+
+    def __init__(
+        self, url: str, *, baud: int = 9600, parity: str = "N", stop_bits: float = 1
+    ) -> None:
+        self._url = url
+        self._gone: str | None = None
+        try:
+            self._port = serial.serial_for_url(
+                url,
+                baudrate=baud,
+                parity=parity,
+                stopbits=stop_bits,
+                timeout=0,
+                write_timeout=0,
+                **({"exclusive": True} if "://" not in url and os.name == "posix" else {}),
+            )
+        except (serial.SerialException, ValueError, OSError) as error:
+            raise LinkError(_why_not_open(url, error)) from error
+        self._fd = self._port.fileno() if "://" not in url and os.name == "posix" else None
+
+    def read(self, t_us: int) -> bytes:
+        if self._gone:
+            raise LinkError(self._gone)
+        try:
+            if self._fd is None:
+                return bytes(self._port.read(READ_BYTES))
+            return os.read(self._fd, READ_BYTES)  # 1.05x the raw floor; pyserial's read is 1.2x
+        except BlockingIOError:
+            return b""
+        except (serial.SerialException, OSError) as error:
+            raise self._lost(error) from error
+
+    def write(self, t_us: int, data: bytes) -> None:
+        if self._gone:
+            raise LinkError(self._gone)
+        try:
+            self._port.write(data)
+        except (serial.SerialException, OSError) as error:
+            raise self._lost(error) from error
+
+    def arrival_us(self) -> int:
+        return NEVER_US
+
+    def close(self) -> None:
+        self._port.close()
+
+    def _lost(self, error: Exception) -> LinkError:
+        self._gone = f"{self._url}: the port is gone ({error}); check cable and power, then restart"
+        return LinkError(self._gone)
+
+
+def _why_not_open(url: str, error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    text = str(error)
+    if number == errno.ENOENT or "No such file" in text:
+        return f"{url}: no such port; `dxrig devices` lists the ports of this machine"
+    if number == errno.EACCES or "Permission denied" in text:
+        return f"{url}: no permission; add yourself to the group that owns it (often dialout)"
+    if number == errno.EBUSY or "exclusively lock" in text or "Resource temporarily" in text:
+        return f"{url}: busy, another program holds it"
+    return f"{url}: can't be opened ({text})"
+
+
+class TcpLink:
+    """A TCP client that connects without blocking and comes back by itself."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = (host, port)
+        self._name = f"tcp://{host}:{port}"
+        self._socket: socket.socket | None = None
+        self._connected = False
+        self._trouble = "not connected yet"
+        self._retry_us = 0
+
+    def read(self, t_us: int) -> bytes:
+        self._connect(t_us)
+        if not self._connected or self._socket is None:
+            raise LinkError(f"{self._name}: {self._trouble}")
+        try:
+            data = self._socket.recv(READ_BYTES)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise self._drop(t_us, error.strerror or str(error)) from error
+        if not data:
+            raise self._drop(t_us, "the device closed the connection")
+        return data
+
+    def write(self, t_us: int, data: bytes) -> None:
+        if not self._connected or self._socket is None:
+            raise LinkError(f"{self._name}: {self._trouble}")
+        try:
+            sent_bytes = self._socket.send(data)
+        except OSError as error:
+            raise self._drop(t_us, error.strerror or str(error)) from error
+        if sent_bytes != len(data):
+            raise self._drop(t_us, "the line is jammed: a request left only in part")
+
+    def arrival_us(self) -> int:
+        return NEVER_US
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        self._socket, self._connected = None, False
+
+    def _connect(self, t_us: int) -> None:
+        if self._connected:
+            return
+        if self._socket is None:
+            if t_us < self._retry_us:
+                return
+            self._retry_us = t_us + RECONNECT_US
+            self._socket = socket.socket()
+            self._socket.setblocking(False)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        state = self._socket.connect_ex(self._address)
+        if state in (0, errno.EISCONN):
+            self._connected = True
+        elif state not in (errno.EINPROGRESS, errno.EALREADY):
+            self._drop(t_us, os.strerror(state).lower())
+
+    def _drop(self, t_us: int, why: str) -> LinkError:
+        self.close()
+        self._trouble = why
+        self._retry_us = t_us + RECONNECT_US
+        return LinkError(f"{self._name}: {why}")
+
+
+# --- the device's side of real ports -----------------------------------------------------------------
+
+
+class PtyLink:
+    """The device's end of a pseudo-terminal; `path` is what the unit opens.
+
+    A pseudo-terminal ignores the baud rate, and parity makes it fail: an 8E1 device goes
+    over socket:// instead (performance.md, "Links").
+    """
+
+    def __init__(self) -> None:
+        self._master_fd, self._slave_fd = os.openpty()
+        tty.setraw(self._slave_fd)  # a new pty echoes until it is set raw
+        os.set_blocking(self._master_fd, False)
+        self.path = os.ttyname(self._slave_fd)
+
+    def read(self, t_us: int) -> bytes:
+        try:
+            return os.read(self._master_fd, READ_BYTES)
+        except BlockingIOError:
+            return b""
+
+    def write(self, t_us: int, data: bytes) -> None:
+        with contextlib.suppress(BlockingIOError):  # nobody reads: a real line loses it too
+            os.write(self._master_fd, data)
+
+    def arrival_us(self) -> int:
+        return NEVER_US
+
+    def fileno(self) -> int:
+        return self._master_fd
+
+    def close(self) -> None:
+        os.close(self._master_fd)
+        os.close(self._slave_fd)
+
+
+class ListenerLink:
+    """The device's end of a TCP port: one client at a time, a second one is turned away."""
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._listener.bind((host, port))
+        except OSError as error:
+            self._listener.close()
+            raise LinkError(f"tcp://{host}:{port}: {error.strerror}") from error
+        self._listener.listen(4)
+        self._listener.setblocking(False)
+        self.host, self.port = self._listener.getsockname()[:2]
+        self._client: socket.socket | None = None
+
+    def read(self, t_us: int) -> bytes:
+        self._accept()
+        if self._client is None:
+            return b""
+        try:
+            data = self._client.recv(READ_BYTES)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            data = b""
+        if not data:
+            self._client.close()
+            self._client = None
+        return data
+
+    def write(self, t_us: int, data: bytes) -> None:
+        if self._client is not None and data:
+            with contextlib.suppress(OSError):
+                self._client.send(data)
+
+    def arrival_us(self) -> int:
+        return NEVER_US
+
+    def filenos(self) -> list[int]:
+        return [s.fileno() for s in (self._listener, self._client) if s is not None]
+
+    def close(self) -> None:
+        self._listener.close()
+        if self._client is not None:
+            self._client.close()
+
+    def _accept(self) -> None:
+        try:
+            client, _ = self._listener.accept()
+        except BlockingIOError:
+            return
+        if self._client is not None and not self._closed_by_peer():
+            client.close()
+            return
+        client.setblocking(False)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._client = client
+
+    def _closed_by_peer(self) -> bool:
+        assert self._client is not None
+        try:
+            return self._client.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+
+# --- tap -------------------------------------------------------------------------------------------
+
+
+class TapSink(Protocol):
+    def got(self, link: str, data: bytes) -> None: ...
+
+    def sent(self, link: str, data: bytes) -> None: ...
+
+    def failed(self, link: str, why: str) -> None: ...
+
+
+class TapLink:
+    """Hands on everything, and tells a sink what passed: the layer that replay substitutes."""
+
+    def __init__(self, name: str, link: ByteLink, sink: TapSink) -> None:
+        self.name = name
+        self._link = link
+        self._sink = sink
+
+    def read(self, t_us: int) -> bytes:
+        data = self._watched(lambda: self._link.read(t_us))
+        if data:
+            self._sink.got(self.name, data)
+        return data
+
+    def write(self, t_us: int, data: bytes) -> None:
+        self._sink.sent(self.name, data)
+        self._link.write(t_us, data)
+
+    def arrival_us(self) -> int:
+        return self._link.arrival_us()
+
+    def close(self) -> None:
+        self._link.close()
+
+    def _watched(self, read: Callable[[], bytes]) -> bytes:
+        try:
+            return read()
+        except LinkError as error:
+            self._sink.failed(self.name, str(error))
+            raise

@@ -1,0 +1,271 @@
+"""The sockets of the plug: what a backend must offer, unit side and device side.
+
+A driver's `read` takes what has arrived and publishes its latest sample (the same
+object until it changes); its `write` sends what is missing between the commanded and
+the confirmed state. Neither waits, and neither lets a `WireError` or `LinkError` out.
+Each call gets the `Now` of the scan, whose `reached` is the only way to ask for time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hal.now import Now
+from hal.types import (
+    ExposureReport,
+    GeneratorSample,
+    Intent,
+    Outputs,
+    PanelSample,
+    RecorderSample,
+    RoomSample,
+    Technique,
+)
+
+
+class WireError(Exception):
+    """The peer sent nonsense. Counted by the driver; too many are a link fault."""
+
+
+class LinkError(Exception):
+    """The port itself failed: gone, busy, forbidden, refused. Carries one sentence for people."""
+
+
+# --- bytes and messages ----------------------------------------------------------------------
+
+
+class ByteLink(Protocol):
+    """A stream of bytes that never blocks."""
+
+    def read(self, t_us: int) -> bytes:
+        """All that has arrived by `t_us`; b"" if nothing. Raises LinkError when the port is gone."""
+
+    def write(self, t_us: int, data: bytes) -> None: ...
+
+    def arrival_us(self) -> int:
+        """When the next byte can be read, NEVER_US if none is under way (known to pipes only)."""
+
+    def close(self) -> None: ...
+
+
+class FrameLink(Protocol):
+    """A stream of multipart messages that never blocks."""
+
+    def read(self, t_us: int) -> Sequence[list[bytes]]:
+        """The messages that have arrived by `t_us`, oldest first."""
+
+    def write(self, t_us: int, message: list[bytes]) -> None: ...
+
+    def arrival_us(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class Clock(Protocol):
+    def now_us(self) -> int: ...
+
+    def wait_until(self, t_us: int) -> None: ...
+
+
+# --- unit side -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorCapabilities:
+    """What a generator backend can promise; each bench computes its bounds from these."""
+
+    drives_beam: bool
+    has_own_timer: bool
+    has_mas_mode: bool
+    has_rotor: bool
+    has_aec: bool
+    has_readback: bool  # False: set-points are confirmed by echo only
+    watchdog_us: int | None  # silence after which the device ends the beam alone
+    off_latency_us: int  # OFF on the line free -> HV off, worst case
+    kv_rise_us: int  # start of the beam -> within tolerance, worst case
+    kv_fall_us: int
+    longest_exchange_us: dict[str, int] = field(default_factory=dict)  # per phase: see the file
+    status_age_us: int = 0  # the oldest that a healthy status gets during the beam, after the ramp
+    time_step_ms: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomCapabilities:
+    reply_us: int  # worst healthy request -> reply
+    pulse_us: int  # the enable pulse: how long the relay outlives its last re-trigger
+    sample_age_us: int  # the oldest that a healthy sample gets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelCapabilities:
+    window_request_us: int  # request -> integrating, worst case (T_PREP)
+    readout_us: int  # end of window -> frame complete, worst case
+    sample_age_us: int
+
+
+class Generator(Protocol):
+    capabilities: GeneratorCapabilities
+    sample: GeneratorSample
+
+    def read(self, now: Now) -> GeneratorSample: ...
+
+    def write(self, now: Now, outputs: Outputs) -> None: ...
+
+    def effective(self, technique: Technique) -> Technique:
+        """The technique after this generator's quantisation; raises ValueError with the field."""
+
+    def maximum_mas(self, technique: Technique) -> float:
+        """The most that the generator's own timer lets through for this technique."""
+
+
+class RoomIO(Protocol):
+    capabilities: RoomCapabilities
+    sample: RoomSample
+
+    def read(self, now: Now) -> RoomSample: ...
+
+    def write(self, now: Now, outputs: Outputs) -> None: ...
+
+
+class Panel(Protocol):
+    """The control side of a detector; frames go to the recorder on a link of their own."""
+
+    capabilities: PanelCapabilities
+    sample: PanelSample
+
+    def read(self, now: Now) -> PanelSample: ...
+
+    def write(self, now: Now, outputs: Outputs) -> None: ...
+
+
+class RecorderPort(Protocol):
+    sample: RecorderSample
+
+    def read(self, now: Now) -> RecorderSample: ...
+
+    def write(self, now: Now, intent: Intent | None, report: ExposureReport | None) -> None: ...
+
+
+# --- device side -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorReading:
+    """What the device itself would show on its monitor."""
+
+    kv: float
+    ma: float
+    oil_c: float
+    filament_a: float
+    battery_v: float
+
+
+class GeneratorModel(Protocol):
+    """The physics behind a generator's protocol. Times in, state out; no bytes."""
+
+    model_number: str
+    serial_number: str
+
+    def set_kv(self, t_us: int, kv: float) -> None: ...
+
+    def set_ma(self, t_us: int, ma: float) -> None: ...
+
+    def set_time_us(self, t_us: int, time_us: int | None) -> None:
+        """None = continuous."""
+
+    def set_prewarning_us(self, t_us: int, prewarning_us: int) -> None: ...
+
+    def prewarning_us(self) -> int: ...
+
+    def in_prewarning(self, t_us: int) -> bool: ...
+
+    def start(self, t_us: int) -> bool:
+        """False: not started (refused, or entered pre-warning)."""
+
+    def stop(self, t_us: int) -> None: ...
+
+    def beam_on(self, t_us: int) -> bool: ...
+
+    def ramp_us(self) -> int: ...
+
+    def reading(self, t_us: int) -> GeneratorReading: ...
+
+    def fault_bits(self, t_us: int) -> frozenset[str]:
+        """Names of the vendor's fault bits that are set now."""
+
+    def clear_faults(self, t_us: int) -> None: ...
+
+    def command_seen(self, t_us: int) -> None:
+        """Feeds the watchdog."""
+
+    def set_watchdog(self, t_us: int, *, on: bool, limit_us: int | None = None) -> None: ...
+
+    def watchdog_on(self) -> bool: ...
+
+    def on_time_s(self) -> float: ...
+
+
+class RoomModel(Protocol):
+    """The contacts and relays behind a remote I/O module."""
+
+    def inputs(self, t_us: int) -> Sequence[bool]: ...
+
+    def coils(self, t_us: int) -> Sequence[bool]: ...
+
+    def set_coil(self, t_us: int, coil_index: int, closed: bool) -> None: ...
+
+    def pulse_coil(self, t_us: int, coil_index: int, duration_us: int) -> None: ...
+
+
+class PanelModel(Protocol):
+    """The panel behind its control and data sockets."""
+
+    panel_id: str
+
+    def state(self, t_us: int) -> str:
+        """A value of PanelState."""
+
+    def advance(self, now: Now) -> None:
+        """Move to `now`; asks `now.reached` for its own timers."""
+
+    def prepare(self, t_us: int) -> None: ...
+
+    def standby(self, t_us: int) -> None: ...
+
+    def request_window(self, t_us: int, shot_id: str) -> None: ...
+
+    def drop_request(self, t_us: int) -> None: ...
+
+    def window_us(self) -> int: ...
+
+    def frame_count(self) -> int: ...
+
+    def take_frames(self, t_us: int) -> Sequence[PanelFrame]:
+        """Frames whose read-out has finished and that were not taken yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelFrame:
+    """One raw frame: `pixels` are rows x columns little-endian uint16, row by row."""
+
+    series: int
+    frame_index: int
+    rows_px: int
+    columns_px: int
+    pixels: bytes
+    start_us: int  # the window opened
+    stop_us: int  # ... and closed
+    panel_id: str
+    shot_id: str  # as the exposure request named it
+    complete: bool = True  # False: the window ended before the request was dropped
+
+
+class Desk(Protocol):
+    """The device side of a protocol: bytes in, bytes out, delays and dialect."""
+
+    def receive(self, now: Now, data: bytes) -> None: ...
+
+    def poll(self, now: Now) -> bytes:
+        """Bytes that are due to leave now; asks `now.reached` for those that are not."""

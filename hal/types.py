@@ -1,0 +1,267 @@
+"""The words that both sides of the plug speak.
+
+Everything here is frozen and plain: a sample says what a device showed and when it
+was *asked for* (`taken_us`); `None` means "not known" and never "zero". Units stand
+in the names (`kv`, `ma`, `mas`, `_us`, `_ugy`, ...).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+
+class GeneratorState(Enum):
+    OFFLINE = "offline"  # nothing believable heard within the link's limit
+    STANDBY = "standby"  # answers; not prepared for a beam
+    PREPARING = "preparing"  # set-points, watchdog and start conditions under way
+    READY = "ready"  # everything confirmed; ON would be honoured
+    BEAM = "beam"  # the generator says that X-rays are on
+    FAULT = "fault"  # the generator reports a fault that keeps the beam off
+
+
+class PanelState(Enum):
+    """Project names of protocols.md 9.3."""
+
+    DISCONNECTED = "disconnected"
+    INIT = "init"
+    IDLE = "idle"
+    PREPARING = "preparing"
+    READY = "ready"  # armed: a window can be asked for; not integrating
+    INTEGRATING = "integrating"  # the exposure window is open
+    READOUT = "readout"
+    RECOVER = "recover"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Technique:
+    """The loading factors asked for. Exactly one of `mas` and `ms` ends the beam.
+
+    `mas`: ended by the charge that the unit integrates; `ms`: ended by the
+    generator's own timer.
+    """
+
+    kv: float
+    ma: float
+    mas: float | None = None
+    ms: float | None = None
+
+    @property
+    def planned_mas(self) -> float:
+        return self.mas if self.mas is not None else self.ma * (self.ms or 0.0) / 1000.0
+
+    @property
+    def planned_ms(self) -> float:
+        return self.ms if self.ms is not None else 1000.0 * self.planned_mas / self.ma
+
+    def problems(self) -> tuple[str, ...]:
+        """Fields that are no usable number (SR-05); ranges are the bench's business."""
+        found = [
+            f"{name} must be a positive number, got {value!r}"
+            for name, value in (("kv", self.kv), ("ma", self.ma))
+            if not _positive(value)
+        ]
+        if (self.mas is None) == (self.ms is None):
+            found.append("exactly one of mas and ms must be given")
+        for name, value in (("mas", self.mas), ("ms", self.ms)):
+            if value is not None and not _positive(value):
+                found.append(f"{name} must be a positive number, got {value!r}")
+        return tuple(found)
+
+
+def _positive(value: object) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and value > 0  # type: ignore[arg-type,operator]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """What the next press of the handswitch may do, handed in from outside the scan.
+
+    It programmes, it never starts: a beam needs the local two-stage handswitch. A
+    `shot_id` that was used once is never used again (one press, one beam).
+    """
+
+    shot_id: str
+    technique: Technique
+    exam_id: str  # "TEST" or a worklist item: identity is bound before PREP (SR-13)
+    panel_id: str  # the panel that must answer (SR-10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TubeData:
+    """What the tube may do. Sources stand in the bench file."""
+
+    kv_min: float
+    kv_max: float
+    ma_min: float
+    ma_max: float
+    power_max_w: float
+    time_min_ms: float
+    time_max_ms: float
+    heat_max_j: float
+    cooling_tau_s: float
+
+
+# --- what the unit reads -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorSample:
+    """What the generator showed. All of it is *indicated*: the unit's own feedback."""
+
+    taken_us: int  # when the newest answer was asked for
+    state: GeneratorState = GeneratorState.OFFLINE
+    identity: str | None = None  # model and serial number
+    confirmed: Technique | None = None  # the technique as the generator echoed it
+    interlock_closed: bool | None = None
+    interlock_taken_us: int | None = None
+    beam_on: bool | None = None
+    beam_taken_us: int | None = None  # when the answer behind `beam_on` was asked for
+    on_sent_us: int | None = None  # ON left for the wire in the current request
+    on_answered_us: int | None = None  # ... and was accepted
+    refused: bool = False  # the current ON request was answered "not started", or expired
+    off_confirmed_us: int | None = None  # OFF was answered after it was last commanded
+    kv: float | None = None  # newest monitor read of the current or last beam
+    ma: float | None = None
+    monitor_taken_us: int | None = None
+    battery_v: float | None = None
+    oil_c: float | None = None
+    faults: tuple[str, ...] = ()  # codes of hal.faults
+    raw_faults: str = ""  # the vendor's own words, for the service engineer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelSample:
+    taken_us: int
+    state: PanelState = PanelState.DISCONNECTED
+    panel_id: str | None = None
+    window_us: int | None = None  # length of the exposure window that the panel grants
+    window_open_us: int | None = None  # when "integrating" was first seen
+    frame_count: int = 0  # frames that the panel says it has sent
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomSample:
+    """Contacts of the room; True = closed = permitted (stages: pressed)."""
+
+    taken_us: int
+    link_ok: bool = False
+    stage_1: bool = False
+    stage_2: bool = False
+    door: bool = False
+    estop: bool = False
+    chain: bool = False  # the latching safety relay
+    key: bool = False
+    reset: bool = False
+    lamp_current: bool = False
+    enable_readback: bool | None = None  # the enable coil as the module reports it
+    enable_taken_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderSample:
+    """What the unit must know of the recorder. Ids are `Shot.shot_id`."""
+
+    taken_us: int
+    alive: bool = False
+    disk_ok: bool = False
+    panel_set_ok: bool = False  # valid offset, gain and defect maps for the named panel
+    incomplete_count: int = 0  # exposures of an earlier run that nobody acknowledged
+    intent_durable: str | None = None
+    dose_saved: str | None = None
+    image_saved: str | None = None
+    image_failed: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """What people and programs outside the scan may ask. None of it can start a beam."""
+
+    shot: Shot | None = None
+    stop: bool = False
+    reset: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """The input image of one scan."""
+
+    t_us: int
+    room: RoomSample
+    generator: GeneratorSample
+    panel: PanelSample
+    recorder: RecorderSample
+    requests: Requests = Requests()
+    late_us: int = 0  # how late this scan began
+
+
+# --- what the unit writes ------------------------------------------------------------------
+
+
+class EndReason(Enum):
+    """Why a beam (or an attempt at one) ended."""
+
+    PLANNED = "planned end"
+    RELEASED = "handswitch released"
+    STOPPED = "stop requested"
+    REFUSED = "generator refused"
+    FAULT = "fault"
+    NO_BEAM = "ended before the beam"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What is about to be irradiated; durable before the beam (SR-52)."""
+
+    shot: Shot
+    planned_mas: float
+    maximum_mas: float  # the bound on an unknown dose: the generator's own timer
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExposureReport:
+    """What was irradiated, measured where it could be (SR-53)."""
+
+    shot: Shot
+    reason: EndReason
+    fault: str | None = None
+    beam: bool  # False: ON never left, so no beam was possible
+    mas: float | None  # indicated; None = unknown, bounded by maximum_mas
+    maximum_mas: float
+    kv: float | None = None  # mean of the monitor reads after the ramp
+    ma: float | None = None
+    beam_ms: float | None = None  # ON accepted to beam end, as indicated
+    start_us: int | None = None
+    end_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """The output image of one scan. The defaults are the safe ones."""
+
+    # room
+    ready_lamp: bool = False
+    beam_lamp: bool = False
+    buzzer: bool = False
+    enable: bool = False  # held by a self-timed pulse that each scan re-triggers
+    contactor: bool = False
+    prep_line: bool = False
+    expose_line: bool = False
+    # generator
+    technique: Technique | None = None  # to be set and confirmed
+    expose_from_us: int | None = None  # None = OFF; else the scan that ordered ON
+    clear_faults_from_us: int | None = None
+    # panel
+    prepare_panel: bool = False
+    window_from_us: int | None = None  # None = no exposure request
+    window_shot_id: str | None = None  # goes with the request, comes back with the frame
+    # recorder
+    intent: Intent | None = None
+    report: ExposureReport | None = None
+    # when nothing arrives, nothing changes before this time
+    next_us: int = 0
