@@ -1,0 +1,107 @@
+"""The unit's part of a bench file: what controller, drivers and recorder need to know.
+
+Key names carry their unit. Unknown keys are errors, NaN and True are no numbers. The
+bench file's schema as a whole, and how a mistake is shown to people, is `rig.bench`'s.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Rung = Literal["model", "wire", "bench"]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True
+    )
+
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class GeneratorConfig(Strict):
+    driver: str = Field(description="file name in hal/generators, such as vj_ixs")
+    url: str = Field(description="serial device or pyserial URL")
+    baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = 9600
+    dialect: Literal["R3", "R4"] = "R3"
+    status_poll_ms: Annotated[int, Field(ge=5, le=1000)] = 20
+    monitor_poll_ms: Annotated[int, Field(ge=20, le=2000)] = 100
+    standby_poll_ms: Annotated[int, Field(ge=20, le=2000)] = 500
+
+
+class RoomConfig(Strict):
+    driver: str = Field(description="file name in hal/room_io, such as waveshare")
+    url: str = Field(description="tcp://host:port, or a serial device for RTU")
+    device_id: Annotated[int, Field(ge=1, le=247)] = 1
+    active_poll_ms: Annotated[int, Field(ge=5, le=50)] = 5
+    standby_poll_ms: Annotated[int, Field(ge=5, le=50)] = 20
+    enable_pulse_ms: Literal[100, 200, 300] = 200
+
+
+class PanelConfig(Strict):
+    driver: str = Field(description="file name in hal/detectors, such as stream_panel")
+    control_url: str = Field(description="ZeroMQ endpoint of the panel's control socket")
+    data_url: str = Field(description="ZeroMQ endpoint that pushes frames")
+    panel_id: str = Field(min_length=1, max_length=16)
+    rows_px: Annotated[int, Field(ge=64, le=4608)]
+    columns_px: Annotated[int, Field(ge=64, le=4608)]
+    pitch_mm: Annotated[float, Field(gt=0.01, le=2.0)]
+    bits_stored: Annotated[int, Field(ge=12, le=16)] = 14
+    window_ms: Annotated[int, Field(ge=50, le=20000)] = 5000
+
+
+class TubeConfig(Strict):
+    kv_min: Annotated[float, Field(ge=10, le=200)]
+    kv_max: Annotated[float, Field(ge=10, le=200)]
+    ma_min: Positive
+    ma_max: Annotated[float, Field(gt=0, le=1500)]
+    power_max_w: Positive
+    time_min_ms: Positive
+    time_max_ms: Positive
+    heat_max_j: Positive
+    cooling_tau_s: Positive
+    focal_spot_mm: Positive
+    filter_material: str = "ALUMINUM"
+    filter_mm: Annotated[float, Field(ge=0, le=50)] = 0.0
+
+
+class GeometryConfig(Strict):
+    sid_mm: Annotated[float, Field(ge=300, le=4000)] = 1000.0
+    field_rows_mm: Positive = 200.0
+    field_columns_mm: Positive = 200.0
+
+
+class SiteConfig(Strict):
+    manufacturer: str = "dxrig"
+    model: str
+    serial: str
+    institution: str = ""
+    station: Annotated[str, Field(max_length=16)] = "DXRIG"
+    uid_root: Annotated[str, Field(pattern=r"^[0-2](\.(0|[1-9]\d*))+$")] = "2.25"
+
+
+class LimitsConfig(Strict):
+    """Times of the sequence. Defaults are the design's; a bench may only be stricter."""
+
+    scan_ms: Literal[5] = 5
+    prep_ms: Annotated[int, Field(ge=500, le=15000)] = 10_000
+    ready_ms: Annotated[int, Field(ge=1000, le=15000)] = 15_000
+    interlock_check_ms: Annotated[int, Field(ge=100, le=500)] = 500
+    readout_ms: Annotated[int, Field(ge=500, le=30000)] = 10_000
+    release_ms: Annotated[int, Field(ge=1000, le=60000)] = 20_000
+    room_age_ms: Annotated[int, Field(ge=10, le=100)] = 100
+
+
+class UnitConfig(Strict):
+    name: str
+    rung: Rung = "model"
+    generator: GeneratorConfig
+    room: RoomConfig
+    panel: PanelConfig
+    tube: TubeConfig
+    geometry: GeometryConfig
+    site: SiteConfig
+    limits: LimitsConfig = LimitsConfig()
