@@ -1,0 +1,39 @@
+"""What every test shares: Hypothesis without luck in CI, and missing peers counted."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+from _pytest.terminal import TerminalReporter
+from hypothesis import settings
+
+from tests.peers import MISSING
+
+# A deadline per example would judge the machine's load, not the code.
+settings.register_profile("developer", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "developer")
+
+# The shared suites (contract_*.py) are no test files, so pytest would not explain their asserts.
+pytest.register_assert_rewrite("tests")
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    line = missing_peers(terminalreporter.stats.get("skipped", []))
+    terminalreporter.write_line(line, yellow=not line.startswith("0 "))
+
+
+def missing_peers(skipped: Iterable[pytest.TestReport]) -> str:
+    """One line: how many tests nobody else judged on this machine, and what would cure it."""
+    reasons = Counter(
+        report.longrepr[2].partition(MISSING)[2]
+        for report in skipped
+        if isinstance(report.longrepr, tuple) and MISSING in report.longrepr[2]
+    )
+    named = "; ".join(f"{count} x {reason}" for reason, count in sorted(reasons.items()))
+    return f"{reasons.total()} tests skipped because a peer is missing" + (
+        f": {named}" if named else ""
+    )

@@ -1,0 +1,38 @@
+"""Programs of other people that judge us: mbpoll, dciodvfy, dcmtk, socat.
+
+A machine that lacks one skips the test where everybody sees it (conftest.py counts
+them at the end of the run). With DXRIG_REQUIRE_PEERS=1, as in CI, the test fails.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+PACKAGES = {  # Debian's
+    "dciodvfy": "dicom3tools",
+    "dcmconv": "dcmtk",
+    "dcmdump": "dcmtk",
+    "dcmj2pnm": "dcmtk",
+    "dump2dcm": "dcmtk",
+    "echoscu": "dcmtk",
+    "findscu": "dcmtk",
+    "mbpoll": "mbpoll",
+    "socat": "socat",
+    "storescp": "dcmtk",
+    "storescu": "dcmtk",
+}
+MISSING = "peer missing: "  # how conftest.py knows these skips from others
+
+
+def require_peer(name: str) -> str:
+    """The path of the program `name`; skips the calling test, or fails it, without one."""
+    path = shutil.which(name)
+    if path is not None:
+        return path
+    reason = f"{MISSING}{name} (apt install {PACKAGES.get(name, name)})"
+    if os.environ.get("DXRIG_REQUIRE_PEERS") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
