@@ -33,6 +33,11 @@ class Now:
             self.next_us = at_us
 
 
+def since(event_us: int | None, start_us: int) -> bool:
+    """Did the event happen at `start_us` or later? None = it did not happen."""
+    return event_us is not None and event_us >= start_us
+
+
 def earliest_us(*times_us: int) -> int:
     return min(times_us, default=NEVER_US)
 

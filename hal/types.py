@@ -249,6 +249,7 @@ class Outputs:
     beam_lamp: bool = False
     buzzer: bool = False
     enable: bool = False  # held by a self-timed pulse that each scan re-triggers
+    enable_lapse: bool = False  # self-test: neither re-trigger nor drop, its own timer must end it
     contactor: bool = False
     prep_line: bool = False
     expose_line: bool = False

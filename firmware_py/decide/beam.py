@@ -1,0 +1,107 @@
+"""The charge of the running beam, from the generator's own indications.
+
+Nothing adds up steps: each monitor read extends the integral by a trapezium, the ramp
+is a triangle from ON to "accepted", and what follows the newest read is extrapolated at
+its mA. All of it is *indicated*; an independent meter is another instrument.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from firmware_py.decide.memory import Beam, Limits
+from firmware_py.decide.technique import timer_us
+from hal.now import Now, earliest_us, latest_us, since
+from hal.types import GeneratorSample, Technique
+
+
+def follow(beam: Beam, sample: GeneratorSample) -> Beam:
+    """The beam after this sample; the same object when the sample says nothing new."""
+    if beam.sent_us is None and since(sample.on_sent_us, beam.ordered_us):
+        beam = replace(beam, sent_us=sample.on_sent_us)
+    if beam.accepted_us is None and since(sample.on_answered_us, beam.ordered_us):
+        beam = replace(beam, accepted_us=sample.on_answered_us)
+    if beam.accepted_us is None or not since(sample.monitor_taken_us, beam.accepted_us):
+        return beam
+    if sample.monitor_taken_us == beam.read_us or sample.kv is None or sample.ma is None:
+        return beam
+    return _extend(beam, sample.monitor_taken_us, sample.kv, sample.ma)
+
+
+def _extend(beam: Beam, read_us: int | None, kv: float, ma: float) -> Beam:
+    assert read_us is not None
+    if beam.read_us is None:
+        charge_mas = _from_start_mas(beam, read_us, ma)
+    else:
+        charge_mas = beam.read_mas + _mas((beam.read_ma + ma) / 2, read_us - beam.read_us)
+    return replace(
+        beam,
+        read_us=read_us,
+        read_ma=ma,
+        read_mas=charge_mas,
+        kv_sum=beam.kv_sum + kv,
+        ma_sum=beam.ma_sum + ma,
+        read_count=beam.read_count + 1,
+    )
+
+
+def _from_start_mas(beam: Beam, t_us: int, ma: float) -> float:
+    assert beam.sent_us is not None
+    assert beam.accepted_us is not None
+    ramp_mas = _mas(ma / 2, beam.accepted_us - beam.sent_us)
+    return ramp_mas + _mas(ma, t_us - beam.accepted_us)
+
+
+def _mas(ma: float, duration_us: int) -> float:
+    return ma * duration_us / 1e6
+
+
+def charge_end_us(beam: Beam, technique: Technique, limits: Limits) -> int | None:
+    """When OFF must be written so that the mAs asked for are reached; None = not known yet."""
+    if technique.mas is None or beam.accepted_us is None or beam.sent_us is None:
+        return None
+    if beam.read_us is None:  # no read yet: the set current, until the first read corrects it
+        ma, from_us = technique.ma, beam.accepted_us
+        charge_mas = _from_start_mas(beam, from_us, ma)
+    else:
+        ma, from_us, charge_mas = beam.read_ma, beam.read_us, beam.read_mas
+    if ma <= 0:
+        return None
+    missing_us = round((technique.mas - charge_mas) / ma * 1e6)
+    return from_us + missing_us - limits.off_latency_us
+
+
+def indicated_mas(beam: Beam, end_us: int) -> float | None:
+    """The charge up to `end_us`; None when no monitor read came before the end."""
+    if beam.read_us is None:
+        return None
+    return beam.read_mas + _mas(beam.read_ma, latest_us(end_us - beam.read_us, 0))
+
+
+def ended_by_itself(
+    beam: Beam, sample: GeneratorSample, technique: Technique, limits: Limits
+) -> bool | None:
+    """True: the generator's timer ended the beam. False: ended before its time. None: it is on."""
+    if beam.sent_us is None or beam.accepted_us is None or sample.beam_on is not False:
+        return None
+    if not since(sample.beam_taken_us, beam.accepted_us):
+        return None
+    tolerance_us = timer_us(technique, limits) // 10 + limits.time_step_us
+    return since(sample.beam_taken_us, beam.sent_us + timer_us(technique, limits) - tolerance_us)
+
+
+def end_us(
+    now: Now, beam: Beam, sample: GeneratorSample, technique: Technique, limits: Limits
+) -> int:
+    """When the beam ended or will have ended, as far as the unit can tell in this scan."""
+    if sample.beam_on is False and since(sample.beam_taken_us, beam.ordered_us):
+        assert sample.beam_taken_us is not None
+        timer_end_us = (beam.sent_us or beam.ordered_us) + timer_us(technique, limits)
+        return earliest_us(sample.beam_taken_us, timer_end_us)
+    return now.t_us + limits.off_latency_us
+
+
+def timer_end_us(beam: Beam, technique: Technique, limits: Limits) -> int:
+    """SR-21: 1.1 x the generator's own timer + 10 ms, and the age that a status may have."""
+    start_us = beam.sent_us if beam.sent_us is not None else beam.ordered_us
+    return start_us + timer_us(technique, limits) * 11 // 10 + 10_000 + limits.status_age_us

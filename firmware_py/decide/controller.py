@@ -1,0 +1,87 @@
+"""The brain: `step(memory, inputs) -> (memory, outputs)`, pure, one scan at a time.
+
+Look at the samples, find what is wrong, let the table move, note what the move means,
+and say what every output shall be. Outputs depend on memory and inputs alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from firmware_py.decide import beam as beams
+from firmware_py.decide import supervisor, tube_load
+from firmware_py.decide.entry import enter
+from firmware_py.decide.memory import Memory, State, TestStep
+from firmware_py.decide.outputs import outputs_for
+from firmware_py.decide.states import next_state
+from firmware_py.decide.view import View
+from hal.now import Now, since
+from hal.types import Inputs, Outputs, RoomSample
+
+
+def step(memory: Memory, inputs: Inputs) -> tuple[Memory, Outputs]:
+    now = Now(inputs.t_us)
+    memory = _observe(memory, inputs)
+    view = View(memory, inputs, now, supervisor.causes(memory, inputs, now))
+    state = next_state(view)
+    if state is not memory.state:
+        memory = enter(state, view)
+        now.wake(inputs.t_us)  # after a change the horizon is zero
+    return memory, outputs_for(memory, inputs, now)
+
+
+def _observe(memory: Memory, inputs: Inputs) -> Memory:
+    """What the samples say by themselves, before anything is decided."""
+    memory = _follow_switch(memory, inputs.room)
+    if not memory.reset_armed and inputs.room.link_ok and _reset_open(inputs):
+        memory = replace(memory, reset_armed=True)
+    if memory.state is State.EXPOSE and memory.beam is not None:
+        beam = beams.follow(memory.beam, inputs.generator)
+        memory = memory if beam is memory.beam else replace(memory, beam=beam)
+    elif memory.state is State.SELF_TEST:
+        memory = _follow_self_test(memory, inputs)
+    elif memory.state is State.LOCKED and inputs.room.link_ok and not inputs.room.key:
+        memory = memory if memory.key_was_off else replace(memory, key_was_off=True)
+    return _forget_saved_report(memory, inputs)
+
+
+def _reset_open(inputs: Inputs) -> bool:
+    return not (inputs.room.reset or inputs.requests.reset)
+
+
+def _follow_switch(memory: Memory, room: RoomSample) -> Memory:
+    is_open = room.link_ok and not (room.stage_1 or room.stage_2)
+    open_us = _since(memory.open_since_us, is_open, room.taken_us)
+    stage_2_us = _since(memory.stage_2_since_us, room.link_ok and room.stage_2, room.taken_us)
+    if open_us == memory.open_since_us and stage_2_us == memory.stage_2_since_us:
+        return memory
+    return replace(memory, open_since_us=open_us, stage_2_since_us=stage_2_us)
+
+
+def _since(before_us: int | None, is_so: bool, taken_us: int) -> int | None:
+    if not is_so:
+        return None
+    return taken_us if before_us is None else before_us
+
+
+def _follow_self_test(memory: Memory, inputs: Inputs) -> Memory:
+    """Close the enable relay, see it and the lamp; then let its own timer drop it (SR-46)."""
+    room = inputs.room
+    if not since(room.enable_taken_us, memory.test_step_us):
+        return memory
+    if memory.test_step is TestStep.PULL_IN and room.enable_readback and room.lamp_current:
+        return replace(memory, test_step=TestStep.DROP_OUT, test_step_us=inputs.t_us)
+    if memory.test_step is TestStep.DROP_OUT and room.enable_readback is False:
+        return replace(memory, test_step=TestStep.PASSED, test_step_us=inputs.t_us)
+    return memory
+
+
+def _forget_saved_report(memory: Memory, inputs: Inputs) -> Memory:
+    report = memory.report
+    if report is None or inputs.recorder.dose_saved != report.shot.shot_id:
+        return memory
+    heat_j = tube_load.heat_j(memory, inputs.t_us)
+    if report.beam:
+        mas = report.mas if report.mas is not None else report.maximum_mas
+        heat_j += tube_load.energy_j(report.shot.technique.kv, mas)
+    return replace(memory, report=None, heat_j=heat_j, heat_us=inputs.t_us)

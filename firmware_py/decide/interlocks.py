@@ -1,0 +1,96 @@
+"""What keeps a press from counting, and what must stay true from PREP to READOUT.
+
+Levels, looked at in every scan; unknown and stale count as open (SR-09).
+"""
+
+from __future__ import annotations
+
+from firmware_py.decide import technique, tube_load
+from firmware_py.decide.memory import Memory, State
+from hal.faults import FAULTS, Reaction
+from hal.now import Now
+from hal.types import GeneratorState, Inputs, PanelSample, PanelState, Shot
+
+
+def room_causes(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
+    room = inputs.room
+    if not room.link_ok or now.reached(room.taken_us + memory.limits.room_age_us):
+        return ["ROOM_IO_LOST"]
+    contacts = (
+        (room.estop, "ESTOP"),
+        (room.door, "DOOR_OPEN"),
+        (room.chain, "CHAIN_OPEN"),
+        (room.key, "KEY_OFF"),
+    )
+    return [code for closed, code in contacts if not closed]
+
+
+def generator_causes(inputs: Inputs) -> list[str]:
+    """Its faults; an open interlock pair is no fault until the relay is pulled in (design 6)."""
+    generator = inputs.generator
+    if generator.state is GeneratorState.OFFLINE:
+        return ["GENERATOR_LINK_LOST"]
+    return [code if code in FAULTS else "GENERATOR_UNKNOWN" for code in generator.faults]
+
+
+def panel_causes(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
+    panel = inputs.panel
+    if panel.state is PanelState.DISCONNECTED:
+        return ["PANEL_LINK_LOST"]
+    if now.reached(panel.taken_us + memory.limits.panel_age_us) and _panel_in_use(memory):
+        return ["PANEL_LINK_LOST"]
+    if panel.state is PanelState.ERROR or panel.faults:
+        return ["PANEL_ERROR"]
+    return []
+
+
+def _panel_in_use(memory: Memory) -> bool:
+    return memory.state in (State.PREP, State.READY, State.INTERLOCK_CHECK, State.EXPOSE)
+
+
+def inhibits(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
+    """Why a press would not start PREP now; empty = it would. Before rotor and before dose."""
+    recorder, shot = inputs.recorder, inputs.requests.shot
+    found = room_causes(memory, inputs, now)
+    found += [code for code in generator_causes(inputs) if _inhibits(code)]
+    found += panel_causes(memory, inputs, now)
+    if not recorder.alive or now.reached(recorder.taken_us + memory.limits.recorder_age_us):
+        found.append("RECORDER_LOST")
+    found += [
+        code
+        for wrong, code in (
+            (not recorder.disk_ok, "DISK"),
+            (not recorder.panel_set_ok, "PANEL_SET_MISSING"),
+            (recorder.incomplete_count != 0, "INCOMPLETE_EXPOSURE"),
+            (memory.report is not None, "RECORDER_LOST"),
+        )
+        if wrong
+    ]
+    return tuple(found + _shot_inhibits(memory, inputs.panel, shot, now))
+
+
+def _inhibits(code: str) -> bool:
+    """A latched interlock bit is cleared at PREP; a warning inhibits nothing."""
+    return code != "INTERLOCK_OPEN" and FAULTS[code].reaction is not Reaction.WARN
+
+
+def _shot_inhibits(memory: Memory, panel: PanelSample, shot: Shot | None, now: Now) -> list[str]:
+    if shot is None:
+        return ["NO_SHOT"]
+    if not technique.permitted(shot.technique, memory.limits):
+        return ["TECHNIQUE"]
+    checks = (
+        (shot.shot_id == memory.used_shot_id, "SHOT_USED"),
+        (not tube_load.fits(memory, shot.technique, now, memory.limits), "TUBE_HEAT"),
+        (panel.panel_id is not None and panel.panel_id != shot.panel_id, "PANEL_WRONG"),
+        (not window_fits(memory, panel, shot), "WINDOW_TOO_SHORT"),
+    )
+    return [code for wrong, code in checks if wrong]
+
+
+def window_fits(memory: Memory, panel: PanelSample, shot: Shot) -> bool:
+    """SR-10: the window outlasts the generator's own timer by the margin."""
+    if panel.window_us is None:
+        return True  # not asked yet; READY asks again
+    needed_us = technique.timer_us(shot.technique, memory.limits) + memory.limits.window_margin_us
+    return panel.window_us - needed_us >= 0

@@ -1,0 +1,110 @@
+"""What the unit remembers from scan to scan: one frozen value, nothing anywhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from hal.types import EndReason, ExposureReport, Shot, TubeData
+
+
+class State(Enum):
+    BOOT = "BOOT"
+    SELF_TEST = "SELF_TEST"
+    STANDBY = "STANDBY"
+    PREP = "PREP"
+    READY = "READY"
+    INTERLOCK_CHECK = "INTERLOCK_CHECK"
+    EXPOSE = "EXPOSE"
+    READOUT = "READOUT"
+    RELEASE_WAIT = "RELEASE_WAIT"
+    FAULT = "FAULT"
+    LOCKED = "LOCKED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Deadlines and bands of one bench: the design's values, cut by what its devices can do."""
+
+    boot_us: int = 10_000_000
+    self_test_us: int = 3_000_000
+    prep_us: int = 10_000_000
+    ready_us: int = 15_000_000
+    interlock_check_us: int = 500_000
+    readout_us: int = 10_000_000
+    release_us: int = 20_000_000
+    both_open_us: int = 50_000  # SR-03, SR-04
+    stage_2_us: int = 20_000
+    room_age_us: int = 100_000  # SR-09
+    panel_age_us: int = 250_000
+    recorder_age_us: int = 1_000_000
+    beam_start_us: int = 700_000  # ON -> accepted, ramp included
+    status_age_us: int = 150_000  # generator status during the beam, after the ramp
+    off_latency_us: int = 20_000  # OFF written -> HV off
+    off_confirm_us: int = 800_000  # OFF written -> answered, worst case of this wire
+    ramp_us: int = 500_000  # worst kV rise; the generator's back-up time includes it for mAs
+    time_step_us: int = 10_000
+    window_margin_us: int = 200_000  # SR-10
+    settle_us: int = 100_000  # after "accepted", before the bands count
+    kv_band_pct: float = 10.0
+    kv_band_kv: float = 3.0
+    ma_band_pct: float = 20.0
+    ma_band_ma: float = 0.05
+    mas_over_pct: float = 15.0
+    mas_over_mas: float = 0.2
+    enable_pulse_us: int = 200_000
+    late_us: int = 200_000
+    lamp_us: int = 300_000  # SR-35: visible at least so long
+    sound_us: int = 500_000
+    tube: TubeData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beam:
+    """The running beam, integrated in closed form at the arrival of each monitor read."""
+
+    ordered_us: int
+    sent_us: int | None = None
+    accepted_us: int | None = None
+    read_us: int | None = None  # time of the newest monitor read used
+    read_ma: float = 0.0
+    read_mas: float = 0.0  # charge up to `read_us`
+    kv_sum: float = 0.0
+    ma_sum: float = 0.0
+    read_count: int = 0
+
+
+class TestStep(Enum):
+    """SELF_TEST: close the enable relay, then prove that it drops by itself."""
+
+    PULL_IN = "pull in"
+    DROP_OUT = "drop out"
+    PASSED = "passed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    limits: Limits
+    state: State = State.BOOT
+    since_us: int = 0
+    why: str = "power up"  # the name of the predicate that led here
+    faults: tuple[str, ...] = ()  # latched, first one first
+    refused: tuple[str, ...] = ()  # what refused the last press
+    # the handswitch, by sample time
+    open_since_us: int | None = None  # both stages seen open
+    stage_2_since_us: int | None = None
+    key_was_off: bool = False  # seen since LOCKED
+    reset_armed: bool = False  # reset was seen open in this state: a stuck contact resets nothing
+    # self-test
+    test_step: TestStep = TestStep.PULL_IN
+    test_step_us: int = 0
+    # the exposure
+    shot: Shot | None = None  # frozen at PREP
+    used_shot_id: str | None = None
+    beam: Beam | None = None
+    beam_end_us: int | None = None
+    end_reason: EndReason | None = None
+    report: ExposureReport | None = None  # until the recorder has it
+    # tube heat, in closed form
+    heat_j: float = 0.0
+    heat_us: int = 0

@@ -1,0 +1,109 @@
+"""What every output shall be in this state. What is not named here stays at its safe default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from firmware_py.decide.memory import Memory, State, TestStep
+from firmware_py.decide.technique import maximum_mas
+from hal.now import Now, since
+from hal.types import Inputs, Intent, Outputs
+
+
+def outputs_for(memory: Memory, inputs: Inputs, now: Now) -> Outputs:
+    rule = _BY_STATE.get(memory.state)
+    wanted = rule(memory) if rule else {}
+    wanted["beam_lamp"] = wanted.get("beam_lamp", False) or _beam_lamp(memory, inputs, now)
+    wanted["buzzer"] = _buzzer(memory, now)
+    return Outputs(**wanted, report=memory.report, next_us=now.next_us)
+
+
+def _self_test(memory: Memory) -> dict[str, Any]:
+    pulling = memory.test_step is TestStep.PULL_IN
+    return {"enable": pulling, "enable_lapse": not pulling, "beam_lamp": pulling}
+
+
+def _prep(memory: Memory) -> dict[str, Any]:
+    assert memory.shot is not None
+    return {
+        "contactor": True,
+        "prep_line": True,
+        "prepare_panel": True,
+        "technique": memory.shot.technique,
+        "clear_faults_from_us": memory.since_us if memory.state is State.PREP else None,
+        "intent": _intent(memory),
+    }
+
+
+def _intent(memory: Memory) -> Intent:
+    assert memory.shot is not None
+    technique = memory.shot.technique
+    return Intent(
+        shot=memory.shot,
+        planned_mas=technique.planned_mas,
+        maximum_mas=maximum_mas(technique, memory.limits),
+        at_us=memory.since_us,
+    )
+
+
+def _ready(memory: Memory) -> dict[str, Any]:
+    return _prep(memory) | {"ready_lamp": True}
+
+
+def _interlock_check(memory: Memory) -> dict[str, Any]:
+    assert memory.shot is not None
+    return _ready(memory) | {
+        "enable": True,
+        "window_from_us": memory.since_us,
+        "window_shot_id": memory.shot.shot_id,
+    }
+
+
+def _expose(memory: Memory) -> dict[str, Any]:
+    return _interlock_check(memory) | {
+        "ready_lamp": False,
+        "expose_from_us": memory.since_us,
+        "expose_line": True,
+    }
+
+
+def _readout(memory: Memory) -> dict[str, Any]:
+    return {"contactor": True, "prepare_panel": True}
+
+
+def _release_wait(memory: Memory) -> dict[str, Any]:
+    """A reset by a person also clears what the generator has latched; nothing else does."""
+    by_person = memory.why in ("reset_pressed", "reset_with_cause_gone", "key_turned_and_reset")
+    return {"clear_faults_from_us": memory.since_us} if by_person else {}
+
+
+def _beam_lamp(memory: Memory, inputs: Inputs, now: Now) -> bool:
+    """SR-35: by what is indicated, not by what was commanded, and long enough to be seen."""
+    if inputs.generator.beam_on is True:
+        return True
+    beam, end_us = memory.beam, memory.beam_end_us
+    if beam is None or beam.accepted_us is None:
+        return False
+    if memory.state is State.EXPOSE:
+        return inputs.generator.beam_on is not False
+    lit = end_us is not None and since(end_us, beam.accepted_us)
+    return lit and end_us is not None and not now.reached(end_us + memory.limits.lamp_us)
+
+
+def _buzzer(memory: Memory, now: Now) -> bool:
+    """SR-36: one sound at the end of a beam, a longer one for an abnormal end."""
+    if memory.beam_end_us is None:
+        return False
+    length_us = memory.limits.sound_us * (4 if memory.faults else 1)
+    return not now.reached(memory.beam_end_us + length_us)
+
+
+_BY_STATE = {
+    State.SELF_TEST: _self_test,
+    State.PREP: _prep,
+    State.READY: _ready,
+    State.INTERLOCK_CHECK: _interlock_check,
+    State.EXPOSE: _expose,
+    State.READOUT: _readout,
+    State.RELEASE_WAIT: _release_wait,
+}

@@ -1,0 +1,200 @@
+"""Everything that can end a sequence against the operator's will, found anew in each scan.
+
+Each function names causes (codes of hal.faults); what they do is decided by their
+reaction, in `states`. Deadlines of the states are causes like any other.
+"""
+
+from __future__ import annotations
+
+from firmware_py.decide import beam as beams
+from firmware_py.decide import interlocks
+from firmware_py.decide.memory import Beam, Limits, Memory, State, TestStep
+from hal.now import Now, since
+from hal.types import GeneratorState, Inputs, PanelState, Shot, Technique
+
+IN_SEQUENCE = frozenset(
+    {State.PREP, State.READY, State.INTERLOCK_CHECK, State.EXPOSE, State.READOUT}
+)
+
+
+def causes(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
+    found = _stray_beam(memory, inputs)
+    if memory.state in IN_SEQUENCE:
+        found += interlocks.room_causes(memory, inputs, now)
+        found += _generator(memory, inputs)
+        found += _panel(memory, inputs, now)
+    elif inputs.room.link_ok and not inputs.room.estop:
+        found.append("ESTOP")
+    if memory.state is State.EXPOSE:
+        found += _exposing(memory, inputs, now)
+    return tuple(found + _overdue(memory, inputs, now))
+
+
+def _stray_beam(memory: Memory, inputs: Inputs) -> list[str]:
+    """SR-34. After a commanded beam the status may lag: READOUT waits for OFF by itself."""
+    generator = inputs.generator
+    if memory.state in (State.EXPOSE, State.READOUT) or generator.beam_on is not True:
+        return []
+    return ["STRAY_BEAM"] if since(generator.beam_taken_us, memory.since_us) else []
+
+
+def _generator(memory: Memory, inputs: Inputs) -> list[str]:
+    found = interlocks.generator_causes(inputs)
+    pair_matters = memory.state is State.EXPOSE
+    # READOUT: releasing stage 2 opens the pair by hardware, the bit is expected and cleared.
+    return [code for code in found if code != "INTERLOCK_OPEN" or pair_matters]
+
+
+def _panel(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
+    if memory.state is State.READOUT:
+        return []  # the frame has its own deadline, and the recorder its own link
+    return interlocks.panel_causes(memory, inputs, now)
+
+
+def _exposing(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
+    beam, shot, limits = memory.beam, memory.shot, memory.limits
+    assert beam is not None
+    assert shot is not None
+    found = _feedback(beam, inputs, shot.technique, limits, now)
+    if inputs.panel.state is not PanelState.INTEGRATING:
+        found.append("WINDOW_ENDED")
+    if limits.late_us - inputs.late_us < 0:
+        found.append("SCAN_LATE")
+    return found + _bands(beam, inputs, shot, limits, now)
+
+
+def _feedback(
+    beam: Beam, inputs: Inputs, technique: Technique, limits: Limits, now: Now
+) -> list[str]:
+    generator = inputs.generator
+    if generator.refused and beam.accepted_us is None:
+        return ["GENERATOR_REFUSED"]
+    if beam.accepted_us is None:
+        late = now.reached(beam.ordered_us + limits.beam_start_us)
+        return ["GENERATOR_STATUS_OLD"] if late else []
+    if beams.ended_by_itself(beam, generator, technique, limits) is False:
+        return ["BEAM_ENDED_EARLY"]
+    status_us = generator.beam_taken_us if generator.beam_taken_us is not None else 0
+    newest_us = status_us if since(status_us, beam.accepted_us) else beam.accepted_us
+    found = []
+    if now.reached(newest_us + limits.status_age_us):
+        found.append("GENERATOR_STATUS_OLD")
+    if now.reached(beams.timer_end_us(beam, technique, limits)):
+        found.append("BACKUP_TIME")
+    return found
+
+
+def _bands(beam: Beam, inputs: Inputs, shot: Shot, limits: Limits, now: Now) -> list[str]:
+    """SR-24 and SR-25, each max(relative, absolute): a good generator at 0.5 mAs must not trip."""
+    if beam.read_us is None or beam.accepted_us is None:
+        return []
+    if not since(beam.read_us, beam.accepted_us + limits.settle_us):
+        return []
+    kv, ma, technique = inputs.generator.kv, inputs.generator.ma, shot.technique
+    mas = beams.indicated_mas(beam, now.t_us)
+    planned_mas = technique.planned_mas
+    return [
+        code
+        for inside, code in (
+            (_near(kv, technique.kv, limits.kv_band_pct, limits.kv_band_kv), "KV_OUT_OF_BAND"),
+            (_near(ma, technique.ma, limits.ma_band_pct, limits.ma_band_ma), "MA_OUT_OF_BAND"),
+            (_below(mas, planned_mas, limits.mas_over_pct, limits.mas_over_mas), "OVER_MAS"),
+        )
+        if not inside
+    ]
+
+
+def _near(value: float | None, wanted: float, band_pct: float, band: float) -> bool:
+    width = max(wanted * band_pct / 100, band)
+    return value is not None and wanted - width <= value <= wanted + width
+
+
+def _below(value: float | None, wanted: float, over_pct: float, over: float) -> bool:
+    return value is not None and value <= wanted + max(wanted * over_pct / 100, over)
+
+
+# --- deadlines: every state but STANDBY, FAULT and LOCKED has one
+
+
+def _overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
+    rule = _OVERDUE.get(memory.state)
+    return rule(memory, inputs, now) if rule else []
+
+
+def _boot_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
+    if not now.reached(memory.since_us + memory.limits.boot_us):
+        return []
+    silent = (
+        (not inputs.room.link_ok, "ROOM_IO_LOST"),
+        (inputs.generator.state is GeneratorState.OFFLINE, "GENERATOR_LINK_LOST"),
+        (inputs.panel.state is PanelState.DISCONNECTED, "PANEL_LINK_LOST"),
+        (not inputs.recorder.alive, "RECORDER_LOST"),
+    )
+    return ["SELF_TEST_TIMEOUT", *(code for is_silent, code in silent if is_silent)]
+
+
+def _self_test_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
+    limits = memory.limits
+    drop_us = memory.test_step_us + limits.enable_pulse_us + 100_000 + limits.room_age_us
+    if memory.test_step is TestStep.DROP_OUT and now.reached(drop_us):
+        return ["SELF_TEST_ENABLE"]
+    if not now.reached(memory.since_us + limits.self_test_us):
+        return []
+    return ["SELF_TEST_TIMEOUT" if inputs.room.lamp_current else "SELF_TEST_LAMP"]
+
+
+def _prep_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
+    if not now.reached(memory.since_us + memory.limits.prep_us):
+        return []
+    assert memory.shot is not None
+    missing = (
+        (inputs.recorder.intent_durable != memory.shot.shot_id, "INTENT_NOT_DURABLE"),
+        (inputs.panel.state is not PanelState.READY, "PANEL_NOT_READY"),
+    )
+    return [code for is_missing, code in missing if is_missing] or ["GENERATOR_NOT_READY"]
+
+
+def _check_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
+    if not now.reached(memory.since_us + memory.limits.interlock_check_us):
+        return []
+    if inputs.panel.state is not PanelState.INTEGRATING:
+        return ["WINDOW_REFUSED"]
+    pair_open = inputs.generator.interlock_closed is not True
+    return ["INTERLOCK_OPEN" if pair_open else "GENERATOR_NOT_READY"]
+
+
+def _readout_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
+    limits, shot = memory.limits, memory.shot
+    assert shot is not None
+    found = []
+    if not off_proven(memory, inputs) and now.reached(memory.since_us + limits.off_confirm_us):
+        found.append("BEAM_OFF_NOT_CONFIRMED")
+    lost = inputs.recorder.image_failed == shot.shot_id
+    if lost or now.reached(memory.since_us + limits.readout_us):
+        found.append("FRAME_MISSING")
+    return found
+
+
+def off_proven(memory: Memory, inputs: Inputs) -> bool:
+    """An answer to OFF, or a status "off" that was asked for after the end."""
+    generator = inputs.generator
+    status_off = generator.beam_on is False and since(generator.beam_taken_us, memory.since_us)
+    return status_off or since(generator.off_confirmed_us, memory.since_us)
+
+
+def _release_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
+    overdue = now.reached(memory.since_us + memory.limits.release_us)
+    if overdue and not inputs.room.link_ok:
+        return ["SELF_TEST_TIMEOUT", "ROOM_IO_LOST"]
+    return ["HANDSWITCH_STUCK"] if overdue else []
+
+
+_OVERDUE = {
+    State.BOOT: _boot_overdue,
+    State.SELF_TEST: _self_test_overdue,
+    State.PREP: _prep_overdue,
+    State.INTERLOCK_CHECK: _check_overdue,
+    State.READOUT: _readout_overdue,
+    State.RELEASE_WAIT: _release_overdue,
+}
+# READY ends by row (back to RELEASE_WAIT, no fault), EXPOSE by BACKUP_TIME.
