@@ -1,0 +1,285 @@
+"""The journal: what was about to be irradiated, what was, and which image came of it.
+
+`add_intent` returns when the intent is committed and read back: only then may a beam
+start (SR-52, invariant I1). An intent without a dose means "unknown, bounded by
+`maximum_mas`", never zero (SR-53). One writer; others read.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from firmware_py.recorder.store.database import (
+    MEMORY,
+    JournalError,
+    explain,
+    open_database,
+    open_read_only,
+    transaction,
+)
+from firmware_py.recorder.store.files import sync_folder
+from firmware_py.recorder.store.lock import LockHeldError, OwnedLock
+
+SCHEMA_VERSION = 1
+
+# After these nothing is tried again: a failed fsync marks pages clean (security 6.4).
+_FATAL = ("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+_SCHEMA = """
+CREATE TABLE intent (
+    shot_id TEXT PRIMARY KEY, number INTEGER NOT NULL UNIQUE, at TEXT NOT NULL,
+    exam_id TEXT NOT NULL, planned_mas REAL NOT NULL, maximum_mas REAL NOT NULL,
+    detail TEXT NOT NULL) STRICT;
+CREATE TABLE dose (
+    shot_id TEXT PRIMARY KEY REFERENCES intent, at TEXT NOT NULL,
+    beam INTEGER NOT NULL CHECK (beam IN (0, 1)), mas REAL CHECK (mas >= 0),
+    reason TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
+CREATE TABLE image (
+    shot_id TEXT PRIMARY KEY REFERENCES intent, at TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
+CREATE TABLE acknowledgement (
+    shot_id TEXT PRIMARY KEY REFERENCES intent, at TEXT NOT NULL,
+    who TEXT NOT NULL, why TEXT NOT NULL) STRICT;
+"""
+
+_EXPOSURES = """
+SELECT i.shot_id, i.number, i.at, i.exam_id, i.planned_mas, i.maximum_mas,
+       d.beam, d.mas, d.reason, m.detail, a.who, a.why
+FROM intent i LEFT JOIN dose d USING (shot_id) LEFT JOIN image m USING (shot_id)
+LEFT JOIN acknowledgement a USING (shot_id) ORDER BY i.number
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One row of the list: an intent and what became of it. None = not recorded."""
+
+    shot_id: str
+    number: int
+    at: str
+    exam_id: str
+    planned_mas: float
+    maximum_mas: float
+    beam: bool | None
+    mas: float | None
+    reason: str | None
+    image: str | None  # JSON: files and their sha256
+    acknowledged_by: str | None
+    acknowledged_why: str | None
+
+    @property
+    def missing(self) -> str | None:
+        """What recovery must look at: "dose", "image", or None when all is there."""
+        if self.beam is None:
+            return "dose"
+        return "image" if self.beam and self.image is None else None
+
+    @property
+    def dose_text(self) -> str:
+        if self.beam is False:
+            return "no beam"
+        if self.mas is None:
+            return f"unknown, at most {self.maximum_mas:g} mAs"
+        return f"{self.mas:g} mAs"
+
+
+def read_exposures(path: Path) -> list[Exposure]:
+    """All exposures, oldest first, beside a running writer. Raises JournalError."""
+    connection = open_read_only(path)
+    try:
+        return _exposures(connection)
+    except sqlite3.Error as error:
+        raise explain("Reading the journal", str(path), error) from error
+    finally:
+        connection.close()
+
+
+class Journal:
+    """The one writer of a journal file. All methods raise JournalError."""
+
+    def __init__(self, path: Path | str, *, durable: bool = True, owner: str = "recorder") -> None:
+        """`path` MEMORY or `durable=False` promise nothing: for model-rung runs only."""
+        self.path = str(path)
+        if self.path == MEMORY and durable:
+            raise JournalError("Opening the journal: memory is not durable; name a file.")
+        self._broken: str | None = None
+        self._lock = None if self.path == MEMORY else _lock(Path(path), owner)
+        try:
+            self._connection = open_database(self.path, durable=durable)
+            self._check_schema()
+            if durable:
+                sync_folder(Path(path).absolute().parent)
+        except BaseException:
+            self._unlock()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+        self._unlock()
+
+    def add_intent(
+        self,
+        *,
+        shot_id: str,
+        at: datetime,
+        exam_id: str,
+        planned_mas: float,
+        maximum_mas: float,
+        detail: Mapping[str, object],
+    ) -> int:
+        """The exposure's number. The same intent again is no error, another one is."""
+        sql = "INSERT INTO intent SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ?, ?, ? FROM intent"
+        row = (at.isoformat(), exam_id, float(planned_mas), float(maximum_mas))
+        self._add("intent", sql, shot_id, row, detail)
+        return self.number(shot_id)
+
+    def add_dose(
+        self,
+        *,
+        shot_id: str,
+        at: datetime,
+        beam: bool,
+        mas: float | None,
+        reason: str,
+        detail: Mapping[str, object],
+    ) -> None:
+        """`mas=None` with a beam is an unknown dose, bounded by the intent's maximum."""
+        row = (at.isoformat(), int(beam), None if mas is None else float(mas), reason)
+        self._add("dose", "INSERT INTO dose VALUES (?, ?, ?, ?, ?, ?)", shot_id, row, detail)
+
+    def add_image(self, *, shot_id: str, at: datetime, detail: Mapping[str, object]) -> None:
+        sql = "INSERT INTO image VALUES (?, ?, ?)"
+        self._add("image", sql, shot_id, (at.isoformat(),), detail)
+
+    def acknowledge(self, shot_id: str, *, who: str, why: str, at: datetime) -> None:
+        """A person has looked at an incomplete exposure. The record itself stays as it is."""
+        if not who.strip() or not why.strip():
+            raise JournalError(f"Acknowledging {shot_id}: say who does it, and why.")
+        if shot_id not in {exposure.shot_id for exposure in self.incomplete()}:
+            raise JournalError(f"Acknowledging {shot_id}: no such incomplete exposure.")
+        row = (shot_id, at.isoformat(), who, why)
+        self._write("acknowledgement", "INSERT INTO acknowledgement VALUES (?, ?, ?, ?)", row)
+
+    def exposures(self) -> list[Exposure]:
+        with self._guard("Reading the journal"):
+            return _exposures(self._connection)
+
+    def incomplete(self) -> list[Exposure]:
+        """Intents without a dose, and beams without an image, that nobody acknowledged."""
+        return [
+            exposure
+            for exposure in self.exposures()
+            if exposure.missing is not None and exposure.acknowledged_by is None
+        ]
+
+    def number(self, shot_id: str) -> int:
+        with self._guard("Reading the journal"):
+            sql = "SELECT number FROM intent WHERE shot_id = ?"
+            row = self._connection.execute(sql, (shot_id,)).fetchone()
+        if row is None:
+            raise JournalError(f"Reading the journal: no intent {shot_id!r} ({self.path}).")
+        return int(row[0])
+
+    def detail(self, table: str, shot_id: str) -> dict[str, object] | None:
+        """What was handed in as `detail` for "intent", "dose" or "image"; None = no such row."""
+        text = self._detail(table, shot_id)
+        return None if text is None else dict(json.loads(text))
+
+    def _add(
+        self,
+        table: str,
+        sql: str,
+        shot_id: str,
+        row: tuple[object, ...],
+        detail: Mapping[str, object],
+    ) -> None:
+        text = json.dumps(detail, sort_keys=True, allow_nan=False)
+        stored = self._detail(table, shot_id)
+        if stored is None:
+            self._write(table, sql, (shot_id, *row, text))
+            stored = self._detail(table, shot_id)
+            if stored != text:
+                raise self._break(f"Writing {table} {shot_id}: it reads back differently")
+        elif stored != text:
+            raise JournalError(
+                f"Writing {table} {shot_id}: another one is recorded under this id ({self.path}). "
+                "An exposure id is used once; programme the next."
+            )
+
+    def _write(self, what: str, sql: str, row: tuple[object, ...]) -> None:
+        with self._guard(f"Writing {what} {row[0]}"), transaction(self._connection):
+            self._connection.execute(sql, row)
+
+    def _detail(self, table: str, shot_id: str) -> str | None:
+        assert table in ("intent", "dose", "image")
+        with self._guard("Reading the journal"):
+            sql = f"SELECT detail FROM {table} WHERE shot_id = ?"
+            row = self._connection.execute(sql, (shot_id,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def _check_schema(self) -> None:
+        with self._guard("Opening the journal"):
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                with transaction(self._connection):
+                    for statement in _SCHEMA.split(";"):
+                        self._connection.execute(statement)
+                    self._connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            elif version != SCHEMA_VERSION:
+                raise JournalError(
+                    f"Opening the journal: version {version} instead of {SCHEMA_VERSION} "
+                    f"({self.path}). Use the program version that made it."
+                )
+            (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise self._break(f"Opening the journal: the file is damaged: {verdict}")
+
+    @contextmanager
+    def _guard(self, what: str) -> Iterator[None]:
+        if self._broken:
+            raise JournalError(self._broken)
+        try:
+            yield
+        except sqlite3.Error as error:
+            found = explain(what, self.path, error)
+            if getattr(error, "sqlite_errorname", "").startswith(_FATAL):
+                self._broken = str(found)
+            raise found from error
+
+    def _break(self, what: str) -> JournalError:
+        self._broken = f"{what} ({self.path}). Move it aside, keep it, and check the disk."
+        return JournalError(self._broken)
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+
+def _lock(path: Path, owner: str) -> OwnedLock:
+    try:
+        return OwnedLock(path, owner)
+    except LockHeldError as error:
+        raise JournalError(
+            f"Opening the journal: {error} writes it already ({path}). "
+            "There is one writer; use that one, or stop it."
+        ) from None
+    except OSError as error:
+        raise JournalError(
+            f"Opening the journal: {error.strerror} ({path}). "
+            "Check that its folder exists and can be written."
+        ) from error
+
+
+def _exposures(connection: sqlite3.Connection) -> list[Exposure]:
+    return [_exposure(*row) for row in connection.execute(_EXPOSURES)]
+
+
+def _exposure(*row: Any) -> Exposure:
+    beam = None if row[6] is None else bool(row[6])
+    return Exposure(*(*row[:6], beam, *row[7:]))
