@@ -1,0 +1,223 @@
+"""One TOML file is one bench: devices, links, wiring, tube, panel, limits, simulator.
+
+The unit's part of the schema is `firmware_py.config`'s; this file adds what only the
+bench needs and loads the whole, or names every mistake at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from firmware_py.config import (
+    GeneratorConfig,
+    GeometryConfig,
+    LimitsConfig,
+    PanelConfig,
+    RoomConfig,
+    Rung,
+    SiteConfig,
+    Strict,
+    TubeConfig,
+    UnitConfig,
+)
+from rig import bench_names
+from rig.bench_checks import Values, cross_checks
+from rig.config_errors import mistakes_of, told
+from rig.exit_codes import ConfigError
+from rig.toml_lines import key_lines
+
+FILE_MAX_BYTES = 256 * 1024
+Contact = Literal["door", "estop", "stage_2", "enable", "safety_relay"]
+
+
+class BenchSection(Strict):
+    # The name is a folder's name in the state folder: nothing that could lead out of it.
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+    about: str = ""
+    rung: Rung = "model"
+
+
+class WiringConfig(Strict):
+    """The hard-wired chain. Lists are contacts in series (design.md section 4)."""
+
+    interlock_pair: Annotated[
+        tuple[Contact, ...], Field(strict=False, description="contacts in the generator's pair")
+    ]
+    safety_relay: Annotated[
+        tuple[Literal["door", "estop"], ...],
+        Field(strict=False, description="contacts that the latching relay watches"),
+    ]
+    contactor_feeds: Literal["generator"] = "generator"
+
+
+class SimConfig(Strict):
+    """What only the simulated rungs read."""
+
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 1
+    ambient_c: Annotated[float, Field(ge=-20, le=40)] = 22.0  # SPC-P366 R4: operating range
+
+
+class BenchFile(Strict):
+    bench: BenchSection
+    generator: GeneratorConfig
+    room: RoomConfig
+    panel: PanelConfig
+    tube: TubeConfig
+    geometry: GeometryConfig = GeometryConfig()
+    site: SiteConfig
+    wiring: WiringConfig
+    limits: LimitsConfig = LimitsConfig()
+    sim: SimConfig = SimConfig()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    path: Path
+    about: str
+    unit: UnitConfig
+    wiring: WiringConfig
+    sim: SimConfig
+    hash: str  # sha256 of the values, defaults included: comments and order do not count
+
+    @property
+    def name(self) -> str:
+        return self.unit.name
+
+
+def load_bench(name_or_path: str | Path) -> Bench:
+    """A bench that ships, by name, or a file. Raises ConfigError with all its mistakes."""
+    path = bench_names.bench_path(name_or_path)
+    return bench_of(read_text(path), path)
+
+
+def read_text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise ConfigError([f"{path}: can't be read: {why}"]) from error
+    if len(data) > FILE_MAX_BYTES:
+        raise ConfigError([f"{path}: {len(data)} bytes are too many for a bench file"])
+    try:
+        return data.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError([f"{path}:{line}: not UTF-8 text"]) from error
+
+
+def bench_of(text: str, path: Path) -> Bench:
+    file = _validated(text, path)
+    content = file.model_dump(mode="json")
+    return Bench(
+        path=path,
+        about=file.bench.about,
+        unit=_unit_of(file),
+        wiring=file.wiring,
+        sim=file.sim,
+        hash=hashlib.sha256(
+            json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+        ).hexdigest(),
+    )
+
+
+def _validated(text: str, path: Path) -> BenchFile:
+    file_name = bench_names.shown_path(path)
+    data = parsed(text, file_name)
+    file: BenchFile | None = None
+    mistakes = []
+    try:
+        file = BenchFile.model_validate(data)
+    except ValidationError as error:
+        mistakes = mistakes_of(error.errors(include_url=False), BenchFile)
+    values = Values(data, BenchFile, {mistake.path for mistake in mistakes})
+    mistakes += cross_checks(values)
+    if file is None or mistakes:
+        raise ConfigError(told(file_name, key_lines(text), mistakes))
+    return file
+
+
+def parsed(text: str, file: str) -> dict[str, Any]:
+    """The tables of a TOML text; a syntax error says line and column."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError([f"{file}:1: nested too deep"]) from None
+    except ValueError as error:  # also an integer of over 4300 digits
+        raise ConfigError([_syntax(str(error), text, file)]) from error
+
+
+def _syntax(why: str, text: str, file: str) -> str:
+    match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", why, re.DOTALL)
+    if match:
+        what, line, column = match.groups()
+    else:
+        what, line, column = why.removesuffix(" (at end of document)"), text.count("\n") + 1, 1
+        if what == why:
+            return f"{file}:1: not valid TOML: {why.lower()}"
+    return f"{file}:{line}:{column}: not valid TOML: {what[:1].lower()}{what[1:]}"
+
+
+def _unit_of(file: BenchFile) -> UnitConfig:
+    return UnitConfig(
+        name=file.bench.name,
+        rung=file.bench.rung,
+        generator=file.generator,
+        room=file.room,
+        panel=file.panel,
+        tube=file.tube,
+        geometry=file.geometry,
+        site=file.site,
+        limits=file.limits,
+    )
+
+
+# --- shown to people and editors -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownValue:
+    key: str
+    value: Any
+    origin: str  # file:line, or "default"
+
+
+def bench_values(bench: Bench) -> list[ShownValue]:
+    """Every value of a bench, defaults included, with its line in the file."""
+    text = read_text(bench.path)
+    lines = key_lines(text)
+    content = _validated(text, bench.path).model_dump(mode="json")
+    return [
+        ShownValue(
+            key=f"{section}.{key}",
+            value=value,
+            origin=f"{bench_names.shown_path(bench.path)}:{line}"
+            if (line := lines.get((section, key)))
+            else "default",
+        )
+        for section, table in content.items()
+        for key, value in table.items()
+    ]
+
+
+def bench_schema() -> dict[str, Any]:
+    return BenchFile.model_json_schema()
+
+
+def starter(name: str) -> str:
+    """The portable bench under a new name: complete, commented and sound."""
+    try:
+        BenchSection(name=name)
+    except ValidationError as error:
+        mistakes = mistakes_of(error.errors(include_url=False), BenchSection)
+        raise ConfigError([mistake.text for mistake in mistakes]) from error
+    text = read_text(bench_names.bench_path("portable"))
+    text = text.replace('name = "portable"', f'name = "{name}"')
+    return text.replace("#:schema dxrig-bench", "#:schema ./dxrig.schema.json")

@@ -1,0 +1,143 @@
+"""What one field of a bench file can't say alone: fields that must fit each other.
+
+Each check is skipped while a field that it needs is itself wrong, so that nothing is
+told twice and everything else is still told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from rig.bench_names import DRIVER_FOLDERS, drivers
+from rig.config_errors import Mistake, suggestion
+from rig.toml_lines import Path
+
+WINDOW_MARGIN_MS = 200  # SR-10: window >= planned time + 200 ms
+_SERIAL = re.compile(r"/dev/\S+|COM\d+|(socket|rfc2217|loop|spy|hwgrep)://\S*")
+_TCP = re.compile(r"tcp://(\[[0-9a-fA-F:]+\]|[\w.-]+):(\d{1,5})")
+_IPC = re.compile(r"ipc://\S+")
+_ENDPOINTS = (
+    ("generator", "url", (_SERIAL,), "/dev/ttyUSB0"),
+    ("room", "url", (_TCP, _SERIAL), "tcp://192.168.1.12:502"),
+    ("panel", "control_url", (_TCP, _IPC), "tcp://192.168.1.13:9001"),
+    ("panel", "data_url", (_TCP, _IPC), "tcp://192.168.1.13:9002"),
+)
+
+
+class Values:
+    """The values of a file where they are sound, defaults included; None where they are not."""
+
+    def __init__(self, data: Mapping[str, Any], model: type[BaseModel], wrong: set[Path]) -> None:
+        self._data = data
+        self._model = model
+        self._wrong = wrong
+
+    def number(self, section: str, key: str) -> float | None:
+        value = self._value(section, key)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return float(value) if is_number else None
+
+    def text(self, section: str, key: str) -> str | None:
+        value = self._value(section, key)
+        return value if isinstance(value, str) else None
+
+    def words(self, section: str, key: str) -> tuple[str, ...] | None:
+        value = self._value(section, key)
+        return tuple(value) if isinstance(value, list | tuple) else None
+
+    def _value(self, section: str, key: str) -> Any:
+        if any(path[:2] in ((section,), (section, key)) for path in self._wrong):
+            return None
+        table = self._data.get(section, {})
+        if key in table:
+            return table[key]
+        model = self._model.model_fields[section].annotation
+        assert isinstance(model, type)
+        assert issubclass(model, BaseModel)
+        return model.model_fields[key].default
+
+
+def cross_checks(values: Values) -> list[Mistake]:
+    return [mistake for check in _CHECKS for mistake in check(values)]
+
+
+def _ordered(values: Values) -> Iterator[Mistake]:
+    for low, high in (("kv_min", "kv_max"), ("ma_min", "ma_max"), ("time_min_ms", "time_max_ms")):
+        least, most = values.number("tube", low), values.number("tube", high)
+        if least is not None and most is not None and not least < most:
+            text = f"{most:g} must be above {low}, which is {least:g}"
+            yield Mistake(path=("tube", high), text=text)
+
+
+def _power(values: Values) -> Iterator[Mistake]:
+    kv, ma = values.number("tube", "kv_min"), values.number("tube", "ma_min")
+    power_w = values.number("tube", "power_max_w")
+    if None not in (kv, ma, power_w) and kv * ma > power_w:  # type: ignore[operator]
+        text = f"{power_w:g} allows no exposure: kv_min x ma_min is {kv * ma:g} W"  # type: ignore[operator]
+        yield Mistake(path=("tube", "power_max_w"), text=text)
+
+
+def _window(values: Values) -> Iterator[Mistake]:
+    window_ms, time_ms = values.number("panel", "window_ms"), values.number("tube", "time_max_ms")
+    if window_ms is None or time_ms is None or window_ms >= time_ms + WINDOW_MARGIN_MS:
+        return
+    text = (
+        f"{window_ms:g} is too short for tube.time_max_ms = {time_ms:g}; "
+        f"allowed: at least {time_ms + WINDOW_MARGIN_MS:g} (the time and {WINDOW_MARGIN_MS} ms)"
+    )
+    yield Mistake(path=("panel", "window_ms"), text=text)
+
+
+def _field_fits(values: Values) -> Iterator[Mistake]:
+    pitch_mm = values.number("panel", "pitch_mm")
+    for field, count in (("field_rows_mm", "rows_px"), ("field_columns_mm", "columns_px")):
+        size_mm, pixels = values.number("geometry", field), values.number("panel", count)
+        if size_mm is None or pixels is None or pitch_mm is None or size_mm <= pixels * pitch_mm:
+            continue
+        text = f"{size_mm:g} is larger than the panel; allowed: at most {pixels * pitch_mm:g}"
+        yield Mistake(path=("geometry", field), text=text)
+
+
+def _driver_exists(values: Values) -> Iterator[Mistake]:
+    for section, folder in DRIVER_FOLDERS.items():
+        name, known = values.text(section, "driver"), drivers(section)
+        if name is not None and name not in known:
+            text = f'no driver "{name}" in hal/{folder}; {suggestion(name, known)}'
+            yield Mistake(path=(section, "driver"), text=text)
+
+
+def _endpoints(values: Values) -> Iterator[Mistake]:
+    rung = values.text("bench", "rung")
+    for section, key, patterns, example in _ENDPOINTS:
+        url = values.text(section, key)
+        if url == "sim" and rung == "bench":
+            text = f'"sim" is no device; rung = "bench" needs one, such as "{example}"'
+            yield Mistake(path=(section, key), text=text)
+        elif url is not None and url != "sim" and not _is_endpoint(url, patterns):
+            text = f'"{url}" is no address that is known here; write "sim" or such as "{example}"'
+            yield Mistake(path=(section, key), text=text)
+
+
+def _is_endpoint(url: str, patterns: tuple[re.Pattern[str], ...]) -> bool:
+    if _TCP in patterns and (tcp := _TCP.fullmatch(url)):
+        return 1 <= int(tcp.group(2)) <= 65535
+    return any(pattern.fullmatch(url) for pattern in patterns if pattern is not _TCP)
+
+
+def _wired(values: Values) -> Iterator[Mistake]:
+    """Door, e-stop, stage 2 and enable relay end the beam without us (design.md section 4)."""
+    pair, relay = values.words("wiring", "interlock_pair"), values.words("wiring", "safety_relay")
+    if pair is None or relay is None:
+        return
+    wired = {*pair, *(relay if "safety_relay" in pair else ())}
+    for contact in ("door", "estop", "stage_2", "enable"):
+        if contact not in wired:
+            text = f'"{contact}" is missing: it must open the generator\'s interlock by wire'
+            yield Mistake(path=("wiring", "interlock_pair"), text=text)
+
+
+_CHECKS = (_ordered, _power, _window, _field_fits, _driver_exists, _endpoints, _wired)

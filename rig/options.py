@@ -1,0 +1,26 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rig.settings import settings
+
+if TYPE_CHECKING:
+    from rig.bench import Bench
+
+bench_option = click.option(
+    "--bench", "bench", metavar="NAME|FILE", help="A bench that ships, or a bench file."
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Answer with one JSON object on stdout."
+)
+
+
+def chosen_bench(ctx: click.Context, flag: str | None) -> Bench:
+    """The bench of flag, environment or settings file. Raises ConfigError with all mistakes."""
+    from rig.bench import load_bench  # pydantic: 190 ms
+
+    return load_bench(settings(config_file=ctx.obj, bench=flag).bench.value)
