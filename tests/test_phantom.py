@@ -1,0 +1,97 @@
+"""The phantom's edges stand where its geometry says, at any matrix size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sim import phantom
+from sim.shapes import Bone, Box
+
+SIZES = [(256, 256, 0.8), (300, 260, 0.8), (512, 512, 0.4), (1024, 1024, 0.2)]
+
+
+def found_px(image: np.ndarray, edge: phantom.Edge, pitch_mm: float) -> float:
+    """Where the mean profile across an edge passes half height, in pixels from its place."""
+    picture = image if edge.axis == "x" else image.T
+    rows, columns = picture.shape
+    low, high = (round(at / pitch_mm + rows / 2.0) for at in edge.along_mm)
+    centre = round(edge.at_mm / pitch_mm + columns / 2.0)
+    half = max(2, min(4, round(0.9 / pitch_mm)))
+    first = max(centre - half, 0)
+    profile = picture[low : max(high, low + 1), first : centre + half].mean(axis=0)
+    profile = profile if edge.denser_after else profile[::-1]
+    level = (profile[0] + profile[-1]) / 2.0
+    index = int(np.argmax(profile > level))
+    step = (level - profile[index - 1]) / (profile[index] - profile[index - 1])
+    crossing = index - 0.5 + step
+    crossing = crossing if edge.denser_after else len(profile) - crossing
+    return float(first + crossing - (edge.at_mm / pitch_mm + columns / 2.0))
+
+
+@pytest.mark.parametrize(("rows_px", "columns_px", "pitch_mm"), SIZES)
+@pytest.mark.parametrize("edge", phantom.EDGES, ids=lambda edge: edge.name)
+def test_each_edge_stands_where_the_geometry_says(
+    edge: phantom.Edge, rows_px: int, columns_px: int, pitch_mm: float
+) -> None:
+    maps = phantom.thickness_maps(rows_px, columns_px, pitch_mm)
+    dense = maps["water"] + 10.0 * maps["aluminium"] + 100.0 * maps["lead"]
+    assert abs(found_px(dense, edge, pitch_mm)) <= 0.5
+
+
+def test_the_edge_finder_sees_an_edge_that_is_a_pixel_off() -> None:
+    edge = next(edge for edge in phantom.EDGES if edge.name == "slab left")
+    moved = Box(
+        material="water", left_mm=58.4, top_mm=28, right_mm=94, bottom_mm=58, thickness_mm=20
+    )
+    maps = phantom.thickness_maps(512, 512, 0.4, objects=(moved,))
+    assert found_px(maps["water"], edge, 0.4) == pytest.approx(1.0, abs=0.1)
+
+
+def test_every_material_map_is_float32_millimetres_of_the_asked_shape() -> None:
+    maps = phantom.thickness_maps(120, 100, 2.0)
+    assert sorted(maps) == ["aluminium", "bone", "lead", "water"]
+    for thickness in maps.values():
+        assert thickness.shape == (120, 100)
+        assert thickness.dtype == np.float32
+        assert thickness.min() >= 0.0
+
+
+def test_the_wedge_is_as_thick_as_its_table() -> None:
+    aluminium = phantom.thickness_maps(256, 256, 0.8)["aluminium"]
+    column = round(80.0 / 0.8 + 128)
+    steps = [aluminium[round((-79.0 + 10 * k) / 0.8 + 128), column] for k in range(10)]
+    assert steps == pytest.approx(phantom.WEDGE_MM, abs=1e-4)
+
+
+def test_no_objects_leave_the_bare_field_between_the_shutters() -> None:
+    maps = phantom.thickness_maps(64, 64, 4.0, field_mm=(100.0, 120.0), objects=())
+    lead = maps["lead"] > 0.0
+    open_rows, open_columns = np.flatnonzero(~lead.all(axis=1)), np.flatnonzero(~lead.all(axis=0))
+    assert (open_rows[0], open_rows[-1]) == (20, 43)  # 25 px around row 32, halves are shut
+    assert (open_columns[0], open_columns[-1]) == (17, 46)
+    assert not maps["water"].any()
+
+
+def test_bone_takes_the_place_of_tissue() -> None:
+    with_bone = phantom.thickness_maps(256, 256, 0.8)
+    limbs = tuple(shape for shape in phantom.OBJECTS if not isinstance(shape, Bone))
+    flesh_only = phantom.thickness_maps(256, 256, 0.8, objects=limbs)
+    hand = with_bone["bone"] > 1.0
+    total = with_bone["water"] + with_bone["bone"]
+    assert hand.sum() > 1000
+    assert np.allclose(
+        total[hand], np.maximum(flesh_only["water"], with_bone["bone"])[hand], atol=1e-4
+    )
+
+
+def test_the_hand_is_hand_sized_and_inside_the_field() -> None:
+    maps = phantom.thickness_maps(512, 512, 0.4)
+    hand = maps["bone"] > 0.1
+    columns = np.flatnonzero(hand.any(axis=0)) * 0.4 - 102.4
+    rows = np.flatnonzero(hand.any(axis=1)) * 0.4 - 102.4
+    assert columns[0] > -100.0
+    assert rows[0] > -100.0
+    assert 100.0 < columns[-1] - columns[0] < 150.0
+    assert 15.0 < maps["water"].max() < 45.0
+    assert 5.0 < maps["bone"].max() < 20.0
