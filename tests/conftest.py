@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from _pytest.terminal import TerminalReporter
@@ -18,7 +19,8 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 # The shared suites (contract_*.py) are no test files, so pytest would not explain their asserts.
-pytest.register_assert_rewrite("tests")
+CONTRACTS = sorted(path.stem for path in Path(__file__).parent.glob("contract_*.py"))
+pytest.register_assert_rewrite(*(f"tests.{name}" for name in CONTRACTS))
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
