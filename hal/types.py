@@ -8,7 +8,7 @@ in the names (`kv`, `ma`, `mas`, `_us`, `_ugy`, ...).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -265,4 +265,4 @@ class Outputs:
     intent: Intent | None = None
     report: ExposureReport | None = None
     # when nothing arrives, nothing changes before this time
-    next_us: int = 0
+    next_us: int = field(default=0, compare=False)

@@ -1,0 +1,103 @@
+"""The bounds of one bench: what its devices can do cuts the design's goals to size.
+
+Drivers state capabilities; here they become the controller's limits and the table that
+`dxrig doctor --bounds` prints: the goal of a requirement beside this bench's bound, and
+the layer that meets it. Example: an IXS line at 9600 baud can't give a status younger
+than 100 ms, and its watchdog is 2 s at best; the relay pulse is the layer that is quick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from firmware_py.config import UnitConfig
+from firmware_py.decide.memory import Limits
+from hal.ports import GeneratorCapabilities, PanelCapabilities, RoomCapabilities
+from hal.types import TubeData
+
+RELAY_DROP_US = 20_000  # enable relay contact + interlock input, sim/wiring.py and data sheets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    sr: str
+    what: str
+    goal_us: int
+    bound_us: int
+    layer: str  # wire | relay pulse | device timer | watchdog | chain
+    note: str = ""
+
+    @property
+    def meets_goal(self) -> bool:
+        return self.bound_us <= self.goal_us  # us-compare: two durations of one table
+
+
+def limits(
+    config: UnitConfig,
+    generator: GeneratorCapabilities,
+    room: RoomCapabilities,
+    panel: PanelCapabilities,
+) -> Limits:
+    own = config.limits
+    start_us = generator.longest_exchange_us["start"]
+    beam_us = generator.longest_exchange_us["beam"]
+    return Limits(
+        prep_us=own.prep_ms * 1000,
+        ready_us=own.ready_ms * 1000,
+        interlock_check_us=own.interlock_check_ms * 1000,
+        readout_us=own.readout_ms * 1000,
+        release_us=own.release_ms * 1000,
+        room_age_us=own.room_age_ms * 1000,
+        panel_age_us=panel.sample_age_us * 2,
+        beam_start_us=start_us + own.scan_ms * 1000,
+        status_age_us=generator.status_age_us + own.scan_ms * 1000,
+        off_latency_us=generator.off_latency_us,
+        off_confirm_us=start_us + 2 * beam_us,
+        ramp_us=generator.kv_rise_us,
+        time_step_us=round(generator.time_step_ms * 1000),
+        enable_pulse_us=room.pulse_us,
+        tube=TubeData(
+            **{name: getattr(config.tube, name) for name in TubeData.__dataclass_fields__}
+        ),
+    )
+
+
+def bounds(
+    config: UnitConfig,
+    generator: GeneratorCapabilities,
+    room: RoomCapabilities,
+    panel: PanelCapabilities,
+) -> list[Bound]:
+    scan_us = config.limits.scan_ms * 1000
+    seen_us = room.sample_age_us + scan_us
+    open_pair_us = seen_us + room.reply_us + RELAY_DROP_US + generator.kv_fall_us
+    off_us = generator.longest_exchange_us["beam"] + generator.off_latency_us
+    dead_us = room.pulse_us + RELAY_DROP_US + generator.kv_fall_us
+    watchdog_us = generator.watchdog_us
+    rows = [
+        Bound(sr="SR-17", what="release -> kV off", goal_us=50_000,
+              bound_us=RELAY_DROP_US + generator.kv_fall_us, layer="chain",
+              note="stage 2 stands in the interlock pair"),
+        Bound(sr="SR-17", what="release -> kV off, by the enable output alone", goal_us=50_000,
+              bound_us=open_pair_us, layer="wire"),
+        Bound(sr="SR-17", what="release -> kV off, by the OFF command alone", goal_us=50_000,
+              bound_us=seen_us + off_us + generator.kv_fall_us, layer="wire",
+              note="one status exchange may be on the line"),
+        Bound(sr="SR-19", what="door or e-stop -> kV off", goal_us=15_000,
+              bound_us=RELAY_DROP_US + generator.kv_fall_us, layer="chain"),
+        Bound(sr="SR-28", what="unit dead or stopped -> kV off", goal_us=150_000,
+              bound_us=dead_us, layer="relay pulse", note="self-timed, re-triggered by the scan"),
+        Bound(sr="SR-09", what="age of the interlock sample", goal_us=100_000,
+              bound_us=room.sample_age_us, layer="wire"),
+        Bound(sr="SR-27", what="age of the generator's status in the beam", goal_us=100_000,
+              bound_us=generator.status_age_us, layer="wire"),
+        Bound(sr="SR-10", what="window request -> integrating", goal_us=300_000,
+              bound_us=panel.window_request_us, layer="wire"),
+    ]  # fmt: skip
+    if watchdog_us is not None:
+        rows.append(
+            Bound(sr="SR-28", what="line silent -> kV off, by the generator's watchdog",
+                  goal_us=150_000, bound_us=watchdog_us + generator.kv_fall_us, layer="watchdog",
+                  note="its shortest setting")
+        )  # fmt: skip
+    return rows

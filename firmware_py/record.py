@@ -1,0 +1,214 @@
+"""The record at the scan boundary: what every link returned in every executed scan.
+
+A file is one JSON header line, then entries `kind, size, payload`. Replay substitutes
+exactly this layer, so a run needs nothing but its record and its configuration to run
+again. About 10-30 bytes a scan; written as it happens, so that a killed unit leaves all
+but its last scan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from hal.types import RecorderSample, Requests, Shot, Technique
+
+SCHEMA = 1
+
+
+class Kind(IntEnum):
+    SCAN = 1  # dt_us, late_us
+    GOT = 2  # link, bytes
+    SENT = 3
+    FAILED = 4  # link, text
+    GOT_MESSAGE = 5  # link, parts
+    SENT_MESSAGE = 6
+    RECORDER = 7  # RecorderSample as JSON
+    REQUESTS = 8  # Requests as JSON
+
+
+class RecordError(Exception):
+    """The record can't be read. Carries what and where."""
+
+
+class Recording:
+    """Writes a record; it is the sink of every tap."""
+
+    def __init__(self, file: BinaryIO, header: dict[str, Any]) -> None:
+        self._file = file
+        self._links: list[str] = header["links"]
+        self._chunk = bytearray()
+        self._t_us = 0
+        self._hash = hashlib.sha256()
+        self._put(json.dumps({"schema": SCHEMA, **header}).encode() + b"\n")
+        self.end_scan()
+
+    def scan(self, t_us: int, late_us: int) -> None:
+        self._entry(Kind.SCAN, _varint(t_us - self._t_us) + _varint(late_us))
+        self._t_us = t_us
+
+    def got(self, link: str, data: bytes) -> None:
+        self._entry(Kind.GOT, self._link(link) + data)
+
+    def sent(self, link: str, data: bytes) -> None:
+        self._entry(Kind.SENT, self._link(link) + data)
+
+    def failed(self, link: str, why: str) -> None:
+        self._entry(Kind.FAILED, self._link(link) + why.encode())
+
+    def got_message(self, link: str, message: list[bytes]) -> None:
+        self._entry(Kind.GOT_MESSAGE, self._link(link) + _parts(message))
+
+    def sent_message(self, link: str, message: list[bytes]) -> None:
+        self._entry(Kind.SENT_MESSAGE, self._link(link) + _parts(message))
+
+    def recorder(self, sample: RecorderSample) -> None:
+        self._entry(Kind.RECORDER, json.dumps(asdict(sample)).encode())
+
+    def requests(self, requests: Requests) -> None:
+        self._entry(Kind.REQUESTS, json.dumps(asdict(requests)).encode())
+
+    def end_scan(self) -> None:
+        """Hand the scan's entries to the file: one write, no fsync (that is not the unit's)."""
+        if self._chunk:
+            self._hash.update(self._chunk)
+            self._file.write(self._chunk)
+            self._chunk.clear()
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+    def _link(self, name: str) -> bytes:
+        return bytes([self._links.index(name)])
+
+    def _entry(self, kind: Kind, payload: bytes) -> None:
+        self._put(bytes([kind]) + _varint(len(payload)) + payload)
+
+    def _put(self, data: bytes) -> None:
+        self._chunk += data
+
+
+@dataclass(slots=True)
+class ScanRecord:
+    t_us: int
+    late_us: int
+    got: dict[str, bytes] = field(default_factory=dict)
+    sent: dict[str, bytes] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    got_messages: dict[str, list[list[bytes]]] = field(default_factory=dict)
+    sent_messages: dict[str, list[list[bytes]]] = field(default_factory=dict)
+    recorder: RecorderSample | None = None
+    requests: Requests | None = None
+
+
+def read_record(path: Path) -> tuple[dict[str, Any], list[ScanRecord], str]:
+    """(header, scans, sha256). A record cut off by a kill reads up to its last whole entry."""
+    data = path.read_bytes()
+    head, newline, body = data.partition(b"\n")
+    try:
+        header = json.loads(head)
+        links: list[str] = header["links"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"{path.name}: no record header ({error})") from error
+    if not newline or header.get("schema") != SCHEMA:
+        raise RecordError(
+            f"{path.name}: schema {header.get('schema')}, this version reads {SCHEMA}"
+        )
+    return header, _scans(body, links, path.name), hashlib.sha256(data).hexdigest()
+
+
+def _scans(body: bytes, links: list[str], name: str) -> list[ScanRecord]:
+    scans: list[ScanRecord] = []
+    t_us = 0
+    for at_bytes, kind, payload in _entries(body):
+        try:
+            if kind == Kind.SCAN:
+                dt_us, rest = _read_varint(payload)
+                t_us += dt_us
+                scans.append(ScanRecord(t_us, _read_varint(rest)[0]))
+            else:
+                _fill(scans[-1], Kind(kind), payload, links)
+        except (ValueError, IndexError, KeyError, TypeError) as error:
+            raise RecordError(f"{name}: entry at byte {at_bytes} is damaged ({error})") from error
+    return scans
+
+
+def _entries(body: bytes) -> Iterator[tuple[int, int, bytes]]:
+    at_bytes = 0
+    while at_bytes < len(body):
+        try:
+            size_bytes, rest = _read_varint(body[at_bytes + 1 : at_bytes + 11])
+        except IndexError:
+            return  # cut off in the middle of an entry: the unit was killed there
+        start = at_bytes + 1 + (min(10, len(body) - at_bytes - 1) - len(rest))
+        if start + size_bytes > len(body):
+            return
+        yield at_bytes, body[at_bytes], body[start : start + size_bytes]
+        at_bytes = start + size_bytes
+
+
+def _fill(scan: ScanRecord, kind: Kind, payload: bytes, links: list[str]) -> None:
+    if kind == Kind.RECORDER:
+        scan.recorder = RecorderSample(**json.loads(payload))
+        return
+    if kind == Kind.REQUESTS:
+        scan.requests = requests_from(json.loads(payload))
+        return
+    link, data = links[payload[0]], payload[1:]
+    if kind == Kind.GOT:
+        scan.got[link] = scan.got.get(link, b"") + data
+    elif kind == Kind.SENT:
+        scan.sent[link] = scan.sent.get(link, b"") + data
+    elif kind == Kind.FAILED:
+        scan.failed[link] = data.decode()
+    elif kind == Kind.GOT_MESSAGE:
+        scan.got_messages.setdefault(link, []).append(_read_parts(data))
+    else:
+        scan.sent_messages.setdefault(link, []).append(_read_parts(data))
+
+
+def requests_from(data: dict[str, Any]) -> Requests:
+    shot = data["shot"]
+    return Requests(
+        shot=shot and shot_from(shot), stop=bool(data["stop"]), reset=bool(data["reset"])
+    )
+
+
+def shot_from(data: dict[str, Any]) -> Shot:
+    return Shot(**{**data, "technique": Technique(**data["technique"])})
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _read_varint(data: bytes) -> tuple[int, bytes]:
+    number = 0
+    for index in range(10):
+        number |= (data[index] & 0x7F) << (7 * index)
+        if not data[index] & 0x80:
+            return number, data[index + 1 :]
+    raise ValueError("number too long")
+
+
+def _parts(message: list[bytes]) -> bytes:
+    return b"".join(_varint(len(part)) + part for part in message)
+
+
+def _read_parts(data: bytes) -> list[bytes]:
+    parts = []
+    while data:
+        size_bytes, data = _read_varint(data)
+        parts.append(data[:size_bytes])
+        data = data[size_bytes:]
+    return parts

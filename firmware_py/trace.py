@@ -1,0 +1,172 @@
+"""What the unit did, as readable lines: a line for every change, none for what stayed.
+
+The trace is a function of the scans alone, so replay must reproduce it exactly. No
+seed, date, path or version stands in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from firmware_py.decide.memory import Memory
+from hal.types import ExposureReport, Inputs, Outputs, RoomSample
+
+CONTACTS = ("stage_1", "stage_2", "door", "estop", "chain", "key", "reset", "lamp_current")
+LEVELS = (
+    "ready_lamp",
+    "beam_lamp",
+    "buzzer",
+    "enable",
+    "contactor",
+    "prep_line",
+    "expose_line",
+    "prepare_panel",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    t_us: int
+    kind: str  # state | room | generator | panel | recorder | out | report | refused
+    data: dict[str, Any]
+
+    def as_json(self) -> str:
+        return json.dumps({"t_us": self.t_us, "kind": self.kind, **self.data})
+
+    def as_text(self) -> str:
+        words = " ".join(f"{key}={_word(value)}" for key, value in self.data.items())
+        return f"{self.t_us / 1000:12.3f} ms  {self.kind:<10} {words}"
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "-" if value is None else str(value)
+
+
+class Trace:
+    """Collects the lines of one run and their hash."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self._hash = hashlib.sha256()
+        self._memory: Memory | None = None
+        self._inputs: Inputs | None = None
+        self._outputs = Outputs()
+
+    def scan(self, inputs: Inputs, memory: Memory, outputs: Outputs) -> list[Line]:
+        """The lines that this scan adds."""
+        new = [
+            Line(inputs.t_us, kind, data) for kind, data in self._changes(inputs, memory, outputs)
+        ]
+        self._inputs, self._memory, self._outputs = inputs, memory, outputs
+        for line in new:
+            self._hash.update(line.as_json().encode() + b"\n")
+        self.lines += new
+        return new
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+    def _changes(
+        self, inputs: Inputs, memory: Memory, outputs: Outputs
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        before, then = self._inputs, self._memory
+        if before is None or before.room is not inputs.room:
+            yield from _room(before.room if before else None, inputs.room)
+        if before is None or before.generator is not inputs.generator:
+            yield from _fields(
+                "generator", before and before.generator, inputs.generator, GENERATOR
+            )
+        if before is None or before.panel is not inputs.panel:
+            yield from _fields("panel", before and before.panel, inputs.panel, PANEL)
+        if before is None or before.recorder is not inputs.recorder:
+            yield from _fields("recorder", before and before.recorder, inputs.recorder, RECORDER)
+        if then is None or then.state is not memory.state or then.since_us != memory.since_us:
+            yield "state", _state(then, memory)
+        if memory.refused and (then is None or then.refused != memory.refused):
+            yield "refused", {"because": list(memory.refused)}
+        if outputs is not self._outputs:
+            yield from _levels(self._outputs, outputs)
+        if memory.report is not None and (then is None or then.report is not memory.report):
+            yield "report", _report(memory.report)
+
+
+GENERATOR = ("state", "confirmed", "interlock_closed", "beam_on", "refused", "kv", "ma", "faults")
+PANEL = ("state", "panel_id", "frame_count", "faults")
+RECORDER = ("alive", "disk_ok", "incomplete_count", "intent_durable", "dose_saved", "image_saved",
+            "image_failed")  # fmt: skip
+
+
+def _fields(
+    kind: str, before: object, after: object, names: tuple[str, ...]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    changed = {
+        name: _plain(getattr(after, name))
+        for name in names
+        if before is None or getattr(before, name) != getattr(after, name)
+    }
+    if changed:
+        yield kind, changed
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "value"):  # an Enum
+        return value.value
+    if hasattr(value, "kv"):  # a Technique
+        ending = f"{value.mas:g} mAs" if value.mas is not None else f"{value.ms:g} ms"
+        return f"{value.kv:g} kV {value.ma:g} mA {ending}"
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _room(before: RoomSample | None, after: RoomSample) -> Iterator[tuple[str, dict[str, Any]]]:
+    changed = {
+        name: getattr(after, name)
+        for name in ("link_ok", *CONTACTS)
+        if before is None or getattr(before, name) is not getattr(after, name)
+    }
+    if changed:
+        yield "room", changed
+
+
+def _state(then: Memory | None, memory: Memory) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "from": then.state.value if then else "",
+        "to": memory.state.value,
+        "why": memory.why,
+    }
+    return data | ({"faults": list(memory.faults)} if memory.faults else {})
+
+
+def _levels(before: Outputs, after: Outputs) -> Iterator[tuple[str, dict[str, Any]]]:
+    changed = {
+        name: getattr(after, name)
+        for name in LEVELS
+        if getattr(before, name) is not getattr(after, name)
+    }
+    for name, was_us, is_us in (
+        ("expose", before.expose_from_us, after.expose_from_us),
+        ("window", before.window_from_us, after.window_from_us),
+    ):
+        if (was_us is None) is not (is_us is None):
+            changed[name] = is_us is not None
+    if changed:
+        yield "out", changed
+
+
+def _report(report: ExposureReport) -> dict[str, Any]:
+    return {
+        "shot": report.shot.shot_id,
+        "reason": report.reason.value,
+        "fault": report.fault,
+        "beam": report.beam,
+        "mas": report.mas,
+        "maximum_mas": report.maximum_mas,
+        "kv": report.kv,
+        "ma": report.ma,
+        "beam_ms": report.beam_ms,
+    }

@@ -1,0 +1,174 @@
+"""The scan: read all, decide, write all, record. Everything else happens elsewhere.
+
+Wherever time comes from, `scan(t_us)` is called with it and reads no clock. With
+`poll_all` every device is polled in every scan (wire, bench, replay); without it (model
+rung) only those that are due: bytes have arrived, a command changed, or the time came
+that the device asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from firmware_py.decide.controller import step
+from firmware_py.decide.memory import Memory
+from firmware_py.record import Recording
+from firmware_py.trace import Line, Trace
+from hal.now import NEVER_US, Now
+from hal.ports import Generator, Panel, RecorderPort, RoomIO
+from hal.types import Inputs, Outputs, Requests
+
+
+class Arrivals(Protocol):
+    def arrival_us(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """The unit's drivers, and the links whose arrivals make each of them due."""
+
+    room: RoomIO
+    generator: Generator
+    panel: Panel
+    recorder: RecorderPort
+    room_link: Arrivals
+    generator_link: Arrivals
+    panel_link: Arrivals
+    recorder_link: Arrivals
+
+
+class _Slot:
+    """One device in the scan: when it wants to be polled next."""
+
+    def __init__(
+        self,
+        link: Arrivals,
+        read: Callable[[Now], object],
+        write: Callable[[Now, Outputs], None],
+    ) -> None:
+        self.link = link
+        self._read = read
+        self._write = write
+        self.next_us = 0
+        self._was_read = False
+
+    def due_us(self) -> int:
+        return min(self.next_us, self.link.arrival_us())
+
+    def read(self, t_us: int, *, poll_all: bool) -> None:
+        self._was_read = poll_all or self.due_us() <= t_us  # us-compare: the scan's own schedule
+        if self._was_read:
+            now = Now(t_us)
+            self._read(now)
+            self.next_us = now.next_us
+
+    def write(self, t_us: int, outputs: Outputs, *, changed: bool) -> None:
+        if self._was_read or changed:
+            now = Now(t_us)
+            self._write(now, outputs)
+            self.next_us = min(self.next_us, now.next_us)
+
+
+class Unit:
+    def __init__(
+        self,
+        devices: Devices,
+        memory: Memory,
+        recording: Recording | None = None,
+        *,
+        poll_all: bool = True,
+    ) -> None:
+        self.memory = memory
+        self.outputs = Outputs()
+        self.trace = Trace()
+        self.scan_count = 0
+        self.inputs: Inputs | None = None
+        self._devices = devices
+        self._recording = recording
+        self._poll_all = poll_all
+        self._requests = Requests()
+        self._recorder_sample = devices.recorder.sample
+        recorder = devices.recorder
+        self._slots = (
+            _Slot(devices.room_link, devices.room.read, devices.room.write),
+            _Slot(devices.generator_link, devices.generator.read, devices.generator.write),
+            _Slot(devices.panel_link, devices.panel.read, devices.panel.write),
+            _Slot(
+                devices.recorder_link,
+                recorder.read,
+                lambda now, outputs: recorder.write(now, outputs.intent, outputs.report),
+            ),
+        )
+        self._next_us = 0
+
+    def request(self, requests: Requests) -> None:
+        """What people and programs outside the scan ask for, from the next scan on."""
+        self._requests = requests
+        self._next_us = 0
+
+    @property
+    def requests(self) -> Requests:
+        return self._requests
+
+    def next_us(self) -> int:
+        """If nothing else arrives, a scan before this time changes nothing."""
+        return min(self._next_us, *(slot.due_us() for slot in self._slots))
+
+    def scan(self, t_us: int, late_us: int = 0) -> Sequence[Line]:
+        if self._recording:
+            self._recording.scan(t_us, late_us)
+        inputs = self._read(t_us, late_us)
+        self.memory, outputs = step(self.memory, inputs)
+        self._write(t_us, outputs)
+        self._next_us = outputs.next_us
+        self.inputs = inputs
+        self.scan_count += 1
+        if self._recording:
+            self._recording.end_scan()
+        return self.trace.scan(inputs, self.memory, self.outputs)
+
+    def _read(self, t_us: int, late_us: int) -> Inputs:
+        for slot in self._slots:
+            slot.read(t_us, poll_all=self._poll_all)
+        devices = self._devices
+        if self._recording:
+            self._note(self._recording)
+        return Inputs(
+            t_us=t_us,
+            room=devices.room.sample,
+            generator=devices.generator.sample,
+            panel=devices.panel.sample,
+            recorder=devices.recorder.sample,
+            requests=self._requests,
+            late_us=late_us,
+        )
+
+    def _note(self, recording: Recording) -> None:
+        sample = self._devices.recorder.sample
+        if sample is not self._recorder_sample:
+            self._recorder_sample = sample
+            recording.recorder(sample)
+        if self.inputs is None or self.inputs.requests is not self._requests:
+            recording.requests(self._requests)
+
+    def _write(self, t_us: int, outputs: Outputs) -> None:
+        changed = outputs != self.outputs
+        if changed:
+            self.outputs = outputs
+        for slot in self._slots:
+            slot.write(t_us, self.outputs, changed=changed)
+
+    def make_safe(self, t_us: int) -> None:
+        """Drop everything, whatever the state: the runner's last act."""
+        self.outputs = Outputs()
+        for slot in self._slots:
+            slot.write(t_us, self.outputs, changed=True)
+
+
+class NoArrivals:
+    """For links whose arrivals are not known beforehand (wire, bench)."""
+
+    def arrival_us(self) -> int:
+        return NEVER_US

@@ -1,0 +1,116 @@
+"""A device: a model joined to its protocol's desk over a link. Reachable only through its wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from hal.now import NEVER_US, Now
+from hal.ports import ByteLink, Desk, FrameLink
+
+
+class Part(Protocol):
+    """Something in the world that has events of its own."""
+
+    def due_us(self) -> int: ...
+
+    def poll(self, now: Now) -> None: ...
+
+    def poke(self, t_us: int) -> None:
+        """Something outside changed: look again at `t_us`."""
+
+
+class _Timed:
+    """Remembers its next event; `poke` moves it forward."""
+
+    def __init__(self) -> None:
+        self._next_us = 0
+
+    def poke(self, t_us: int) -> None:
+        self._next_us = min(self._next_us, t_us)
+
+
+class Mechanism(_Timed):
+    """A part without a wire: relays, timers."""
+
+    def __init__(self, *advance: Callable[[Now], None]) -> None:
+        super().__init__()
+        self._advance = advance
+
+    def due_us(self) -> int:
+        return self._next_us
+
+    def poll(self, now: Now) -> None:
+        for advance in self._advance:
+            advance(now)
+        self._next_us = now.next_us
+
+
+class WireDevice(_Timed):
+    """A device on a byte link."""
+
+    def __init__(self, link: ByteLink, desk: Desk, advance: Callable[[Now], None]) -> None:
+        super().__init__()
+        self.link = link
+        self._desk = desk
+        self._advance = advance
+        self.silent = False  # a fault: it hears nothing and says nothing
+
+    def due_us(self) -> int:
+        return min(self._next_us, self.link.arrival_us())
+
+    def poll(self, now: Now) -> None:
+        self._advance(now)
+        data = self.link.read(now.t_us)
+        if data and not self.silent:
+            self._desk.receive(now, data)
+        while reply := self._desk.poll(now):
+            if not self.silent:
+                self.link.write(now.t_us, reply)
+        self._next_us = now.next_us
+
+
+class MessageDesk(Protocol):
+    """The device side of a panel: control messages both ways, frames out."""
+
+    def receive(self, now: Now, message: list[bytes]) -> None: ...
+
+    def poll(self, now: Now) -> list[list[bytes]]: ...
+
+    def frames(self, now: Now) -> list[list[bytes]]: ...
+
+
+class PanelDevice(_Timed):
+    """A panel: control on one message link, frames on another."""
+
+    def __init__(
+        self,
+        control: FrameLink,
+        data: FrameLink,
+        desk: MessageDesk,
+        advance: Callable[[Now], None],
+    ) -> None:
+        super().__init__()
+        self.control, self.data = control, data
+        self._desk = desk
+        self._advance = advance
+        self.silent = False
+
+    def due_us(self) -> int:
+        return min(self._next_us, self.control.arrival_us())
+
+    def poll(self, now: Now) -> None:
+        self._advance(now)
+        for message in self.control.read(now.t_us):
+            if not self.silent:
+                self._desk.receive(now, message)
+        for reply in self._desk.poll(now):
+            if not self.silent:
+                self.control.write(now.t_us, reply)
+        for frame in self._desk.frames(now):
+            self.data.write(now.t_us, frame)
+        self._next_us = now.next_us
+
+
+def earliest(parts: list[Part]) -> int:
+    return min((part.due_us() for part in parts), default=NEVER_US)

@@ -1,0 +1,127 @@
+"""The hard-wired chain: contacts, relays, safety relay, contactor; no bytes, no unit.
+
+    door -- e-stop -- [safety relay, latching]
+    interlock pair (J3-7/J3-8) = door + e-stop + stage 2 + enable + safety relay, in series
+    contactor coil  = contactor output + safety relay, in series; feeds the generator
+
+Which contacts stand in the pair is the bench file's `[wiring]`. The chain acts whether
+or not the unit lives. `log` is the wiring's own record of what every net did and when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from hal.now import Now
+
+SAFETY_RELAY_DROP_US = 8_000
+ENABLE_PULL_US, ENABLE_DROP_US = 8_000, 5_000
+CONTACTOR_PULL_US, CONTACTOR_DROP_US = 20_000, 15_000
+
+CONTACTS = ("stage_1", "stage_2", "door", "estop", "key", "reset")
+NETS = ("door", "estop", "stage_1", "stage_2", "key", "enable", "safety_relay")
+
+
+class Fed(Protocol):
+    """What hangs on the chain."""
+
+    def set_interlock(self, t_us: int, closed: bool) -> None: ...
+
+    def set_supply(self, t_us: int, closed: bool) -> None: ...
+
+
+class Relay:
+    """A coil and its contact, which follows after the pull-in or drop-out time."""
+
+    def __init__(self, pull_us: int, drop_us: int) -> None:
+        self._delay_us = {True: pull_us, False: drop_us}
+        self._coil = False
+        self._moves_us: int | None = None
+        self.contact = False
+        self.welded = False  # a fault: the contact stays closed
+
+    def drive(self, t_us: int, coil: bool) -> None:
+        if coil is not self._coil:
+            self._coil = coil
+            self._moves_us = t_us + self._delay_us[coil]
+
+    def advance(self, now: Now) -> None:
+        if self._moves_us is not None and now.reached(self._moves_us):
+            self._moves_us = None
+            self.contact = self._coil or self.welded
+
+
+class Wiring:
+    def __init__(self, fed: Fed, interlock_pair: Sequence[str] = NETS) -> None:
+        unknown = set(interlock_pair) - set(NETS)
+        if unknown:
+            raise ValueError(f"[wiring] interlock_pair: unknown contact {sorted(unknown)[0]!r}")
+        self._fed = fed
+        self._pair = tuple(interlock_pair)
+        self.contacts = {name: name in ("door", "estop", "key") for name in CONTACTS}
+        self.enable = Relay(ENABLE_PULL_US, ENABLE_DROP_US)
+        self.contactor = Relay(CONTACTOR_PULL_US, CONTACTOR_DROP_US)
+        self.lamp_intact = True
+        self.contactor_coil = False
+        self.safety_relay = True  # the room was in order when the simulation began
+        self._trip_us: int | None = None
+        self._nets: dict[str, bool] = {}
+        self.log: list[tuple[int, str, bool]] = []
+        self.changed = False  # read and cleared by the world: somebody must look again
+
+    def set_contact(self, t_us: int, name: str, closed: bool) -> None:
+        if name not in self.contacts:
+            raise ValueError(f"no contact {name!r}; there are {', '.join(CONTACTS)}")
+        self.contacts[name] = closed
+        self.advance(Now(t_us))
+
+    def drive_enable(self, t_us: int, coil: bool) -> None:
+        self.changed = True
+        self.enable.drive(t_us, coil)
+        self.advance(Now(t_us))
+
+    def drive_contactor(self, t_us: int, coil: bool) -> None:
+        self.contactor_coil = coil
+        self.changed = True
+        self.advance(Now(t_us))
+
+    def advance(self, now: Now) -> None:
+        self._safety_relay(now)
+        self.enable.advance(now)
+        self.contactor.drive(now.t_us, self.contactor_coil and self.safety_relay)
+        self.contactor.advance(now)
+        self._settle(now.t_us)
+
+    def _safety_relay(self, now: Now) -> None:
+        """Latching: a glitch of the loop drops it, only reset closes it again (SR-42)."""
+        loop = self.contacts["door"] and self.contacts["estop"]
+        if not loop and self.safety_relay and self._trip_us is None:
+            self._trip_us = now.t_us + SAFETY_RELAY_DROP_US
+        if self._trip_us is not None and now.reached(self._trip_us):
+            self.safety_relay, self._trip_us = False, None
+        if loop and self.contacts["reset"] and self._trip_us is None:
+            self.safety_relay = True
+
+    def _settle(self, t_us: int) -> None:
+        self._note(t_us, "safety_relay", self.safety_relay)
+        self._note(t_us, "enable", self.enable.contact)
+        for name in CONTACTS:
+            self._note(t_us, name, self.contacts[name])
+        if self._note(t_us, "contactor", self.contactor.contact):
+            self._fed.set_supply(t_us, self.contactor.contact)
+        pair = all(self._net(name) for name in self._pair)
+        if self._note(t_us, "interlock_pair", pair):
+            self._fed.set_interlock(t_us, pair)
+
+    def _net(self, name: str) -> bool:
+        return self._nets[name]
+
+    def _note(self, t_us: int, name: str, closed: bool) -> bool:
+        """Write down a change of a net; True when it changed."""
+        if self._nets.get(name) is closed:
+            return False
+        self._nets[name] = closed
+        self.log.append((t_us, name, closed))
+        self.changed = True
+        return True

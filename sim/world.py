@@ -1,0 +1,78 @@
+"""The world beyond the plug: every part polled at its own events, in order of time.
+
+`advance(to_us)` is the same code on both rungs: on the model rung time jumps from event
+to event, on the wire rung it is called with the time that really is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from hal.now import NEVER_US, Now
+from sim.detector import SimPanel
+from sim.device import PanelDevice, Part, WireDevice, earliest
+from sim.generator import MonoblockModel
+from sim.room import SimRoom
+from sim.wiring import Wiring
+
+
+@dataclass
+class World:
+    generator: MonoblockModel
+    wiring: Wiring
+    room: SimRoom
+    panel: SimPanel
+    generator_device: WireDevice
+    room_device: WireDevice
+    panel_device: PanelDevice
+    parts: list[Part]
+    on_event: Callable[[int, str], None] = lambda t_us, name: None
+    t_us: int = 0
+    _actions: list[tuple[int, int, Callable[[int], None]]] = field(default_factory=list)
+    _count: int = 0
+
+    def at(self, t_us: int, action: Callable[[int], None]) -> None:
+        """Do `action` at exactly `t_us` (at once if that has passed)."""
+        self._count += 1
+        heappush(self._actions, (max(t_us, self.t_us), self._count, action))
+
+    def next_us(self) -> int:
+        action_us = self._actions[0][0] if self._actions else NEVER_US
+        return min(action_us, earliest(self.parts))
+
+    def advance(self, to_us: int) -> None:
+        while (t_us := self.next_us()) <= to_us:  # us-compare: this is the clock itself
+            self._event(max(t_us, self.t_us))
+        self.t_us = max(self.t_us, to_us)
+
+    def _event(self, t_us: int) -> None:
+        self.t_us = t_us
+        if self._actions and self._actions[0][0] <= t_us:  # us-compare: the clock itself
+            heappop(self._actions)[2](t_us)
+            self.poke()
+        for part in self.parts:
+            if part.due_us() <= t_us:  # us-compare: the clock itself
+                part.poll(Now(t_us))
+        if self.wiring.changed:
+            self.wiring.changed = False
+            self.poke()
+        self._tell(t_us)
+
+    def poke(self) -> None:
+        """A contact moved: whatever hangs on it looks again."""
+        for part in self.parts:
+            part.poke(self.t_us)
+
+    def _tell(self, t_us: int) -> None:
+        if self.generator.beam_changed:
+            self.generator.beam_changed = False
+            self.poke()
+            self.on_event(t_us, "beam_on" if self.generator.beam_on(t_us) else "beam_off")
+
+    # --- the hand and the room, by name
+
+    def set_contact(self, name: str, closed: bool) -> None:
+        self.wiring.set_contact(self.t_us, name, closed)
+        self.poke()
