@@ -170,7 +170,7 @@ def pip(*arguments: str, total: int, offline: bool) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             tail.append(line.rstrip())
-            collected_count += line.startswith(("Collecting", "Looking"))
+            collected_count += line.startswith(("Collecting", "Processing", "Ignoring"))
             if time.monotonic() - said_s >= PROGRESS_S:
                 said_s = time.monotonic()
                 say(f"  {min(collected_count, total)} of {total}: {line.strip()[:70]}")

@@ -1,0 +1,59 @@
+"""A judge that is not installed never looks like a judge that agreed."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.conftest import missing_peers
+from tests.peers import MISSING, PACKAGES, require_peer
+from tests.project import ROOT
+
+
+def skipped(reason: str) -> pytest.TestReport:
+    return pytest.TestReport(
+        "test_it", ("", 0, ""), {}, "skipped", ("test_it.py", 1, f"Skipped: {reason}"), "setup"
+    )
+
+
+def test_a_peer_that_is_there_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, _, name = sys.executable.rpartition("/")
+    monkeypatch.setenv("PATH", folder)
+    assert require_peer(name) == sys.executable
+
+
+def test_a_missing_peer_skips_and_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("DXRIG_REQUIRE_PEERS", raising=False)
+    with pytest.raises(pytest.skip.Exception, match=r"dciodvfy \(apt install dicom3tools\)"):
+        require_peer("dciodvfy")
+
+
+def test_a_missing_peer_fails_where_peers_are_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("DXRIG_REQUIRE_PEERS", "1")
+    with pytest.raises(pytest.fail.Exception, match="peer missing: mbpoll"):
+        require_peer("mbpoll")
+
+
+def test_ci_installs_every_peer_that_a_test_may_ask_for() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    assert [p for p in sorted(set(PACKAGES.values())) if f" {p}\n" not in script] == []
+
+
+def test_the_closing_line_counts_missing_peers_and_no_other_skips() -> None:
+    reports = [
+        skipped(f"{MISSING}mbpoll (apt install mbpoll)"),
+        skipped(f"{MISSING}dciodvfy (apt install dicom3tools)"),
+        skipped(f"{MISSING}mbpoll (apt install mbpoll)"),
+        skipped("needs the bench rung"),
+    ]
+    assert missing_peers(reports) == (
+        "3 tests skipped because a peer is missing: "
+        "1 x dciodvfy (apt install dicom3tools); 2 x mbpoll (apt install mbpoll)"
+    )
+
+
+def test_a_run_that_missed_nobody_says_so() -> None:
+    assert missing_peers([]) == "0 tests skipped because a peer is missing"

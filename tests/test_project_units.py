@@ -1,0 +1,121 @@
+"""A number says its unit in its name: fields of the classes in hal, firmware_py and sim."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from tests.project import name_of, parse, sources
+
+# design.md, section 4 (the last word of the name); the count and index suffixes as well.
+# fmt: off
+SUFFIXES = frozenset((
+    "us", "ms", "s", "kv", "ma", "mas", "ua", "ugy", "mgy", "dgycm2", "mm", "c", "v", "a", "w", "j",
+    "kev", "deg", "rpm", "hz", "bytes", "px", "pct", "count", "index",
+))
+# fmt: on
+# These may stand behind the unit: kv_min, ma_max, kv_sum.
+QUALIFIERS = frozenset(("min", "max", "sum"))
+# A number that names something and measures nothing.
+NAMING = frozenset(("id", "number", "address", "code", "function", "series"))
+
+WITHOUT_UNIT = {  # `file:Class.field` and why
+    "firmware_py/config.py:PanelConfig.bits_stored": "bits; DICOM's own name, (0028,0101)",
+    "hal/generators/vj_ixs.py:Command.digits": "how many; the manual's word",
+    "hal/generators/vj_ixs.py:Command.maximum": "counts on the wire",
+    "hal/generators/vj_ixs.py:Command.per_unit": "counts on the wire per unit, a scale",
+    "hal/modbus.py:PulseCoil.tenths": "of a second: the wire's unit (Waveshare)",
+    "hal/modbus.py:WriteRegister.value": "a raw register",
+    "hal/modbus.py:WriteRegisters.values": "raw registers",
+    "sim/shapes.py:Bone.marrow": "a ratio",
+    "sim/shapes.py:Bone.thinning": "a ratio",
+    "sim/shapes.py:Limb.depth": "a ratio: thickness over width",
+}
+
+
+def fields_without_unit(tree: ast.Module) -> list[str]:
+    """`Class.field` of each numeric field whose name says no unit."""
+    aliases = numeric_aliases(tree)
+    return [
+        f"{cls.name}.{field.target.id}"
+        for cls in ast.walk(tree)
+        if isinstance(cls, ast.ClassDef)
+        for field in cls.body
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and is_numeric(field.annotation, aliases)
+        and not says_unit(field.target.id)
+    ]
+
+
+def numeric_aliases(tree: ast.Module) -> frozenset[str]:
+    """Names such as `Positive = Annotated[float, ...]`."""
+    return frozenset(
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign) and is_numeric(node.value, frozenset())
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    )
+
+
+def is_numeric(annotation: ast.expr, aliases: frozenset[str]) -> bool:
+    match annotation:
+        case ast.Name(id=name):
+            return name in ("int", "float") or name in aliases
+        case ast.BinOp(left=left, right=right):  # float | None
+            return is_numeric(left, aliases) or is_numeric(right, aliases)
+        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[first, *_])):
+            return is_numeric(first, aliases)
+        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[first, *_])):
+            return is_numeric(first, aliases)
+        case ast.Subscript(value=ast.Name(id="Final" | "ClassVar" | "Optional"), slice=inner):
+            return is_numeric(inner, aliases)
+    return False
+
+
+def says_unit(name: str) -> bool:
+    words = name.lower().strip("_").split("_")
+    if words[-1] in QUALIFIERS and len(words) != 1:
+        words.pop()
+    return words[-1] in SUFFIXES or words[-1] in NAMING
+
+
+def found_fields() -> list[str]:
+    return [
+        f"{name_of(path)}:{field}"
+        for path in sources("hal", "firmware_py", "sim")
+        for field in fields_without_unit(parse(path))
+    ]
+
+
+def test_every_number_in_a_class_says_its_unit() -> None:
+    unexplained = [field for field in found_fields() if field not in WITHOUT_UNIT]
+    assert not unexplained, f"no unit in the name (or a reason in WITHOUT_UNIT): {unexplained}"
+
+
+def test_every_exception_still_has_its_field() -> None:
+    assert WITHOUT_UNIT.keys() <= set(found_fields())
+
+
+@pytest.mark.parametrize(
+    ("field", "found"),
+    [
+        ("voltage: float", ["Plan.voltage"]),
+        ("timeout: int | None = None", ["Plan.timeout"]),
+        ("max: float", ["Plan.max"]),
+        ("steps: tuple[float, ...]", ["Plan.steps"]),
+        ("dose: Positive", ["Plan.dose"]),
+        ("kv: float", []),
+        ("kv_max: float", []),
+        ("timeout_us: int | None = None", []),
+        ("frame_count: int", []),
+        ("transaction_id: int", []),
+        ("ready: bool", []),
+        ("name: str | None", []),
+    ],
+)
+def test_a_planted_field_without_a_unit_is_found(field: str, found: list[str]) -> None:
+    tree = ast.parse(f"Positive = Annotated[float, Field(gt=0)]\nclass Plan:\n    {field}\n")
+    assert fields_without_unit(tree) == found
