@@ -1,0 +1,118 @@
+"""With which beam: positioning, generation, dose, filter and collimator (dicom.md 2.2, 2.3).
+
+kV, mA, ms and mAs are what the generator *indicated*: its own feedback, no measurement,
+and the dose comment says so. What it did not indicate is left out and never replaced by
+the set-point.
+"""
+
+from __future__ import annotations
+
+from firmware_py.config import UnitConfig
+from firmware_py.recorder.dicom.codes import projection
+from firmware_py.recorder.dicom.exam import ExamInfo
+from firmware_py.recorder.dicom.facts import Facts
+from firmware_py.recorder.dicom.values import Fields, coded, decimal, twins
+from hal.types import ExposureReport
+
+
+def anatomy(exam: ExamInfo) -> Fields:
+    row = projection(exam.projection)
+    return {
+        "ImageLaterality": exam.laterality,
+        "AnatomicRegionSequence": coded(row.region.code),
+    }
+
+
+def positioning(exam: ExamInfo, unit: UnitConfig) -> Fields:
+    """A portable source on no column: PositionerType NONE."""
+    view = projection(exam.projection).view
+    fields: Fields = {
+        "PositionerType": "NONE",
+        "DistanceSourceToDetector": decimal(unit.geometry.sid_mm),
+        # A phantom has no left; the letters are those of a frontal view.
+        "PatientOrientation": [view.rows, view.columns] if view else ["L", "F"],
+    }
+    if view:
+        fields["ViewPosition"] = view.position
+        # ViewModifierCodeSequence inside may be absent (dicom.md 2.2).
+        fields["ViewCodeSequence"] = coded(view.code)
+    return fields
+
+
+def generation(facts: Facts) -> Fields:
+    report = facts.report
+    return {
+        "KVP": decimal(report.kv),
+        **twins(report.ma, "XRayTubeCurrent", "XRayTubeCurrentInuA"),
+        **twins(report.beam_ms, "ExposureTime", "ExposureTimeInuS"),
+        **twins(report.mas, "Exposure", "ExposureInuAs"),
+        "ExposureControlMode": "MANUAL",
+        "ExposureStatus": "ABORTED" if facts.aborted else "NORMAL",
+        "FocalSpots": decimal(facts.unit.tube.focal_spot_mm),
+        "Grid": "NONE",
+    }
+
+
+def dose(facts: Facts) -> Fields:
+    rows_mm, columns_mm = _field_mm(facts.unit)
+    return {
+        "ExposedArea": [round(rows_mm), round(columns_mm)],
+        "CommentsOnRadiationDose": dose_comment(facts.report),
+    }
+
+
+def dose_comment(report: ExposureReport) -> str:
+    technique = report.shot.technique
+    known = "mAs" if report.mas is not None else ""
+    indicated = [
+        name
+        for name, value in (("kV", report.kv), ("mA", report.ma), ("ms", report.beam_ms))
+        if value is not None
+    ]
+    names = ", ".join([*indicated, *([known] if known else [])])
+    parts = [f"{names} indicated by the generator, not measured." if names else ""]
+    if report.mas is None:
+        parts.append(f"mAs unknown, at most {report.maximum_mas:g}.")
+    planned = technique.planned_mas
+    parts.append(f"Programmed {technique.kv:g} kV, {technique.ma:g} mA, {planned:g} mAs.")
+    return " ".join(part for part in parts if part)
+
+
+def filtration(unit: UnitConfig) -> Fields:
+    """One flat filter: FilterType has no accepted term for it (FLAT warns), so none is written."""
+    tube = unit.tube
+    if not tube.filter_mm:
+        return {}
+    return {
+        "FilterMaterial": tube.filter_material,
+        "FilterThicknessMinimum": decimal(tube.filter_mm),
+        "FilterThicknessMaximum": decimal(tube.filter_mm),
+    }
+
+
+def collimator(unit: UnitConfig) -> Fields:
+    """The nominal field, centred, in pixels from 1; edges stay on the panel."""
+    panel = unit.panel
+    rows_mm, columns_mm = _field_mm(unit)
+    top = 1 + _margin_px(panel.rows_px, rows_mm / panel.pitch_mm)
+    left = 1 + _margin_px(panel.columns_px, columns_mm / panel.pitch_mm)
+    return {
+        "CollimatorShape": "RECTANGULAR",
+        "CollimatorLeftVerticalEdge": str(left),
+        "CollimatorRightVerticalEdge": str(panel.columns_px + 1 - left),
+        "CollimatorUpperHorizontalEdge": str(top),
+        "CollimatorLowerHorizontalEdge": str(panel.rows_px + 1 - top),
+    }
+
+
+def _margin_px(size_px: int, field_px: float) -> int:
+    return max(0, round((size_px - field_px) / 2))
+
+
+def _field_mm(unit: UnitConfig) -> tuple[float, float]:
+    """The part of the field that meets the panel."""
+    panel, geometry = unit.panel, unit.geometry
+    return (
+        min(geometry.field_rows_mm, panel.rows_px * panel.pitch_mm),
+        min(geometry.field_columns_mm, panel.columns_px * panel.pitch_mm),
+    )

@@ -1,0 +1,36 @@
+"""All that the two images of one exposure are made of, dates and UIDs included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from firmware_py.config import UnitConfig
+from firmware_py.recorder.dicom.exam import ExamInfo
+from firmware_py.recorder.dicom.uids import ExposureUids
+from hal.types import EndReason, ExposureReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    exam: ExamInfo
+    unit: UnitConfig
+    report: ExposureReport
+    uids: ExposureUids
+    number: int  # of the exposure, from 1
+    study_at: datetime  # the same for all images of the study
+    exposed_at: datetime  # start of the beam
+    imaged_at: datetime  # the frame was there
+    simulated: bool
+    software: str
+    active_ms: float | None = None  # how long the panel's window was open
+    calibrated_at: datetime | None = None  # the panel's maps
+
+    @property
+    def aborted(self) -> bool:
+        """Anything but the planned end (SR-54)."""
+        return self.report.reason is not EndReason.PLANNED
+
+    @property
+    def mark(self) -> str:
+        return "SIMULATED " if self.simulated else ""
