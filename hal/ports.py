@@ -40,7 +40,7 @@ class ByteLink(Protocol):
     """A stream of bytes that never blocks."""
 
     def read(self, t_us: int) -> bytes:
-        """All that has arrived by `t_us`; b"" if nothing. Raises LinkError when the port is gone."""
+        """All that has arrived by `t_us`; b"" if nothing. Raises LinkError if the port is gone."""
 
     def write(self, t_us: int, data: bytes) -> None: ...
 
@@ -222,7 +222,8 @@ class RoomModel(Protocol):
 class PanelModel(Protocol):
     """The panel behind its control and data sockets."""
 
-    panel_id: str
+    @property
+    def panel_id(self) -> str: ...
 
     def state(self, t_us: int) -> str:
         """A value of PanelState."""

@@ -1,0 +1,318 @@
+"""The simulated panel: handshake after protocols.md 9.1.1 (Canon), frames, injections."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hal.now import NEVER_US, Now
+from hal.ports import PanelModel
+from sim.detector import PanelTimes, SimPanel
+from sim.pixels import COUNTS_PER_UGY, PixelModel
+
+TIMES = PanelTimes(
+    scrub_us=150_000, t_prep_us=120_000, window_us=5_000_000, readout_us=300_000,
+    recover_us=150_000, lockout_us=1_000_000,
+)  # fmt: skip
+
+
+class Beam:
+    """1 mAs at 80 kV in any window, and a note of every question."""
+
+    def __init__(self, mas: float = 1.0) -> None:
+        self.mas = mas
+        self.asked: list[tuple[int, int]] = []
+
+    def __call__(self, from_us: int, to_us: int) -> tuple[float, float]:
+        self.asked.append((from_us, to_us))
+        return self.mas, 80.0
+
+
+def pixel_model(**changes: object) -> PixelModel:
+    settings = {"rows_px": 64, "columns_px": 64, "pitch_mm": 3.2, "seed": 7} | changes
+    return PixelModel(**settings)  # type: ignore[arg-type]
+
+
+def new_panel(beam: Beam | None = None, **times: int) -> SimPanel:
+    changed = PanelTimes(**{name: getattr(TIMES, name) for name in TIMES.__slots__} | times)
+    return SimPanel(panel_id="P1", pixels=pixel_model(), kerma_source=beam or Beam(), times=changed)
+
+
+def ready_panel(beam: Beam | None = None, **times: int) -> SimPanel:
+    """READY from 150 ms on, asked for a window at 200 ms (opens at 320 ms)."""
+    panel = new_panel(beam, **times)
+    panel.prepare(0)
+    panel.request_window(200_000, "shot-1")
+    return panel
+
+
+def states(panel: SimPanel, *times_us: int) -> list[str]:
+    return [panel.state(t_us) for t_us in times_us]
+
+
+def test_the_panel_offers_what_the_plug_asks_for() -> None:
+    model: PanelModel = new_panel()
+    assert (model.panel_id, model.window_us(), model.frame_count()) == ("P1", 5_000_000, 0)
+
+
+def test_it_scrubs_before_it_is_ready_and_rests_without_being_asked() -> None:
+    panel = new_panel()
+    assert states(panel, 0, 60_000_000) == ["idle", "idle"]
+    panel.prepare(60_000_000)
+    assert states(panel, 60_149_999, 60_150_000, 90_000_000) == ["preparing", "ready", "ready"]
+    panel.standby(90_000_000)
+    assert panel.state(90_000_000) == "idle"
+
+
+def test_the_window_opens_t_prep_after_the_request_and_closes_with_it() -> None:
+    beam = Beam()
+    panel = ready_panel(beam)
+    assert states(panel, 319_999, 320_000) == ["ready", "integrating"]
+    panel.drop_request(2_000_000)
+    assert states(panel, 2_000_000, 2_299_999, 2_300_000) == ["readout", "readout", "recover"]
+    assert states(panel, 2_449_999, 2_450_000) == ["recover", "ready"]
+    assert beam.asked == [(320_000, 2_000_000)]
+
+
+def test_a_frame_is_there_when_the_read_out_ends_and_only_once() -> None:
+    panel = ready_panel()
+    panel.drop_request(2_000_000)
+    assert panel.take_frames(2_299_999) == []
+    assert panel.frame_count() == 0
+    (frame,) = panel.take_frames(2_300_000)
+    assert panel.take_frames(2_300_000) == []
+    assert (frame.start_us, frame.stop_us, frame.shot_id) == (320_000, 2_000_000, "shot-1")
+    assert (frame.series, frame.frame_index, frame.complete) == (1, 0, True)
+    assert (frame.rows_px, frame.columns_px, len(frame.pixels)) == (64, 64, 64 * 64 * 2)
+    assert panel.frame_count() == 1
+
+
+def test_a_window_that_ends_while_still_requested_gives_an_incomplete_frame() -> None:
+    panel = ready_panel(window_us=1_000_000)
+    assert states(panel, 1_319_999, 1_320_000) == ["integrating", "readout"]
+    (frame,) = panel.take_frames(1_620_000)
+    assert (frame.stop_us, frame.complete) == (1_320_000, False)
+
+
+def test_a_request_held_after_its_window_opens_no_second_one() -> None:
+    panel = ready_panel(window_us=1_000_000)
+    panel.request_window(1_400_000, "shot-1")
+    panel.request_window(2_000_000, "shot-2")
+    assert states(panel, 2_000_000, 9_000_000) == ["ready", "ready"]
+    panel.drop_request(9_000_000)
+    assert panel.state(9_000_000) == "ready"
+    panel.request_window(9_000_000, "shot-2")
+    assert states(panel, 9_119_999, 9_120_000) == ["ready", "integrating"]
+
+
+def test_a_request_dropped_before_t_prep_opens_no_window_and_locks_the_panel_out() -> None:
+    beam = Beam()
+    panel = ready_panel(beam)
+    panel.drop_request(319_999)
+    panel.request_window(400_000, "shot-2")
+    assert states(panel, 319_999, 1_319_998, 1_319_999) == ["recover", "recover", "ready"]
+    assert states(panel, 5_000_000) == ["ready"]
+    assert (panel.take_frames(5_000_000), beam.asked) == ([], [])
+
+
+def test_a_request_that_nobody_could_honour_is_ignored() -> None:
+    panel = new_panel()
+    panel.request_window(0, "shot-1")
+    panel.prepare(10_000)
+    panel.request_window(20_000, "shot-1")
+    assert states(panel, 160_000, 1_000_000) == ["ready", "ready"]
+
+
+@pytest.mark.parametrize("t_prep_us", [0, 300_000])
+def test_both_ends_of_canons_t_prep_are_possible(t_prep_us: int) -> None:
+    panel = ready_panel(t_prep_us=t_prep_us)
+    assert panel.state(200_000 + t_prep_us) == "integrating"
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [({"t_prep_us": 300_001}, "Canon allows 0 to 300000"), ({"readout_us": 0}, "readout_us = 0")],
+)
+def test_impossible_times_are_refused(times: dict[str, int], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        PanelTimes(**times)
+
+
+def test_standby_in_the_window_ends_it_and_the_panel_rests_after_the_read_out() -> None:
+    panel = ready_panel()
+    panel.standby(1_000_000)
+    assert states(panel, 1_000_000, 1_300_000, 1_450_000) == ["readout", "recover", "idle"]
+
+
+def test_repeated_commands_change_nothing() -> None:
+    panel = ready_panel()
+    panel.prepare(210_000)
+    panel.request_window(250_000, "shot-1")
+    assert states(panel, 319_999, 320_000) == ["ready", "integrating"]
+    panel.drop_request(1_000_000)
+    panel.drop_request(1_010_000)
+    assert [frame.stop_us for frame in panel.take_frames(5_000_000)] == [1_000_000]
+
+
+def test_one_late_look_sees_the_same_as_many_looks() -> None:
+    seldom, often = ready_panel(Beam(), window_us=777_777), ready_panel(Beam(), window_us=777_777)
+    for t_us in range(200_000, 3_000_000, 1_009):
+        often.advance(Now(t_us))
+    assert seldom.state(3_000_000) == often.state(3_000_000) == "ready"
+    (one,), (other,) = seldom.take_frames(3_000_000), often.take_frames(3_000_000)
+    assert one == other
+
+
+def test_the_next_event_is_never_missed() -> None:
+    panel, seen = ready_panel(window_us=1_000_000), []
+    now = Now(200_000)
+    panel.advance(now)
+    while now.next_us != NEVER_US:
+        now = Now(now.next_us)
+        panel.advance(now)
+        seen.append((now.t_us, panel.state(now.t_us)))
+    assert seen == [
+        (320_000, "integrating"),
+        (1_320_000, "readout"),
+        (1_620_000, "recover"),
+        (1_770_000, "ready"),
+    ]
+
+
+def test_series_and_frame_numbers_follow_the_armings() -> None:
+    panel = ready_panel()
+    panel.drop_request(1_000_000)
+    panel.request_window(2_000_000, "shot-2")
+    panel.drop_request(3_000_000)
+    panel.standby(4_000_000)
+    panel.prepare(5_000_000)
+    panel.request_window(6_000_000, "shot-3")
+    panel.drop_request(7_000_000)
+    numbers = [(f.series, f.frame_index, f.shot_id) for f in panel.take_frames(9_000_000)]
+    assert numbers == [(1, 0, "shot-1"), (1, 1, "shot-2"), (2, 0, "shot-3")]
+
+
+# --- injections
+
+
+def test_a_panel_that_never_gets_ready_stays_in_its_scrub() -> None:
+    panel = new_panel()
+    panel.never_ready = True
+    panel.prepare(0)
+    assert panel.state(3_600_000_000) == "preparing"
+
+
+def test_an_injected_window_end_comes_early_and_marks_the_frame() -> None:
+    panel = new_panel()
+    panel.inject("window_ends_after_us", 50_000)
+    panel.prepare(0)
+    panel.request_window(200_000, "shot-1")
+    (frame,) = panel.take_frames(1_000_000)
+    assert (frame.start_us, frame.stop_us, frame.complete) == (320_000, 370_000, False)
+
+
+def test_frames_can_be_lost_cut_and_signed_with_a_wrong_name() -> None:
+    panel = ready_panel()
+    panel.wrong_id, panel.short_frame = "P9", 3
+    panel.drop_request(1_000_000)
+    (frame,) = panel.take_frames(2_000_000)
+    assert (panel.panel_id, frame.panel_id, len(frame.pixels)) == ("P9", "P9", 64 * 64 * 2 - 3)
+    panel.drop_frame = True
+    panel.request_window(3_000_000, "shot-2")
+    panel.drop_request(4_000_000)
+    assert panel.take_frames(6_000_000) == []
+    assert panel.frame_count() == 2
+
+
+def test_an_unknown_injection_is_refused_with_the_nearest_name() -> None:
+    panel = new_panel()
+    with pytest.raises(ValueError, match="did you mean 'never_ready'"):
+        panel.inject("never_redy", True)
+    with pytest.raises(ValueError, match="known: never_ready, window_ends_after_us"):
+        panel.inject("kv", 1)
+    with pytest.raises(AttributeError):
+        panel.never_redy = True  # type: ignore[attr-defined]
+
+
+# --- pixels
+
+
+def flat_model(**changes: object) -> PixelModel:
+    return pixel_model(
+        objects=(), field_mm=(4000.0, 4000.0), rows_px=256, columns_px=256, **changes
+    )
+
+
+def test_no_beam_gives_a_dark_frame() -> None:
+    model = flat_model()
+    raw = model.frame(0.0, 80.0, 1_000_000, 0)
+    truth = model.maps(1_000_000)
+    assert abs(np.mean(raw[~truth.defects] - truth.offset[~truth.defects])) < 0.05
+    assert np.std(raw[~truth.defects] - truth.offset[~truth.defects]) == pytest.approx(
+        2.0, rel=0.05
+    )
+
+
+def test_an_open_field_of_the_usual_technique_stands_near_the_middle() -> None:
+    raw = flat_model().frame(1.0, 80.0, 2_000_000, 0)
+    assert 0.4 < np.median(raw) / 16383 < 0.6
+
+
+def test_counts_follow_the_kerma_of_the_anchor() -> None:
+    model = flat_model()
+    good = ~model.maps(0).defects
+    truth = model.maps(2_000_000)
+    counts = (model.frame(0.5, 80.0, 2_000_000, 0) - truth.offset)[good] / truth.gain[good]
+    assert np.mean(counts) == pytest.approx(0.5 * 78.4 * COUNTS_PER_UGY, rel=1e-3)
+
+
+def test_quantum_noise_has_the_variance_of_its_quanta() -> None:
+    model = flat_model(pitch_mm=0.14)
+    truth = model.maps(1_000_000)
+    good = ~truth.defects
+    signal = (model.frame(0.2, 80.0, 1_000_000, 0) - truth.offset)[good] / truth.gain[good]
+    quanta = 0.65 * 30_600 * 0.14**2 * 0.2 * 78.4  # DQE x quanta per uGy and mm2 x mm2 x uGy
+    assert np.mean(signal) / np.std(signal) == pytest.approx(np.sqrt(quanta), rel=0.02)
+
+
+def test_too_much_beam_saturates_at_full_scale() -> None:
+    model = flat_model()
+    raw = model.frame(10.0, 80.0, 2_000_000, 0)
+    dead = model.maps(0).gain == 0.0
+    assert np.all(raw[~dead] == 16383)
+
+
+def test_the_same_seed_and_number_give_the_same_frame_and_others_do_not() -> None:
+    first, again, other = flat_model(), flat_model(), flat_model(seed=8)
+    frame = first.frame(1.0, 80.0, 2_000_000, 3)
+    first.frame(1.0, 80.0, 2_000_000, 4)
+    assert np.array_equal(frame, first.frame(1.0, 80.0, 2_000_000, 3))
+    assert np.array_equal(frame, again.frame(1.0, 80.0, 2_000_000, 3))
+    assert not np.array_equal(frame, first.frame(1.0, 80.0, 2_000_000, 4))
+    assert not np.array_equal(frame, other.frame(1.0, 80.0, 2_000_000, 3))
+
+
+def test_a_frame_does_not_depend_on_the_size_of_its_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = flat_model()
+    frame = model.frame(1.0, 80.0, 2_000_000, 0)
+    monkeypatch.setattr("sim.pixels._BLOCK_ROWS", 7)
+    assert np.array_equal(frame, model.frame(1.0, 80.0, 2_000_000, 0))
+
+
+def test_defects_are_dead_hot_clustered_and_one_line() -> None:
+    model = flat_model()
+    truth = model.maps(2_000_000)
+    raw = model.frame(1.0, 80.0, 2_000_000, 0)
+    dead, hot = truth.gain == 0.0, truth.offset > 5000.0
+    assert np.array_equal(truth.defects, dead | hot)
+    assert 0.0005 < truth.defects.mean() < 0.006
+    assert hot.sum() > 10
+    assert np.median(raw[hot]) > 15000
+    assert np.median(raw[dead & ~hot]) < 400
+    assert dead.sum(axis=0).max() >= 128
+    clusters = sum(
+        bool(dead[row - 1 : row + 2, column - 1 : column + 2].all())
+        for row, column in np.argwhere(dead)
+        if 0 < row < 255 and 0 < column < 255
+    )
+    assert clusters >= 1
