@@ -51,7 +51,6 @@ def limits(
         panel_age_us=panel.sample_age_us * 2,
         beam_start_us=start_us + own.scan_ms * 1000,
         status_age_us=generator.status_age_us + own.scan_ms * 1000,
-        off_latency_us=generator.off_latency_us,
         off_confirm_us=start_us + 2 * beam_us,
         ramp_us=generator.kv_rise_us,
         time_step_us=round(generator.time_step_ms * 1000),

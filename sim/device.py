@@ -55,19 +55,27 @@ class WireDevice(_Timed):
         self._desk = desk
         self._advance = advance
         self.silent = False  # a fault: it hears nothing and says nothing
+        self.lose_once = b""  # a fault: the next read that holds this is lost on the line
 
     def due_us(self) -> int:
         return min(self._next_us, self.link.arrival_us())
 
     def poll(self, now: Now) -> None:
         self._advance(now)
-        data = self.link.read(now.t_us)
-        if data and not self.silent:
+        data = self._hear(now)
+        if data:
             self._desk.receive(now, data)
         while reply := self._desk.poll(now):
             if not self.silent:
                 self.link.write(now.t_us, reply)
         self._next_us = now.next_us
+
+    def _hear(self, now: Now) -> bytes:
+        data = self.link.read(now.t_us)
+        if self.lose_once and self.lose_once in data:
+            self.lose_once = b""
+            return b""
+        return b"" if self.silent else data
 
 
 class MessageDesk(Protocol):

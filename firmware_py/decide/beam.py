@@ -68,7 +68,7 @@ def charge_end_us(beam: Beam, technique: Technique, limits: Limits) -> int | Non
     if ma <= 0:
         return None
     missing_us = round((technique.mas - charge_mas) / ma * 1e6)
-    return from_us + missing_us - limits.off_latency_us
+    return from_us + missing_us - limits.off_lead_us
 
 
 def indicated_mas(beam: Beam, end_us: int) -> float | None:
@@ -98,7 +98,7 @@ def end_us(
         assert sample.beam_taken_us is not None
         timer_end_us = (beam.sent_us or beam.ordered_us) + timer_us(technique, limits)
         return earliest_us(sample.beam_taken_us, timer_end_us)
-    return now.t_us + limits.off_latency_us
+    return now.t_us + limits.off_lead_us
 
 
 def timer_end_us(beam: Beam, technique: Technique, limits: Limits) -> int:

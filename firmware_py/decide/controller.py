@@ -40,6 +40,9 @@ def _observe(memory: Memory, inputs: Inputs) -> Memory:
         memory = memory if beam is memory.beam else replace(memory, beam=beam)
     elif memory.state is State.SELF_TEST:
         memory = _follow_self_test(memory, inputs)
+    elif memory.state is State.READOUT and not memory.off_proven:
+        proven = supervisor.off_proven(memory, inputs)
+        memory = replace(memory, off_proven=True) if proven else memory
     elif memory.state is State.LOCKED and inputs.room.link_ok and not inputs.room.key:
         memory = memory if memory.key_was_off else replace(memory, key_was_off=True)
     return _forget_saved_report(memory, inputs)

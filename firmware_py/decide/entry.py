@@ -139,6 +139,10 @@ def _prep(memory: Memory, view: View) -> Memory:
     )
 
 
+def _interlock_check(memory: Memory, view: View) -> Memory:
+    return replace(memory, window_from_us=view.inputs.t_us)
+
+
 def _expose(memory: Memory, view: View) -> Memory:
     return replace(memory, beam=Beam(ordered_us=view.inputs.t_us))
 
@@ -169,7 +173,9 @@ def _added(before: tuple[str, ...], found: tuple[str, ...]) -> tuple[str, ...]:
 _ENTER = {
     State.SELF_TEST: _self_test,
     State.PREP: _prep,
+    State.INTERLOCK_CHECK: _interlock_check,
     State.EXPOSE: _expose,
+    State.READOUT: lambda memory, view: replace(memory, off_proven=False),
     State.RELEASE_WAIT: _release_wait,
     State.FAULT: _fault,
     State.LOCKED: _locked,

@@ -40,7 +40,7 @@ class Limits:
     recorder_age_us: int = 1_000_000
     beam_start_us: int = 700_000  # ON -> accepted, ramp included
     status_age_us: int = 150_000  # generator status during the beam, after the ramp
-    off_latency_us: int = 20_000  # OFF written -> HV off
+    off_lead_us: int = 10_000  # OFF ordered -> HV off, as expected; not the worst case
     off_confirm_us: int = 800_000  # OFF written -> answered, worst case of this wire
     ramp_us: int = 500_000  # worst kV rise; the generator's back-up time includes it for mAs
     time_step_us: int = 10_000
@@ -102,7 +102,9 @@ class Memory:
     shot: Shot | None = None  # frozen at PREP
     used_shot_id: str | None = None
     beam: Beam | None = None
+    window_from_us: int | None = None  # the exposure request to the panel; held until HV is off
     beam_end_us: int | None = None
+    off_proven: bool = False  # in READOUT: the generator confirmed that the beam is off
     end_reason: EndReason | None = None
     report: ExposureReport | None = None  # until the recorder has it
     # tube heat, in closed form

@@ -7,7 +7,7 @@ from typing import Any
 from firmware_py.decide.memory import Memory, State, TestStep
 from firmware_py.decide.technique import maximum_mas
 from hal.now import Now, since
-from hal.types import Inputs, Intent, Outputs
+from hal.types import EndReason, Inputs, Intent, Outputs
 
 
 def outputs_for(memory: Memory, inputs: Inputs, now: Now) -> Outputs:
@@ -54,9 +54,13 @@ def _interlock_check(memory: Memory) -> dict[str, Any]:
     assert memory.shot is not None
     return _ready(memory) | {
         "enable": True,
-        "window_from_us": memory.since_us,
-        "window_shot_id": memory.shot.shot_id,
+        **_window(memory),
     }
+
+
+def _window(memory: Memory) -> dict[str, Any]:
+    assert memory.shot is not None
+    return {"window_from_us": memory.window_from_us, "window_shot_id": memory.shot.shot_id}
 
 
 def _expose(memory: Memory) -> dict[str, Any]:
@@ -68,7 +72,15 @@ def _expose(memory: Memory) -> dict[str, Any]:
 
 
 def _readout(memory: Memory) -> dict[str, Any]:
-    return {"contactor": True, "prepare_panel": True}
+    """The window stays until HV is off: what is irradiated shall be in the image.
+
+    After a planned end OFF alone ends the beam and the enable pulse lapses by itself: an
+    interlock pair that opens under HV is a fault to the generator. Else it drops at once.
+    """
+    wanted: dict[str, Any] = {"contactor": True, "prepare_panel": True}
+    if not memory.off_proven:
+        wanted |= _window(memory) | {"enable_lapse": memory.end_reason is EndReason.PLANNED}
+    return wanted
 
 
 def _release_wait(memory: Memory) -> dict[str, Any]:

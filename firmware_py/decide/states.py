@@ -15,7 +15,7 @@ from transitions import Machine
 from firmware_py.decide import beam as beams
 from firmware_py.decide import interlocks
 from firmware_py.decide.memory import State, TestStep
-from firmware_py.decide.supervisor import IN_SEQUENCE, off_proven
+from firmware_py.decide.supervisor import IN_SEQUENCE
 from firmware_py.decide.view import View
 from hal.faults import FAULTS, Reaction
 from hal.now import since
@@ -171,7 +171,7 @@ def everything_saved(view: View) -> bool:
     memory, recorder = view.memory, view.inputs.recorder
     return (
         memory.shot is not None
-        and off_proven(memory, view.inputs)
+        and memory.off_proven
         and recorder.dose_saved == memory.shot.shot_id
         and recorder.image_saved == memory.shot.shot_id
     )

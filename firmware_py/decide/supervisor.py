@@ -167,7 +167,7 @@ def _readout_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     limits, shot = memory.limits, memory.shot
     assert shot is not None
     found = []
-    if not off_proven(memory, inputs) and now.reached(memory.since_us + limits.off_confirm_us):
+    if not memory.off_proven and now.reached(memory.since_us + limits.off_confirm_us):
         found.append("BEAM_OFF_NOT_CONFIRMED")
     lost = inputs.recorder.image_failed == shot.shot_id
     if lost or now.reached(memory.since_us + limits.readout_us):

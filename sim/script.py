@@ -1,0 +1,174 @@
+"""What happens in a simulated room, told relative to events: "beam_on +20 ms: open door".
+
+The same steps run on both rungs, inside the world, so what follows an event of the
+world happens at its exact microsecond. Events of the unit ("state READY") are handed in
+by whoever sees them. The hand exists only here: radiation has no remote start anywhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sim.world import World
+
+UNIT_VERBS = ("kill unit", "stop unit", "continue unit", "start unit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """At the `nth` time that `event` happens, and `after_ms` later, do it."""
+
+    event: str
+    do: str
+    after_ms: float = 0.0
+    nth: int = 1
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ScriptError(ValueError):
+    """A step names something that this world has not."""
+
+
+# --- what can be done, by name
+
+
+def _press(world: World, stage: int = 2) -> None:
+    world.set_contact("stage_1", True)
+    if stage == 2:
+        world.set_contact("stage_2", True)
+
+
+def _release(world: World, stage: int = 1) -> None:
+    world.set_contact("stage_2", False)
+    if stage == 1:
+        world.set_contact("stage_1", False)
+
+
+def _contact(name: str, closed: bool) -> Callable[[World], None]:
+    return lambda world: world.set_contact(name, closed)
+
+
+def _generator(world: World, **values: Any) -> None:
+    _set(world.generator, values, "generator")
+
+
+def _panel(world: World, **values: Any) -> None:
+    _set(world.panel, values, "panel")
+
+
+def _line(world: World, device: str, **values: Any) -> None:
+    devices = {
+        "generator": world.generator_device,
+        "room": world.room_device,
+        "panel": world.panel_device,
+    }
+    if device not in devices:
+        raise ScriptError(f"no device {device!r}; there are {', '.join(devices)}")
+    _set(devices[device], values, f"line of {device}")
+
+
+def _lose_off(world: World) -> None:
+    world.generator_device.lose_once = b"ENBL0"
+
+
+def _wiring(world: World, **values: Any) -> None:
+    _set(world.wiring, values, "wiring")
+
+
+def _room(world: World, **values: Any) -> None:
+    _set(world.room, values, "room")
+
+
+def _arc(world: World) -> None:
+    world.generator.arc(world.t_us)
+
+
+def _trip(world: World, bit: str) -> None:
+    world.generator.trip(world.t_us, bit)
+
+
+def _battery(world: World, volts: float) -> None:
+    world.generator.battery.stuck_v = volts
+
+
+VERBS: dict[str, Callable[..., None]] = {
+    "press": _press,
+    "release": _release,
+    "open door": _contact("door", False),
+    "close door": _contact("door", True),
+    "press e-stop": _contact("estop", False),
+    "pull e-stop": _contact("estop", True),
+    "press reset": _contact("reset", True),
+    "release reset": _contact("reset", False),
+    "key off": _contact("key", False),
+    "key on": _contact("key", True),
+    "generator": _generator,
+    "panel": _panel,
+    "wiring": _wiring,
+    "room": _room,
+    "line": _line,
+    "lose OFF once": _lose_off,
+    "arc": _arc,
+    "trip generator": _trip,
+    "battery": _battery,
+}
+
+
+def _set(target: object, values: Mapping[str, Any], what: str) -> None:
+    """An injection that is not built is an error, never a silent pass."""
+    for name, value in values.items():
+        if not hasattr(target, name) or name.startswith("_"):
+            raise ScriptError(f"{what} has no {name!r}")
+        setattr(target, name, value)
+
+
+def do(world: World, verb: str, args: Mapping[str, Any]) -> None:
+    if verb not in VERBS:
+        raise ScriptError(f"no action {verb!r}; there are {', '.join(VERBS)}")
+    try:
+        VERBS[verb](world, **args)
+    except TypeError as error:
+        raise ScriptError(f"{verb}: {error}") from error
+    world.poke()
+
+
+class Script:
+    """Waits for events and does its steps. `on_unit` gets the verbs that concern the unit."""
+
+    def __init__(
+        self,
+        world: World,
+        steps: Sequence[Step],
+        on_unit: Callable[[str], None] = lambda verb: None,
+    ) -> None:
+        self._world = world
+        self._steps = tuple(steps)
+        self._on_unit = on_unit
+        self._seen: Counter[str] = Counter()
+        self.done: list[tuple[int, str]] = []  # (t_us, what)
+        self._tell = world.on_event
+        world.on_event = self._world_event
+
+    def event(self, name: str) -> None:
+        """Something happened now: start what waits for it."""
+        self._seen[name] += 1
+        for step in self._steps:
+            if step.event == name and step.nth == self._seen[name]:
+                self._world.at(
+                    self._world.t_us + round(step.after_ms * 1000),
+                    lambda t_us, step=step: self._do(t_us, step),  # type: ignore[misc]
+                )
+
+    def _world_event(self, t_us: int, name: str) -> None:
+        self._tell(t_us, name)
+        self.event(name)
+
+    def _do(self, t_us: int, step: Step) -> None:
+        self.done.append((t_us, step.do))
+        if step.do in UNIT_VERBS:
+            self._on_unit(step.do)
+        else:
+            do(self._world, step.do, step.args)
