@@ -93,7 +93,8 @@ class Exchange(Generic[Q, R]):
         self._buffer += data
         if self._question is None:
             self._discard(len(self._buffer))
-            return self._settle(now)
+            self._end_quiet(now)
+            return None
         answer = self._decode()
         if answer is None and now.reached(self._deadline_us):
             self._expire(now)
@@ -107,9 +108,13 @@ class Exchange(Generic[Q, R]):
         return True
 
     def preempt(self, now: Now, question: Q, timeout_us: int | None = None) -> None:
-        """Send OFF at once; where a reply is outstanding, OFF leaves again after it."""
+        """Send OFF at once; where a reply is outstanding, OFF leaves again after it.
+
+        It doesn't end the distrust after a time-out: that waits for the resync question.
+        """
         if self._question is None:
-            self._quiet_until_us = None
+            if self._owed is not None:  # the device may answer both: the stray one is not believed
+                self._quiet_until_us = now.t_us + self._longest_reply_us
             self._owed = None
             self._send(now, question, timeout_us or self._timeout_us)
         elif self._owed is None and self._question != question:
@@ -121,17 +126,12 @@ class Exchange(Generic[Q, R]):
         if self._question is not None:
             return
         if self._owed is not None:
-            question, timeout_us = self._owed
-            self._owed = None
-            self._send(now, question, timeout_us)
-            # The device may have answered both OFFs: the stray one must not be believed.
-            self._quiet_until_us = now.t_us
+            self.preempt(now, *self._owed)
         elif self._quiet_until_us is not None and self._resync_question is not None:
-            self._buffer.clear()
             self._resyncing = True
             self._send(now, self._resync_question, self._timeout_us)
 
-    def _settle(self, now: Now) -> None:
+    def _end_quiet(self, now: Now) -> None:
         if self._quiet_until_us is None or self._resync_question is not None:
             return
         if now.reached(self._quiet_until_us):

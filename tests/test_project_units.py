@@ -18,13 +18,13 @@ SUFFIXES = frozenset((
 # These may stand behind the unit: kv_min, ma_max, kv_sum.
 QUALIFIERS = frozenset(("min", "max", "sum"))
 # A number that names something and measures nothing.
-NAMING = frozenset(("id", "number", "address", "code", "function", "series"))
+NAMING = frozenset(("id", "number", "nth", "address", "code", "function", "functions", "series"))
 
 WITHOUT_UNIT = {  # `file:Class.field` and why
     "firmware_py/config.py:PanelConfig.bits_stored": "bits; DICOM's own name, (0028,0101)",
-    "hal/generators/vj_ixs.py:Command.digits": "how many; the manual's word",
-    "hal/generators/vj_ixs.py:Command.maximum": "counts on the wire",
-    "hal/generators/vj_ixs.py:Command.per_unit": "counts on the wire per unit, a scale",
+    "hal/generators/vj_ixs_wire.py:Command.digits": "how many; the manual's word",
+    "hal/generators/vj_ixs_wire.py:Command.maximum": "counts on the wire",
+    "hal/generators/vj_ixs_wire.py:Command.per_unit": "counts on the wire per unit, a scale",
     "hal/modbus.py:PulseCoil.tenths": "of a second: the wire's unit (Waveshare)",
     "hal/modbus.py:WriteRegister.value": "a raw register",
     "hal/modbus.py:WriteRegisters.values": "raw registers",

@@ -1,0 +1,39 @@
+"""Generators: NAME.py holds the unit's side (`Driver`), NAME_desk.py the device's (`Desk`).
+
+No registry: a name in a bench file is the name of a module here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from importlib import import_module
+from types import ModuleType
+
+from hal.ports import ByteLink, Desk, Generator, GeneratorModel
+
+
+def names() -> tuple[str, ...]:
+    """Module names that can stand in a bench file; NAME_desk, NAME_wire and such belong to NAME."""
+    found = {module.name for module in pkgutil.iter_modules(__path__)}
+    return tuple(sorted(name for name in found if not any(name.startswith(f"{n}_") for n in found)))
+
+
+def open_generator(driver: str, link: ByteLink, **config: object) -> Generator:
+    """`config`: what the driver's constructor takes (dialect, baud, status_poll_us, ...)."""
+    generator: Generator = _module(driver, driver).Driver(link, **config)
+    return generator
+
+
+def open_desk(driver: str, model: GeneratorModel, **config: object) -> Desk:
+    """The device's side of the same protocol, over the physics in `model`."""
+    desk: Desk = _module(driver, f"{driver}_desk").Desk(model, **config)
+    return desk
+
+
+def _module(driver: str, module: str) -> ModuleType:
+    if driver not in names():
+        near = difflib.get_close_matches(driver, names(), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names())}"
+        raise ValueError(f"no generator driver named {driver!r}; {hint}")
+    return import_module(f"{__name__}.{module}")

@@ -1,0 +1,393 @@
+"""VJ X-Ray IXS portable source: a battery monoblock on 9600 8N1 or raw TCP.
+
+Modelled on the public firmware ICD SPC-P314 (R3 of 2018-04-03, R4 of 2023-10-10) and on the
+product specification SPC-P366 R4; not checked against hardware. Section numbers in this
+file are those of the project's protocol reference.
+
+What shapes this driver:
+- Frames are `STX text CR` without a checksum, and query replies carry no mnemonic. A flipped
+  digit shows in the echo of a set command (compared before `confirmed`), and *cannot* be
+  seen in a query reply: a wrong STAT, FLT or MON digit is believed until the next one.
+- A late reply can be mistaken for the next one's, so after a time-out nothing counts before
+  `WDTE` -> `OK`, a pair that looks like nothing else.
+- "Not started" and the echo of "stop" are the same bytes, and so is "entered pre-warning":
+  pre-warning is set to 0 and verified before each beam.
+- Exposure time 0 means *continuous* and is the power-up default: OT is never 0, and it is
+  set before kV and mA, so that a longer time of earlier meets no new loading. VP and CP do
+  nothing before ENBL1, which waits for all echoes.
+- The watchdog is set to 2 s (the least it can) and verified before each beam. WDOG0 is
+  never sent.
+- Bit 8 (interlock) is open whenever stage 2 is, which is wired into the pair: alone it is no
+  fault. After an early release it stays latched until CLR, which goes out only when the
+  controller orders it (`clear_faults_from_us`), never by itself.
+- The unit has no mA.s mode. For `mas` the caller integrates MON reads and orders OFF; OT is
+  the back-up (time rounded up to 10 ms, plus the ramp). For `ms` OT itself ends the beam.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hal.exchange import Answer, Exchange
+from hal.generators.vj_ixs_ratings import (
+    Step,
+    capabilities,
+    device_time_ms,
+    effective,
+    preparation,
+)
+from hal.generators.vj_ixs_wire import (
+    ALIVE,
+    CLEAR,
+    FAULT_BITS,
+    INTERLOCK_BIT,
+    OFF,
+    ON,
+    READ_FAULTS,
+    READ_MONITOR,
+    STATUS,
+    Codec,
+    Dialect,
+    Monitor,
+    Question,
+    Reply,
+    exchange_us,
+    question,
+)
+from hal.now import Now
+from hal.ports import ByteLink
+from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
+
+ON_EXPIRES_US = 200_000
+SILENCE_US = 500_000  # outside the beam: how long a reply may be owed before the link is lost
+TRIES = 3  # preparations with a differing echo before it is a fault
+
+
+class Driver:
+    """Levels in, samples out: each scan it sends what is missing between ordered and confirmed."""
+
+    def __init__(
+        self,
+        link: ByteLink,
+        *,
+        dialect: Dialect = "R3",
+        baud: int = 9600,
+        status_poll_us: int = 20_000,
+        monitor_poll_us: int = 100_000,
+        standby_poll_us: int = 500_000,
+    ) -> None:
+        self.capabilities = capabilities(baud)
+        self.sample = GeneratorSample(taken_us=0)
+        self._baud = baud
+        self._dialect: Dialect = dialect
+        self._status_poll_us = status_poll_us
+        self._monitor_poll_us = monitor_poll_us
+        self._standby_poll_us = standby_poll_us
+        self._exchange: Exchange[Question, Reply] = Exchange(
+            link, Codec(), timeout_us=exchange_us(ALIVE, baud), resync_question=ALIVE
+        )
+        self._asked_us: dict[str, int] = {}
+        self._last = ALIVE
+        self._silent_until_us: int | None = None  # a reply is owed; OFFLINE when none came by then
+        self._offline = True
+        self._turn = 0
+        self._turned_us: int | None = None
+        self._order_us: int | None = None
+        self._on_open = False  # the order's ON has neither left nor expired
+        self._clear_us: int | None = None
+        self._clear_due = False
+        self._ended_alone = False
+        self._shut_down = False
+        self._bit_codes: tuple[str, ...] = ()
+        self._bit_text = ""
+        self._technique: Technique | None = None
+        self._forget()
+
+    def effective(self, technique: Technique) -> Technique:
+        return effective(technique)
+
+    def maximum_mas(self, technique: Technique) -> float:
+        return technique.ma * device_time_ms(technique) / 1000
+
+    def read(self, now: Now) -> GeneratorSample:
+        asked, lost_count = self._exchange.waiting_for, self._exchange.timeouts_count
+        answer = self._exchange.read(now)
+        if answer is not None:
+            self._take(now, answer)
+        elif self._exchange.timeouts_count != lost_count:
+            self._probe(asked)
+        self._watch_link(now)
+        self._show(now)
+        return self.sample
+
+    def write(self, now: Now, outputs: Outputs) -> None:
+        self._follow_technique(now, outputs.technique)
+        self._follow_order(now, outputs.expose_from_us)
+        self._follow_clear(outputs.clear_faults_from_us)
+        if self._order_us is None and self._must_off:
+            self._exchange.preempt(now, OFF, exchange_us(OFF, self._baud))
+        self._exchange.settle(now)
+        if self._exchange.free:
+            self._ask(now, self._next(now))
+        waiting_for = self._exchange.waiting_for
+        if waiting_for is not None and self._silent_until_us is None:
+            self._silent_until_us = now.t_us + self._patience_us(waiting_for)
+            now.wake(self._silent_until_us)
+        self._show(now)
+
+    # what is ordered
+
+    def _follow_technique(self, now: Now, technique: Technique | None) -> None:
+        if technique != self._technique:
+            self._technique = technique
+            self._unprepare(now)
+        elif self._spent and self._order_us is None and self.sample.beam_on is False:
+            self._unprepare(now)  # one preparation, one beam
+
+    def _unprepare(self, now: Now) -> None:
+        self._steps: list[Step] = []
+        self._step_asked = False
+        self._tries = 0
+        self._failed = ""
+        self._prepared = False
+        self._spent = False
+        self._set(now, confirmed=None)
+
+    def _follow_order(self, now: Now, order_us: int | None) -> None:
+        if order_us != self._order_us:
+            self._order_us = order_us
+            self._on_open = order_us is not None
+            if order_us is not None:
+                self._must_off = True  # from here on ON may leave: OFF will have to be answered
+                self._set(
+                    now, on_sent_us=None, on_answered_us=None, refused=False, off_confirmed_us=None
+                )
+        if self._on_open and order_us is not None and now.reached(order_us + ON_EXPIRES_US):
+            self._on_open = False
+            self._set(now, refused=True)
+
+    def _follow_clear(self, clear_us: int | None) -> None:
+        if clear_us is not None and clear_us != self._clear_us:
+            self._clear_us = clear_us
+            self._clear_due = True
+
+    # what is asked next
+
+    def _next(self, now: Now) -> Question | None:
+        if self._on_open:
+            return self._start(now)  # nothing else may take the line now
+        if self.sample.beam_on is not False:
+            return self._next_in_beam(now)
+        if self._clear_due:
+            return CLEAR
+        if self._hello:
+            return self._hello_question()
+        if self._faults_due:
+            return READ_FAULTS[self._dialect]
+        if self._technique is not None:
+            return self._next_step(self._technique) or self._next_armed(now)
+        return self._next_idle(now)
+
+    def _start(self, now: Now) -> Question | None:
+        if not self._prepared or self._spent:
+            return None
+        self._on_open = False
+        self._spent = True
+        self._set(
+            now, on_sent_us=now.t_us, beam_on=None, beam_taken_us=None,
+            kv=None, ma=None, monitor_taken_us=None,
+        )  # fmt: skip
+        return ON
+
+    def _next_in_beam(self, now: Now) -> Question | None:
+        """Status and monitor take turns when both are due, so neither starves the other."""
+        monitor = READ_MONITOR[self._dialect]
+        monitoring = self._order_us is not None and self.sample.on_answered_us is not None
+        if monitoring and self._last == STATUS and self._due(now, monitor, self._monitor_poll_us):
+            return monitor
+        return STATUS if self._due(now, STATUS, self._status_poll_us) else None
+
+    def _hello_question(self) -> Question:
+        name = self._hello[0]
+        return READ_MONITOR[self._dialect] if name == "MON" else question(name)
+
+    def _next_step(self, technique: Technique) -> Question | None:
+        if self._prepared or self._failed or self._order_us is not None:
+            return None
+        if not self._steps:
+            try:
+                self._steps = preparation(technique, again=self._tries > 0)
+            except ValueError as error:
+                self._failed = str(error)
+                return None
+        self._step_asked = True
+        return self._steps[0][0]
+
+    def _next_armed(self, now: Now) -> Question | None:
+        faults = READ_FAULTS[self._dialect]
+        return faults if self._due(now, faults, self._status_poll_us) else None
+
+    def _next_idle(self, now: Now) -> Question | None:
+        if self._turned_us is not None and not now.reached(self._turned_us + self._standby_poll_us):
+            return None
+        self._turned_us = now.t_us
+        self._turn += 1
+        turns = (READ_MONITOR[self._dialect], READ_FAULTS[self._dialect], STATUS)
+        return turns[self._turn % len(turns)]
+
+    def _due(self, now: Now, question: Question, period_us: int) -> bool:
+        asked_us = self._asked_us.get(question.command.name)
+        return asked_us is None or now.reached(asked_us + period_us)
+
+    def _ask(self, now: Now, question: Question | None) -> None:
+        if question is None:
+            return
+        self._last = question
+        self._asked_us[question.command.name] = now.t_us
+        self._monitoring = self.sample.beam_on is True
+        self._exchange.ask(now, question, exchange_us(question, self._baud))
+
+    # what is answered
+
+    def _take(self, now: Now, answer: Answer[Question, Reply]) -> None:
+        self._silent_until_us = None
+        self._offline = False
+        self._set(now, taken_us=answer.asked_us)
+        name = answer.question.command.name
+        if self._hello and name in (self._hello[0], self._hello_question().command.name):
+            self._took_hello(now, answer.reply)
+        taker = self._TAKERS.get(name)
+        if taker is not None:
+            taker(self, now, answer)
+        elif self._step_asked and answer.question == self._steps[0][0]:
+            self._took_step(now, answer)
+
+    def _took_status(self, now: Now, answer: Answer[Question, Reply]) -> None:
+        is_on, was_off = answer.reply == 1, self.sample.beam_on is False
+        if is_on and self._order_us is None:
+            self._must_off = True  # SR-33: OFF again until the feedback says so
+        if not is_on and not was_off:
+            self._faults_due = True  # why it ended, or the final look
+            answered = self.sample.on_answered_us is not None
+            self._ended_alone = self._order_us is not None and answered
+        self._set(now, beam_on=is_on, beam_taken_us=answer.asked_us)
+
+    def _took_enable(self, now: Now, answer: Answer[Question, Reply]) -> None:
+        if answer.question == ON:
+            self._took_on(now, answer)
+        elif answer.reply == 0 and self._order_us is None:
+            self._must_off = False
+            self._set(now, off_confirmed_us=now.t_us)
+
+    def _took_on(self, now: Now, answer: Answer[Question, Reply]) -> None:
+        if answer.reply == 1:
+            self._set(now, on_answered_us=now.t_us, beam_on=True, beam_taken_us=answer.asked_us)
+        elif self._order_us is not None:  # else OFF overtook it, and this may be OFF's echo
+            self._set(now, refused=True)
+
+    def _took_monitor(self, now: Now, answer: Answer[Question, Reply]) -> None:
+        monitor = answer.reply
+        assert isinstance(monitor, Monitor)
+        self._set(now, battery_v=monitor.battery_v, oil_c=monitor.oil_c)
+        if self._monitoring:
+            self._set(now, kv=monitor.kv, ma=monitor.ma, monitor_taken_us=answer.asked_us)
+
+    def _took_faults(self, now: Now, answer: Answer[Question, Reply]) -> None:
+        assert isinstance(answer.reply, tuple)
+        bits = [bit for bit, is_set in enumerate(answer.reply) if is_set]
+        closed = INTERLOCK_BIT not in bits
+        named = [bit for bit in bits if bit != INTERLOCK_BIT or self._ended_alone]
+        self._faults_due = False
+        self._shut_down = any(FAULT_BITS[bit].shuts_down for bit in named)
+        self._bit_codes = tuple(dict.fromkeys(FAULT_BITS[bit].code for bit in named))
+        self._bit_text = ", ".join(f"bit {bit} {FAULT_BITS[bit].name}" for bit in bits)
+        self._set(now, interlock_closed=closed, interlock_taken_us=answer.asked_us)
+
+    def _took_clear(self, now: Now, answer: Answer[Question, Reply]) -> None:
+        self._clear_due = False
+        self._ended_alone = False
+        self._faults_due = True
+
+    def _took_hello(self, now: Now, reply: Reply) -> None:
+        name = self._hello.pop(0)
+        if name == "MNUM":
+            self._model = str(reply)
+        if name == "SNUM":
+            self._set(now, identity=f"{self._model} {reply}")
+
+    def _took_step(self, now: Now, answer: Answer[Question, Reply]) -> None:
+        asked, expected = self._steps.pop(0)
+        self._step_asked = False
+        if answer.reply != expected:
+            self._tries += 1
+            self._steps = []
+            if self._tries == TRIES:
+                self._failed = f"{asked.text} was answered {answer.reply}, not {expected}"
+        elif not self._steps:
+            self._prepared = True
+            self._set(now, confirmed=self._technique)
+
+    _TAKERS = {  # noqa: RUF012 (a constant)
+        "STAT": _took_status,
+        "ENBL": _took_enable,
+        "MON": _took_monitor,
+        "MOD": _took_monitor,
+        "FLT": _took_faults,
+        "FLD": _took_faults,
+        "CLR": _took_clear,
+    }
+
+    # the link
+
+    def _patience_us(self, question: Question) -> int:
+        if question == ON:
+            return exchange_us(ON, self._baud) + self.capabilities.status_age_us
+        in_beam = self.sample.beam_on is not False and self.sample.on_answered_us is not None
+        return self.capabilities.status_age_us if in_beam else SILENCE_US
+
+    def _watch_link(self, now: Now) -> None:
+        silent = self._silent_until_us is not None and now.reached(self._silent_until_us)
+        if (silent or self._exchange.down) and not self._offline:
+            self._offline = True
+            self._forget()
+            self._unprepare(now)
+            self._set(now, beam_on=None, interlock_closed=None)
+
+    def _forget(self) -> None:
+        """Whoever answers next may be another device, or the same one after a power cycle."""
+        self._hello = ["FREV", "MNUM", "SNUM", "MON"]
+        self._model = ""
+        self._must_off = True  # a beam counts as on until it is proven off
+        self._faults_due = True
+        self._monitoring = False
+
+    def _probe(self, lost: Question | None) -> None:
+        """Section 2.2: which dialect a unit ships with is not known; try the other monitor."""
+        if self._hello == ["MON"] and lost == READ_MONITOR[self._dialect]:
+            self._dialect = "R4" if self._dialect == "R3" else "R3"
+
+    # what is shown
+
+    def _show(self, now: Now) -> None:
+        codes = (*self._bit_codes, *(("GENERATOR_FAULT",) if self._failed else ()))
+        words = (self._exchange.down or "", self._failed, self._bit_text)
+        raw = "; ".join(word for word in words if word)
+        self._set(now, state=self._state(), faults=codes, raw_faults=raw)
+
+    def _state(self) -> GeneratorState:
+        if self._offline:
+            return GeneratorState.OFFLINE
+        if self.sample.beam_on:
+            return GeneratorState.BEAM
+        if self._shut_down or self._failed:
+            return GeneratorState.FAULT
+        if self._technique is None:
+            return GeneratorState.STANDBY
+        return GeneratorState.READY if self._prepared else GeneratorState.PREPARING
+
+    def _set(self, now: Now, **changes: Any) -> None:
+        """After a change the horizon is zero: whoever looks at the sample must look again."""
+        if any(getattr(self.sample, name) != value for name, value in changes.items()):
+            self.sample = replace(self.sample, **changes)
+            now.wake(now.t_us)
