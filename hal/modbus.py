@@ -1,0 +1,469 @@
+"""Modbus over RTU and TCP, both sides, fed bytes: the only file that knows pymodbus.
+
+Rules:
+- pymodbus gives the PDUs, their encoding, the CRC and `buildFrame`. Cutting the stream is
+  ours: its `handleFrame` swallows a good RTU frame behind garbage, waits for ever on an
+  illegal length, and takes transaction id 0 or a wrong function for an answer (all tried).
+- Client: a reply is believed only as *the* answer to its question. After each byte: are the
+  last n bytes the expected reply or its exception? So unit, function, count, length and on
+  TCP the transaction id are checked in one place, and nothing waits for a length that the
+  peer made up.
+- Server: an RTU request ends at 3.5 characters of silence, a TCP request by its length.
+
+pymodbus is pinned (its names move between minor releases); PDU arguments go by keyword.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+from pymodbus.framer import FramerRTU, FramerSocket
+from pymodbus.pdu import DecodePDU, ExceptionResponse, ModbusPDU
+from pymodbus.pdu import bit_message as bits
+from pymodbus.pdu import register_message as registers
+
+from hal.now import Now
+from hal.ports import WireError
+
+# It logs each refused frame, with the frames before it; ours are counted by the driver.
+logging.getLogger("pymodbus.logging").disabled = True
+
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, NO_SUCH_UNIT = 0x01, 0x02, 0x03, 0x0B
+COIL_ON, COIL_OFF = 0xFF00, 0x0000
+SERVED_FUNCTIONS = (1, 2, 3, 4, 5, 6, 15, 16)
+RTU_SIZE_MAX_BYTES = 256  # Modbus over serial line 1.02, 2.5.1: 1 + 253 + 2
+
+
+class CoilPdu(ModbusPDU):
+    """FC05 with its raw value, question and reply alike.
+
+    pymodbus knows ff00 and 0000 only; Waveshare's timed pulse is another value.
+    """
+
+    function_code = 5
+    rtu_frame_size = 8
+
+    def __init__(self, *, address: int = 0, value: int = COIL_OFF) -> None:
+        super().__init__(address=address)
+        self.value = value
+
+    def encode(self) -> bytes:
+        return struct.pack(">HH", self.address, self.value)
+
+    def decode(self, data: bytes) -> None:
+        self.address, self.value = struct.unpack(">HH", data[:4])
+
+
+def _pdus(*, is_server: bool) -> DecodePDU:
+    pdus = DecodePDU(is_server)
+    pdus.register(CoilPdu)
+    return pdus
+
+
+_REPLIES, _REQUESTS = _pdus(is_server=False), _pdus(is_server=True)
+_RTU, _TCP = FramerRTU(_REPLIES), FramerSocket(_REPLIES)
+
+
+def crc(data: bytes) -> bytes:
+    """CRC-16/MODBUS (0xa001 reflected, start 0xffff) as it goes on the line, low byte first."""
+    return FramerRTU.compute_CRC(data).to_bytes(2, "big")
+
+
+def silence_us(baud: int) -> int:
+    """3.5 characters of 11 bits, at least 1.75 ms (Modbus over serial line 1.02, 2.5.1.1)."""
+    return max(1750, round(3.5 * 11 * 1e6 / baud))
+
+
+# --- questions and replies -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModbusException:
+    """The peer spoke correctly and said no: an answer, not a WireError."""
+
+    function: int
+    code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The echo of a write."""
+
+
+Reply: TypeAlias = "tuple[bool, ...] | tuple[int, ...] | Written | ModbusException"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    address: int
+    count: int
+    pdu_class: ClassVar[type[ModbusPDU]]
+
+    def request(self) -> ModbusPDU:
+        return self.pdu_class(address=self.address, count=self.count)
+
+
+class _ReadBits(_Read):
+    __slots__ = ()
+
+    @property
+    def reply_bytes(self) -> int:
+        return 2 + (self.count + 7) // 8
+
+    def values(self, reply: ModbusPDU) -> tuple[bool, ...]:
+        return tuple(reply.bits[: self.count])  # the rest of the last byte is padding
+
+
+class _ReadRegisters(_Read):
+    __slots__ = ()
+
+    @property
+    def reply_bytes(self) -> int:
+        return 2 + 2 * self.count
+
+    def values(self, reply: ModbusPDU) -> tuple[int, ...]:
+        return tuple(reply.registers)
+
+
+class ReadCoils(_ReadBits):
+    __slots__ = ()
+    pdu_class = bits.ReadCoilsRequest
+
+
+class ReadInputs(_ReadBits):
+    __slots__ = ()
+    pdu_class = bits.ReadDiscreteInputsRequest
+
+
+class ReadHolding(_ReadRegisters):
+    __slots__ = ()
+    pdu_class = registers.ReadHoldingRegistersRequest
+
+
+class ReadInputRegisters(_ReadRegisters):
+    __slots__ = ()
+    pdu_class = registers.ReadInputRegistersRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteCoil:
+    address: int
+    closed: bool
+
+    def request(self) -> ModbusPDU:
+        return CoilPdu(address=self.address, value=COIL_ON if self.closed else COIL_OFF)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PulseCoil:
+    """FC05 whose raw value is a time in `tenths` of a second (Waveshare "flash on")."""
+
+    address: int
+    tenths: int
+
+    def request(self) -> ModbusPDU:
+        return CoilPdu(address=self.address, value=self.tenths)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteCoils:
+    address: int
+    closed: tuple[bool, ...]
+
+    def request(self) -> ModbusPDU:
+        return bits.WriteMultipleCoilsRequest(address=self.address, bits=self.closed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteRegister:
+    address: int
+    value: int
+
+    def request(self) -> ModbusPDU:
+        return registers.WriteSingleRegisterRequest(address=self.address, registers=[self.value])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteRegisters:
+    address: int
+    values: tuple[int, ...]
+
+    def request(self) -> ModbusPDU:
+        return registers.WriteMultipleRegistersRequest(address=self.address, registers=self.values)
+
+
+Write: TypeAlias = WriteCoil | PulseCoil | WriteCoils | WriteRegister | WriteRegisters
+Question: TypeAlias = _ReadBits | _ReadRegisters | Write
+
+
+def _reply_bytes(question: Question) -> int:
+    return question.reply_bytes if isinstance(question, _Read) else 5
+
+
+def _answer(question: Question, pdu: bytes) -> Reply | None:
+    """The answer to `question` that the reply `pdu` is; None if it can't be one."""
+    request = question.request()
+    function = request.function_code
+    if pdu[0] == function | 0x80 and len(pdu) == 2:
+        return ModbusException(function=function, code=pdu[1])
+    if pdu[0] != function or len(pdu) != _reply_bytes(question):
+        return None
+    if not isinstance(question, _Read):  # address and value, or address and count, come back
+        return Written() if pdu[1:] == request.encode()[:4] else None
+    if pdu[1] != len(pdu) - 2:  # pymodbus reads past the byte count
+        return None
+    reply = _REPLIES.decode(pdu)
+    return None if reply is None else question.values(reply)
+
+
+# --- client side -----------------------------------------------------------------------------
+
+
+def _search(
+    buffer: bytearray, sizes_bytes: tuple[int, int], believe: Callable[[bytes], Reply | None]
+) -> Reply | None:
+    """The first reply in `buffer`, consumed with it; what can't be part of one is dropped.
+
+    That a reply hides *inside* a sound frame of another question is excluded by the CRC
+    on RTU, and on TCP by eight bytes of header that all have to fit.
+    """
+    for end in range(min(sizes_bytes), len(buffer) + 1):
+        for size_bytes in sizes_bytes:
+            start = end - size_bytes
+            if start < 0 or (reply := believe(bytes(buffer[start:end]))) is None:
+                continue
+            if start:  # the reply itself waits for the next call
+                raise _dropped(buffer, start)
+            del buffer[:end]
+            return reply
+    if len(buffer) >= max(sizes_bytes):
+        raise _dropped(buffer, len(buffer) - max(sizes_bytes) + 1)
+    return None
+
+
+def _dropped(buffer: bytearray, count_bytes: int) -> WireError:
+    junk = buffer[:count_bytes].hex(" ")
+    del buffer[:count_bytes]
+    return WireError(f"not the reply that was asked for: {junk}")
+
+
+class RtuClientCodec:
+    """A `Codec` for hal.exchange. Late replies bear no mark here: silence must sort them out."""
+
+    def __init__(self, *, device_id: int) -> None:
+        self._device_id = device_id
+
+    def encode(self, question: Question) -> bytes:
+        request = question.request()
+        request.dev_id = self._device_id
+        return _RTU.buildFrame(request)
+
+    def decode(self, question: Question, buffer: bytearray) -> Reply | None:
+        def believe(frame: bytes) -> Reply | None:
+            sound = frame[0] == self._device_id and crc(frame[:-2]) == frame[-2:]
+            return _answer(question, frame[1:-2]) if sound else None
+
+        return _search(buffer, (1 + _reply_bytes(question) + 2, 5), believe)
+
+
+class TcpClientCodec:
+    """A `Codec` for hal.exchange that numbers its questions 1 to 65535, never 0."""
+
+    def __init__(self, *, device_id: int, last_transaction_id: int = 0) -> None:
+        self._device_id = device_id
+        self._transaction_id = last_transaction_id
+        # One question is outstanding, and one more may have overtaken it (Exchange.preempt).
+        self._asked: deque[tuple[Question, int]] = deque(maxlen=2)
+
+    def encode(self, question: Question) -> bytes:
+        self._transaction_id = self._transaction_id % 0xFFFF + 1
+        self._asked.append((question, self._transaction_id))
+        request = question.request()
+        request.dev_id, request.transaction_id = self._device_id, self._transaction_id
+        return _TCP.buildFrame(request)
+
+    def decode(self, question: Question, buffer: bytearray) -> Reply | None:
+        transaction_id = dict(self._asked)[question]  # the newest, if it was asked twice
+
+        def believe(frame: bytes) -> Reply | None:
+            head = struct.pack(">HHHB", transaction_id, 0, len(frame) - 6, self._device_id)
+            return _answer(question, frame[7:]) if frame[:7] == head else None
+
+        return _search(buffer, (7 + _reply_bytes(question), 9), believe)
+
+
+# --- server side -----------------------------------------------------------------------------
+
+
+class RefusedError(Exception):
+    """A table's "no": one of the exception codes of this file."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"Modbus exception {code}")
+        self.code = code
+
+
+class ModbusTable(Protocol):
+    """What a server serves. Each method raises RefusedError for what it does not have."""
+
+    def read_bits(self, t_us: int, function: int, address: int, count: int) -> Sequence[bool]:
+        """`function` 1: coils, 2: discrete inputs."""
+
+    def read_registers(self, t_us: int, function: int, address: int, count: int) -> Sequence[int]:
+        """`function` 3: holding, 4: input registers."""
+
+    def write_coil(self, t_us: int, address: int, value: int) -> None:
+        """`value` is raw: ff00 closes, 0000 opens, the rest is the device's own."""
+
+    def write_coils(self, t_us: int, address: int, closed: Sequence[bool]) -> None: ...
+
+    def write_registers(self, t_us: int, address: int, values: Sequence[int]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    device_id: int
+    pdu: bytes
+    transaction_id: int = 0  # RTU has none
+
+
+class RtuServerFramer:
+    """One burst between two silences is one request, or nothing.
+
+    Silence is judged when the line is looked at: bytes that came late, but before anybody
+    looked, still belong to the burst (a poll every 5 ms can't see a gap of 4).
+    """
+
+    def __init__(self, baud: int) -> None:
+        self._silence_us = silence_us(baud)
+        self._burst = bytearray()
+        self._last_us = 0
+
+    def feed(self, now: Now, data: bytes) -> list[Request]:
+        if data:
+            self._burst = (self._burst + data)[: RTU_SIZE_MAX_BYTES + 1]
+            self._last_us = now.t_us
+        if not self._burst or not now.reached(self._last_us + self._silence_us):
+            return []
+        burst, self._burst = bytes(self._burst), bytearray()
+        if not 4 <= len(burst) <= RTU_SIZE_MAX_BYTES or crc(burst[:-2]) != burst[-2:]:
+            return []
+        return [Request(device_id=burst[0], pdu=burst[1:-2])]
+
+    def frame(self, request: Request, reply: ModbusPDU) -> bytes:
+        reply.dev_id = request.device_id
+        return _RTU.buildFrame(reply)
+
+
+class TcpServerFramer:
+    """A request ends by its length; bytes that can't begin a header are dropped one by one."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, now: Now, data: bytes) -> list[Request]:
+        self._buffer += data
+        requests = []
+        while len(self._buffer) >= 6:
+            transaction_id, protocol_id, size_bytes = struct.unpack(">HHH", self._buffer[:6])
+            if protocol_id != 0 or not 2 <= size_bytes <= 254:
+                del self._buffer[0]
+                continue
+            if len(self._buffer) < 6 + size_bytes:
+                break
+            device_id, pdu = self._buffer[6], bytes(self._buffer[7 : 6 + size_bytes])
+            requests.append(Request(device_id=device_id, pdu=pdu, transaction_id=transaction_id))
+            del self._buffer[: 6 + size_bytes]
+        return requests
+
+    def frame(self, request: Request, reply: ModbusPDU) -> bytes:
+        reply.dev_id, reply.transaction_id = request.device_id, request.transaction_id
+        return _TCP.buildFrame(reply)
+
+
+class ModbusServer:
+    """Answers for one unit.
+
+    Another unit's request: RTU stays silent, because that unit may sit on the same line;
+    TCP answers 0x0b, because on a line of two a wrong id is a mistake that somebody should
+    be told. Unit 0 is RTU's broadcast: done by all, answered by none.
+    """
+
+    def __init__(
+        self, table: ModbusTable, *, device_id: int = 1, rtu: bool = False, baud: int = 9600
+    ) -> None:
+        self._table = table
+        self._device_id = device_id
+        self._rtu = rtu
+        self._framer = RtuServerFramer(baud) if rtu else TcpServerFramer()
+
+    def feed(self, now: Now, data: bytes) -> list[bytes]:
+        """The replies to the requests that `data` completes; call with b"" to judge silence."""
+        replies = []
+        for request in self._framer.feed(now, data):
+            reply = self._reply(now.t_us, request)
+            if reply is not None:
+                replies.append(self._framer.frame(request, reply))
+        return replies
+
+    def _reply(self, t_us: int, request: Request) -> ModbusPDU | None:
+        is_broadcast = self._rtu and request.device_id == 0
+        if request.device_id == self._device_id or is_broadcast:
+            reply = self._serve(t_us, request.pdu)
+            return None if is_broadcast else reply
+        return None if self._rtu else _exception(request.pdu[0], NO_SUCH_UNIT)
+
+    def _serve(self, t_us: int, pdu: bytes) -> ModbusPDU:
+        if pdu[0] not in SERVED_FUNCTIONS:
+            return _exception(pdu[0], ILLEGAL_FUNCTION)
+        request = _REQUESTS.decode(pdu)
+        if request is None or not _length_fits(pdu):
+            return _exception(pdu[0], ILLEGAL_VALUE)
+        try:
+            return _serve(self._table, t_us, request)
+        except RefusedError as refused:
+            return _exception(pdu[0], refused.code)
+
+
+def _exception(function: int, code: int) -> ModbusPDU:
+    return ExceptionResponse(function, exception_code=code)
+
+
+def _length_fits(pdu: bytes) -> bool:
+    """FC15 and 16 say their size twice: as a count of coils or registers, and in bytes."""
+    if pdu[0] not in (15, 16):
+        return len(pdu) == 5
+    count = int.from_bytes(pdu[3:5], "big")
+    size_bytes = (count + 7) // 8 if pdu[0] == 15 else 2 * count
+    return count != 0 and pdu[5] == size_bytes == len(pdu) - 6
+
+
+def _serve(table: ModbusTable, t_us: int, request: Any) -> ModbusPDU:
+    """`request` is a PDU of one of SERVED_FUNCTIONS, so it has an address."""
+    function, address = request.function_code, request.address
+    if function in (1, 2):
+        closed = table.read_bits(t_us, function, address, request.count)
+        reads = bits.ReadCoilsResponse if function == 1 else bits.ReadDiscreteInputsResponse
+        return reads(bits=closed)
+    if function in (3, 4):
+        values = table.read_registers(t_us, function, address, request.count)
+        holding, inputs = (
+            registers.ReadHoldingRegistersResponse,
+            registers.ReadInputRegistersResponse,
+        )
+        return (holding if function == 3 else inputs)(registers=values)
+    if function == 5:
+        table.write_coil(t_us, address, request.value)
+        return CoilPdu(address=address, value=request.value)
+    if function == 15:
+        table.write_coils(t_us, address, request.bits)
+        return bits.WriteMultipleCoilsResponse(address=address, count=request.count)
+    table.write_registers(t_us, address, request.registers)
+    if function == 6:
+        return registers.WriteSingleRegisterResponse(address=address, registers=request.registers)
+    return registers.WriteMultipleRegistersResponse(address=address, count=request.count)
