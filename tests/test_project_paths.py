@@ -49,7 +49,7 @@ def is_path(word: str) -> bool:
         return False
     if word.partition("/")[0] in TOP and "/" in word:
         return True
-    return Path(word).suffix in SUFFIXES and word[0] != "."
+    return word.endswith("/") or (Path(word).suffix in SUFFIXES and word[0] != ".")
 
 
 def exists(path: str, page: Path) -> bool:
@@ -101,7 +101,7 @@ def test_the_top_level_holds_what_the_design_lists_and_nothing_else() -> None:
 
 PLANTED = """
 Start in `hal/types.py`, then `hal/nowhere.py`; devices are `hal/generators/NAME.py`.
-Run `dxrig demo --kvp 70` or `python3 tools/dev.py tset`. A `kv/ma` is no path,
+Run `dxrig demo --kvp 70` or `python3 tools/dev.py tset`. A `kv/ma` is no path, `sim/` is,
 `$HOME/x.py` none of ours.
 See [the rules](tests/absent.md#rules) and [a page](https://example.invalid/a.md).
 ```
@@ -117,6 +117,7 @@ def test_planted_paths_are_found_and_other_words_let_pass() -> None:
         "hal/types.py",
         "rig/benches/*.toml",
         "rig/scenarios",
+        "sim/",
         "tests/absent.md",
         "tools/dev.py",
     ]
