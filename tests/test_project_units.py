@@ -20,8 +20,12 @@ QUALIFIERS = frozenset(("min", "max", "sum"))
 # A number that names something and measures nothing.
 NAMING = frozenset(("id", "number", "nth", "address", "code", "function", "functions", "series"))
 
+STANDARD = {  # whole names that DICOM gives, with what they count
+    "bits_stored": "(0028,0101), bits",
+    "window_center": "(0028,1050), the image's own values",
+    "window_width": "(0028,1051), the image's own values",
+}
 WITHOUT_UNIT = {  # `file:Class.field` and why
-    "firmware_py/config.py:PanelConfig.bits_stored": "bits; DICOM's own name, (0028,0101)",
     "hal/generators/vj_ixs_wire.py:Command.digits": "how many; the manual's word",
     "hal/generators/vj_ixs_wire.py:Command.maximum": "counts on the wire",
     "hal/generators/vj_ixs_wire.py:Command.per_unit": "counts on the wire per unit, a scale",
@@ -79,7 +83,7 @@ def says_unit(name: str) -> bool:
     words = name.lower().strip("_").split("_")
     if words[-1] in QUALIFIERS and len(words) != 1:
         words.pop()
-    return words[-1] in SUFFIXES or words[-1] in NAMING
+    return words[-1] in SUFFIXES | NAMING or name in STANDARD
 
 
 def found_fields() -> list[str]:
