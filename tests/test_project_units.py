@@ -18,7 +18,9 @@ SUFFIXES = frozenset((
 # These may stand behind the unit: kv_min, ma_max, kv_sum.
 QUALIFIERS = frozenset(("min", "max", "sum"))
 # A number that names something and measures nothing.
-NAMING = frozenset(("id", "number", "nth", "address", "code", "function", "functions", "series"))
+NAMING = frozenset(
+    ("id", "number", "nth", "version", "seed", "address", "code", "function", "functions", "series")
+)
 
 STANDARD = {  # whole names that DICOM gives, with what they count
     "bits_stored": "(0028,0101), bits",
