@@ -65,6 +65,7 @@ class WireDevice(_Timed):
         data = self._hear(now)
         if data:
             self._desk.receive(now, data)
+            self._advance(now)  # a command may have set a timer
         while reply := self._desk.poll(now):
             if not self.silent:
                 self.link.write(now.t_us, reply)
@@ -115,6 +116,7 @@ class PanelDevice(_Timed):
         for reply in self._desk.poll(now):
             if not self.silent:
                 self.control.write(now.t_us, reply)
+        self._advance(now)
         for frame in self._desk.frames(now):
             self.data.write(now.t_us, frame)
         self._next_us = now.next_us

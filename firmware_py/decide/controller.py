@@ -11,7 +11,7 @@ from dataclasses import replace
 from firmware_py.decide import beam as beams
 from firmware_py.decide import supervisor, tube_load
 from firmware_py.decide.entry import enter
-from firmware_py.decide.memory import Memory, State, TestStep
+from firmware_py.decide.memory import Memory, State, SelfTestStep
 from firmware_py.decide.outputs import outputs_for
 from firmware_py.decide.states import next_state
 from firmware_py.decide.view import View
@@ -72,10 +72,10 @@ def _follow_self_test(memory: Memory, inputs: Inputs) -> Memory:
     room = inputs.room
     if not since(room.enable_taken_us, memory.test_step_us):
         return memory
-    if memory.test_step is TestStep.PULL_IN and room.enable_readback and room.lamp_current:
-        return replace(memory, test_step=TestStep.DROP_OUT, test_step_us=inputs.t_us)
-    if memory.test_step is TestStep.DROP_OUT and room.enable_readback is False:
-        return replace(memory, test_step=TestStep.PASSED, test_step_us=inputs.t_us)
+    if memory.test_step is SelfTestStep.PULL_IN and room.enable_readback and room.lamp_current:
+        return replace(memory, test_step=SelfTestStep.DROP_OUT, test_step_us=inputs.t_us)
+    if memory.test_step is SelfTestStep.DROP_OUT and room.enable_readback is False:
+        return replace(memory, test_step=SelfTestStep.PASSED, test_step_us=inputs.t_us)
     return memory
 
 

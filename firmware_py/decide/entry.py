@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from firmware_py.decide import beam as beams
 from firmware_py.decide import interlocks
-from firmware_py.decide.memory import Beam, Memory, State, TestStep
+from firmware_py.decide.memory import Beam, Memory, State, SelfTestStep
 from firmware_py.decide.states import trips
 from firmware_py.decide.supervisor import IN_SEQUENCE
 from firmware_py.decide.technique import maximum_mas
@@ -121,7 +121,7 @@ def _locks(code: str) -> bool:
 
 
 def _self_test(memory: Memory, view: View) -> Memory:
-    return replace(memory, test_step=TestStep.PULL_IN, test_step_us=view.inputs.t_us)
+    return replace(memory, test_step=SelfTestStep.PULL_IN, test_step_us=view.inputs.t_us)
 
 
 def _prep(memory: Memory, view: View) -> Memory:

@@ -74,7 +74,7 @@ class Beam:
     read_count: int = 0
 
 
-class TestStep(Enum):
+class SelfTestStep(Enum):
     """SELF_TEST: close the enable relay, then prove that it drops by itself."""
 
     PULL_IN = "pull in"
@@ -96,7 +96,7 @@ class Memory:
     key_was_off: bool = False  # seen since LOCKED
     reset_armed: bool = False  # reset was seen open in this state: a stuck contact resets nothing
     # self-test
-    test_step: TestStep = TestStep.PULL_IN
+    test_step: SelfTestStep = SelfTestStep.PULL_IN
     test_step_us: int = 0
     # the exposure
     shot: Shot | None = None  # frozen at PREP

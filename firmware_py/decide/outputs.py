@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from firmware_py.decide.memory import Memory, State, TestStep
+from firmware_py.decide.memory import Memory, State, SelfTestStep
 from firmware_py.decide.technique import maximum_mas
 from hal.now import Now, since
 from hal.types import EndReason, Inputs, Intent, Outputs
@@ -19,7 +19,7 @@ def outputs_for(memory: Memory, inputs: Inputs, now: Now) -> Outputs:
 
 
 def _self_test(memory: Memory) -> dict[str, Any]:
-    pulling = memory.test_step is TestStep.PULL_IN
+    pulling = memory.test_step is SelfTestStep.PULL_IN
     return {"enable": pulling, "enable_lapse": not pulling, "beam_lamp": pulling}
 
 

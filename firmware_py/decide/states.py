@@ -14,7 +14,7 @@ from transitions import Machine
 
 from firmware_py.decide import beam as beams
 from firmware_py.decide import interlocks
-from firmware_py.decide.memory import State, TestStep
+from firmware_py.decide.memory import State, SelfTestStep
 from firmware_py.decide.supervisor import IN_SEQUENCE
 from firmware_py.decide.view import View
 from hal.faults import FAULTS, Reaction
@@ -59,7 +59,7 @@ def all_devices_answer(view: View) -> bool:
 
 
 def self_test_passed(view: View) -> bool:
-    return view.memory.test_step is TestStep.PASSED
+    return view.memory.test_step is SelfTestStep.PASSED
 
 
 # --- the handswitch

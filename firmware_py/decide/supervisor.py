@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from firmware_py.decide import beam as beams
 from firmware_py.decide import interlocks
-from firmware_py.decide.memory import Beam, Limits, Memory, State, TestStep
+from firmware_py.decide.memory import Beam, Limits, Memory, State, SelfTestStep
 from hal.now import Now, since
 from hal.types import GeneratorState, Inputs, PanelState, Shot, Technique
 
@@ -136,7 +136,7 @@ def _boot_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
 def _self_test_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     limits = memory.limits
     drop_us = memory.test_step_us + limits.enable_pulse_us + 100_000 + limits.room_age_us
-    if memory.test_step is TestStep.DROP_OUT and now.reached(drop_us):
+    if memory.test_step is SelfTestStep.DROP_OUT and now.reached(drop_us):
         return ["SELF_TEST_ENABLE"]
     if not now.reached(memory.since_us + limits.self_test_us):
         return []

@@ -69,3 +69,6 @@ class ExamInfo(Strict):
         if self.is_test != (self.patient_id == TEST):
             raise ValueError("exam TEST and patient TEST go together, and with nobody else")
         return self
+
+
+TEST_EXAM = ExamInfo()

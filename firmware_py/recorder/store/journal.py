@@ -133,7 +133,12 @@ class Journal:
         maximum_mas: float,
         detail: Mapping[str, object],
     ) -> int:
-        """The exposure's number. The same intent again is no error, another one is."""
+        """The exposure's number. The same intent again is no error until its dose is known."""
+        if self._detail("dose", shot_id) is not None:
+            raise JournalError(
+                f"Writing intent {shot_id}: this exposure was already made ({self.path}). "
+                "An exposure id is used once; programme the next."
+            )
         sql = "INSERT INTO intent SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ?, ?, ? FROM intent"
         row = (at.isoformat(), exam_id, float(planned_mas), float(maximum_mas))
         self._add("intent", sql, shot_id, row, detail)
@@ -177,6 +182,11 @@ class Journal:
             for exposure in self.exposures()
             if exposure.missing is not None and exposure.acknowledged_by is None
         ]
+
+    @property
+    def broken(self) -> str | None:
+        """Why nothing is believed any more; None = in order."""
+        return self._broken
 
     def number(self, shot_id: str) -> int:
         with self._guard("Reading the journal"):

@@ -1,0 +1,84 @@
+"""A unit from its configuration and its links: the same on all rungs and in replay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from firmware_py.bounds import limits
+from firmware_py.config import UnitConfig
+from firmware_py.decide.memory import Memory
+from firmware_py.record import Recording
+from firmware_py.unit import Arrivals, Devices, NoArrivals, Unit
+from hal.detectors import open_panel
+from hal.frame_pipes import TapFrames
+from hal.generators import open_generator
+from hal.links import TapLink
+from hal.ports import ByteLink, FrameLink, RecorderPort
+from hal.room_io import open_room_io
+
+LINKS = ("generator", "room", "panel")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """The unit's ends."""
+
+    generator: ByteLink
+    room: ByteLink
+    panel: FrameLink
+
+
+def tapped(links: Links, recording: Recording) -> Links:
+    return Links(
+        generator=TapLink("generator", links.generator, recording),
+        room=TapLink("room", links.room, recording),
+        panel=TapFrames("panel", links.panel, recording),
+    )
+
+
+def open_devices(
+    config: UnitConfig,
+    links: Links,
+    recorder: RecorderPort,
+    recorder_link: Arrivals | None = None,
+) -> Devices:
+    generator = open_generator(
+        config.generator.driver,
+        links.generator,
+        dialect=config.generator.dialect,
+        status_poll_us=config.generator.status_poll_ms * 1000,
+        monitor_poll_us=config.generator.monitor_poll_ms * 1000,
+        standby_poll_us=config.generator.standby_poll_ms * 1000,
+        baud=config.generator.baud,
+    )
+    return Devices(
+        room=open_room_io(config.room.driver, links.room, config.room),
+        generator=generator,
+        panel=open_panel(config.panel.driver, links.panel),
+        recorder=recorder,
+        room_link=links.room,
+        generator_link=links.generator,
+        panel_link=links.panel,
+        recorder_link=recorder_link or NoArrivals(),
+    )
+
+
+def build_unit(
+    config: UnitConfig,
+    links: Links,
+    recorder: RecorderPort,
+    recording: Recording | None = None,
+    *,
+    poll_all: bool = True,
+    recorder_link: Arrivals | None = None,
+) -> Unit:
+    devices = open_devices(
+        config, tapped(links, recording) if recording else links, recorder, recorder_link
+    )
+    bench_limits = limits(
+        config,
+        devices.generator.capabilities,
+        devices.room.capabilities,
+        devices.panel.capabilities,
+    )
+    return Unit(devices, Memory(limits=bench_limits), recording, poll_all=poll_all)

@@ -1,0 +1,126 @@
+"""The model rung: unit and world in one process, real wire bytes, time that jumps.
+
+Between two scans the world runs from event to event; the next scan is the grid point at
+which something can change at all. `jump=False` executes every grid point: the trace must
+be the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from firmware_py.assemble import Links, build_unit
+from firmware_py.record import Recording
+from firmware_py.trace import Line
+from firmware_py.unit import Unit
+from hal.frame_pipes import frame_pipe
+from hal.links import pipe
+from hal.now import NEVER_US, grid_us
+from hal.ports import FrameLink, RecorderPort
+from rig.bench import Bench
+from sim.build import Ends, Setting, build_world
+from sim.pixels import PixelModel
+from sim.world import World
+
+TCP_LATENCY_US = 150
+FRAME_BYTES_PER_US = 125.0  # gigabit Ethernet
+
+
+def setting_of(bench: Bench, seed: int | None = None) -> Setting:
+    """What the simulator must know of a bench."""
+    unit = bench.unit
+    return Setting(
+        seed=bench.sim.seed if seed is None else seed,
+        ambient_c=bench.sim.ambient_c,
+        dialect=unit.generator.dialect,
+        interlock_pair=tuple(bench.wiring.interlock_pair),
+        panel_id=unit.panel.panel_id,
+        rows_px=unit.panel.rows_px,
+        columns_px=unit.panel.columns_px,
+        pitch_mm=unit.panel.pitch_mm,
+        bits_stored=unit.panel.bits_stored,
+        window_us=unit.panel.window_ms * 1000,
+        sid_mm=unit.geometry.sid_mm,
+        field_mm=(unit.geometry.field_rows_mm, unit.geometry.field_columns_mm),
+    )
+
+
+class ModelRung:
+    """A simulated room with, for most of the time, a unit in it."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        *,
+        seed: int | None = None,
+        jump: bool = True,
+        poll_all: bool = False,
+        pixels: PixelModel | None = None,
+    ) -> None:
+        self.bench = bench
+        self.scan_us = bench.unit.limits.scan_ms * 1000
+        self._jump = jump
+        self._poll_all = poll_all
+        generator, generator_end = pipe(baud=bench.unit.generator.baud)
+        room, room_end = pipe(latency_us=TCP_LATENCY_US)
+        panel, panel_end = frame_pipe(latency_us=TCP_LATENCY_US)
+        self.frames, frames_end = frame_pipe(
+            latency_us=TCP_LATENCY_US, bytes_per_us=FRAME_BYTES_PER_US
+        )
+        self._links = Links(generator=generator, room=room, panel=panel)
+        ends = Ends(
+            generator=generator_end,
+            room=room_end,
+            panel_control=panel_end,
+            panel_data=frames_end,
+        )
+        self.world: World = build_world(setting_of(bench, seed), ends, pixels)
+        self.unit: Unit | None = None
+        self.t_us = 0
+        self.on_lines: Callable[[Sequence[Line]], None] = lambda lines: None
+
+    def start_unit(
+        self,
+        recorder: Callable[[FrameLink], RecorderPort],
+        recording: Recording | None = None,
+    ) -> Unit:
+        port = recorder(self.frames)
+        self.unit = build_unit(
+            self.bench.unit,
+            self._links,
+            port,
+            recording,
+            poll_all=self._poll_all,
+            recorder_link=self.frames,
+        )
+        return self.unit
+
+    def kill_unit(self) -> None:
+        """SIGKILL: no more scans, no more bytes; what is under way stays under way."""
+        self.unit = None
+
+    def scan(self, until_us: int = NEVER_US) -> None:
+        """Let time pass up to the next scan that matters (at most to `until_us`) and scan."""
+        t_us = self._next_scan_us(until_us) if self._jump else self.t_us + self.scan_us
+        self.world.advance(t_us)
+        self.t_us = t_us
+        if self.unit is not None:
+            self.on_lines(self.unit.scan(t_us))
+
+    def run_until(self, done: Callable[[], bool], deadline_us: int) -> bool:
+        """Scan until `done()` or virtual time is up; True when done."""
+        while not done():
+            if self.t_us >= deadline_us:  # us-compare: the clock itself
+                return False
+            self.scan(deadline_us)
+        return True
+
+    def _next_scan_us(self, until_us: int) -> int:
+        first_us = self.t_us + self.scan_us
+        while True:
+            wanted_us = self.unit.next_us() if self.unit is not None else NEVER_US
+            target_us = grid_us(max(first_us, min(wanted_us, until_us)), self.scan_us)
+            event_us = self.world.next_us()
+            if event_us > target_us:  # us-compare: the clock itself
+                return target_us
+            self.world.advance(event_us)

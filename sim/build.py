@@ -1,0 +1,93 @@
+"""One simulated bench: a monoblock, a room, a panel, and the wires between them.
+
+The caller hands in the devices' ends of the links: pipes on the model rung, ports on the
+wire rung. Nothing else leads in or out but the wiring's contacts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hal.detectors.stream_panel import Desk as PanelDesk
+from hal.generators.vj_ixs_desk import Desk as GeneratorDesk
+from hal.generators.vj_ixs_wire import Dialect
+from hal.ports import ByteLink, FrameLink
+from hal.room_io.waveshare import Desk as RoomDesk
+from sim.detector import PanelTimes, SimPanel
+from sim.device import Mechanism, PanelDevice, WireDevice
+from sim.generator import MonoblockModel
+from sim.pixels import PixelModel
+from sim.room import SimRoom
+from sim.wiring import NETS, Wiring
+from sim.world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """The devices' ends of the links."""
+
+    generator: ByteLink
+    room: ByteLink
+    panel_control: FrameLink
+    panel_data: FrameLink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What is simulated, in plain values."""
+
+    seed: int = 1
+    ambient_c: float = 22.0
+    dialect: Dialect = "R3"
+    interlock_pair: tuple[str, ...] = NETS
+    panel_id: str = "SIM-PANEL-1"
+    rows_px: int = 256
+    columns_px: int = 256
+    pitch_mm: float = 0.8
+    bits_stored: int = 14
+    window_us: int = 5_000_000
+    sid_mm: float = 1000.0
+    field_mm: tuple[float, float] = (200.0, 200.0)
+
+
+def pixel_model(setting: Setting) -> PixelModel:
+    return PixelModel(
+        rows_px=setting.rows_px,
+        columns_px=setting.columns_px,
+        pitch_mm=setting.pitch_mm,
+        seed=setting.seed,
+        bits=setting.bits_stored,
+        sid_mm=setting.sid_mm,
+        field_mm=setting.field_mm,
+    )
+
+
+def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) -> World:
+    """`pixels`: handed in when it was built already (its maps take the time)."""
+    generator = MonoblockModel(seed=setting.seed, ambient_c=setting.ambient_c)
+    wiring = Wiring(generator, setting.interlock_pair)
+    room = SimRoom(wiring)
+    panel = SimPanel(
+        panel_id=setting.panel_id,
+        pixels=pixels or pixel_model(setting),
+        kerma_source=generator.exposure,
+        times=PanelTimes(window_us=setting.window_us),
+    )
+    generator_device = WireDevice(
+        ends.generator, GeneratorDesk(generator, dialect=setting.dialect), generator.advance
+    )
+    room_device = WireDevice(ends.room, RoomDesk(room), room.advance)
+    panel_device = PanelDevice(
+        ends.panel_control, ends.panel_data, PanelDesk(panel), panel.advance
+    )
+    return World(
+        generator=generator,
+        wiring=wiring,
+        room=room,
+        panel=panel,
+        generator_device=generator_device,
+        room_device=room_device,
+        panel_device=panel_device,
+        # In this order within one instant: what relays do is seen by the devices at once.
+        parts=[Mechanism(wiring.advance), room_device, generator_device, panel_device],
+    )
