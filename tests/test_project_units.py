@@ -28,6 +28,9 @@ STANDARD = {  # whole names that DICOM gives, with what they count
     "window_width": "(0028,1051), the image's own values",
 }
 WITHOUT_UNIT = {  # `file:Class.field` and why
+    "hal/detectors/stream_panel.py:Event.k": "which one; the key on the wire",
+    "hal/detectors/stream_panel.py:Question.n": "which one; the key on the wire",
+    "hal/detectors/stream_panel.py:Reply.n": "which one; the key on the wire",
     "hal/generators/vj_ixs_wire.py:Command.digits": "how many; the manual's word",
     "hal/generators/vj_ixs_wire.py:Command.maximum": "counts on the wire",
     "hal/generators/vj_ixs_wire.py:Command.per_unit": "counts on the wire per unit, a scale",
