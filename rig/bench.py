@@ -31,11 +31,11 @@ from firmware_py.config import (
 from rig import bench_names
 from rig.bench_checks import Values, cross_checks
 from rig.config_errors import mistakes_of, told
-from rig.exit_codes import ConfigError
+from rig.exit_codes import ConfigError, UsageError
 from rig.toml_lines import key_lines
 
 FILE_MAX_BYTES = 256 * 1024
-Contact = Literal["door", "estop", "stage_2", "enable", "safety_relay"]
+Contact = Literal["door", "estop", "stage_1", "stage_2", "key", "enable", "safety_relay"]
 
 
 class BenchSection(Strict):
@@ -155,13 +155,14 @@ def parsed(text: str, file: str) -> dict[str, Any]:
 
 
 def _syntax(why: str, text: str, file: str) -> str:
-    match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", why, re.DOTALL)
-    if match:
-        what, line, column = match.groups()
-    else:
-        what, line, column = why.removesuffix(" (at end of document)"), text.count("\n") + 1, 1
-        if what == why:
-            return f"{file}:1: not valid TOML: {why.lower()}"
+    place = re.fullmatch(
+        r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", why, re.DOTALL
+    )
+    if not place:
+        return f"{file}:1: not valid TOML: {why[:1].lower()}{why[1:]}"
+    what, line, column = place.groups()
+    if line is None:
+        line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
     return f"{file}:{line}:{column}: not valid TOML: {what[:1].lower()}{what[1:]}"
 
 
@@ -216,8 +217,8 @@ def starter(name: str) -> str:
     try:
         BenchSection(name=name)
     except ValidationError as error:
-        mistakes = mistakes_of(error.errors(include_url=False), BenchSection)
-        raise ConfigError([mistake.text for mistake in mistakes]) from error
+        (mistake,) = mistakes_of(error.errors(include_url=False), BenchSection)
+        raise UsageError(f"name: {mistake.text}") from error
     text = read_text(bench_names.bench_path("portable"))
     text = text.replace('name = "portable"', f'name = "{name}"')
     return text.replace("#:schema dxrig-bench", "#:schema ./dxrig.schema.json")

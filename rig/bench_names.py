@@ -17,9 +17,13 @@ def shipped_benches() -> dict[str, Path]:
 
 
 def drivers(section: str) -> list[str]:
-    """Driver names for a section of the bench file: generator, room or panel."""
+    """Driver names for a section of the bench file: generator, room or panel.
+
+    NAME_desk.py, NAME_wire.py and such belong to NAME.py.
+    """
     folder = ROOT / "hal" / DRIVER_FOLDERS[section]
-    return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
+    names = {file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")}
+    return sorted(n for n in names if not any(n.startswith(f"{other}_") for other in names))
 
 
 def bench_path(name_or_path: str | Path) -> Path:

@@ -62,11 +62,12 @@ class _Reader:
         parts = self._key()
         for number, part in enumerate(parts, start=1):
             path = (*path, part)
+            self.lines.setdefault(path, line)
             if is_array and number == len(parts):
                 self._counts[path] = self._counts.get(path, -1) + 1
             if path in self._counts:
                 path = (*path, self._counts[path])
-            self.lines.setdefault(path, line)
+                self.lines.setdefault(path, line)
         self._table = path
         self._skip(_CLOSE)
 

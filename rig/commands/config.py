@@ -69,8 +69,8 @@ def show(ctx: click.Context, bench: str | None, origin: bool, as_json: bool) -> 
     own = settings(config_file=ctx.obj, bench=bench)
     loaded = chosen_bench(ctx, bench)
     rows = [
-        ("bench", json.dumps(own.bench.value), own.bench.origin),
-        ("out", json.dumps(own.out.value), own.out.origin),
+        ("settings.bench", json.dumps(own.bench.value), own.bench.origin),
+        ("settings.out", json.dumps(own.out.value), own.out.origin),
         *((v.key, json.dumps(v.value), v.origin) for v in bench_values(loaded)),
     ]
     if as_json:

@@ -1,0 +1,82 @@
+"""`dxrig plan`: a technique judged before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from rig.answers import answer_json, answer_table
+from rig.options import bench_option, chosen_bench, json_option
+
+if TYPE_CHECKING:
+    from rig.plan import Plan
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dxrig plan --kvp 70 --mas 0.5
+  dxrig plan --bench portable --kvp 120 --ma 1 --ms 800 --json
+
+Exit code 2 when the bench would refuse it: field, value and allowed range are named.
+"""
+)
+@bench_option
+@click.option("--kvp", type=float, required=True, help="Tube voltage, kV.")
+@click.option("--mas", type=float, help="Charge that ends the beam; the highest mA unless --ma.")
+@click.option("--ma", type=float, help="Tube current, mA.")
+@click.option("--ms", type=float, help="Time that ends the beam; needs --ma.")
+@click.option(
+    "--heat-j",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default="0: cold tube",
+    help="Heat in the tube beforehand, J.",
+)
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    bench: str | None,
+    kvp: float,
+    mas: float | None,
+    ma: float | None,
+    ms: float | None,
+    heat_j: float,
+    as_json: bool,
+) -> None:
+    """Check a technique against a bench: limits, power, heat, window."""
+    from rig.drivers import generator_of, nobody
+    from rig.plan import plan, technique_for
+
+    chosen = chosen_bench(ctx, bench)
+    asked = technique_for(chosen.unit.tube, kvp, ma=ma, mas=mas, ms=ms)
+    generator = generator_of(chosen.unit.generator, nobody())
+    planned = plan(chosen.unit, generator, asked, heat_before_j=heat_j)
+    if as_json:
+        used = planned.effective
+        numbers = {"planned_mas": used.planned_mas, "planned_ms": used.planned_ms}
+        answer_json({"bench": chosen.name, **asdict(planned), **numbers})
+        return
+    answer_table(("what", "value", "limit"), _rows(planned), title=f"Plan on bench {chosen.name}")
+    for warning in planned.warnings:
+        click.echo(f"warning: {warning}")
+
+
+def _rows(planned: Plan) -> list[tuple[str, str, str]]:
+    used = planned.effective
+    ends = "mAs" if used.mas is not None else "time"
+    return [
+        ("tube voltage", f"{used.kv:g} kV", ""),
+        ("tube current", f"{used.ma:g} mA", ""),
+        ("time", f"{used.planned_ms:g} ms", ""),
+        ("charge", f"{used.planned_mas:g} mAs", ""),
+        ("ended by", ends, ""),
+        ("at most, by its timer", f"{planned.maximum_mas:g} mAs", ""),
+        ("power", f"{planned.power_w:g} W", ""),
+        ("energy", f"{planned.energy_j:g} J = {planned.energy_hu:g} HU", ""),
+        ("tube heat after", f"{planned.heat_after_j:g} J", f"{planned.heat_max_j:g} J"),
+        ("panel window", f"{planned.window_needed_ms:g} ms needed", f"{planned.window_ms:g} ms"),
+    ]

@@ -1,0 +1,80 @@
+"""Can this computer reach the devices that a bench names? No byte is sent to any of them."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from firmware_py.config import UnitConfig
+from hal.links import SerialLink
+from hal.ports import LinkError
+from rig.bench_lock import owner_of
+from rig.doctor import Finding, Verdict
+from rig.serial_ports import trouble_with
+
+CONNECT_S = 1.0
+
+
+def links(unit: UnitConfig, state: Path) -> list[Finding]:
+    """A finding for each endpoint of the bench; `state` tells who uses it already."""
+    owner = owner_of(state)
+    if owner and Path(f"/proc/{owner.pid}").exists():
+        found = f"in use by `{owner.command}` (process {owner.pid}, since {owner.since})"
+        return [Finding(name="bench", verdict=Verdict.NOTE, found=f"{found}: its ports stay alone")]
+    return [
+        endpoint("generator", unit.generator.url, unit.generator.baud),
+        endpoint("room", unit.room.url),
+        endpoint("panel control", unit.panel.control_url),
+        endpoint("panel data", unit.panel.data_url),
+    ]
+
+
+def endpoint(name: str, url: str, baud: int = 9600) -> Finding:
+    """`sim`, a serial device or pyserial URL, tcp://host:port, or ipc://path."""
+    if url == "sim":
+        return Finding(name=name, verdict=Verdict.OK, found="simulated: nothing to reach")
+    if url.startswith("tcp://"):
+        return _tcp(name, url)
+    if url.startswith("ipc://"):
+        return _ipc(name, url)
+    return _serial(name, url, baud)
+
+
+def _serial(name: str, url: str, baud: int) -> Finding:
+    """Opening is the only honest test for "busy"; it raises DTR, as the unit's own start does."""
+    trouble = trouble_with(url) if url.startswith("/dev/") else ""
+    if not trouble:
+        try:
+            SerialLink(url, baud=baud).close()
+        except LinkError as error:
+            trouble = str(error).removeprefix(f"{url}: ")
+    return _finding(name, url, trouble, "opens")
+
+
+def _tcp(name: str, url: str) -> Finding:
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname, parts.port or 0), timeout=CONNECT_S):
+            trouble = ""
+    except socket.gaierror:
+        trouble = f"the name {parts.hostname} is not known here; write its IP address"
+    except TimeoutError:
+        trouble = f"no answer in {CONNECT_S:g} s; check power, cable and address"
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        trouble = f"{why}; check power, address and port"
+    return _finding(name, url, trouble, "accepts a connection")
+
+
+def _ipc(name: str, url: str) -> Finding:
+    path = Path(url.removeprefix("ipc://"))
+    trouble = "" if path.parent.is_dir() else f"the folder {path.parent} does not exist"
+    return _finding(name, url, trouble, "its folder exists")
+
+
+def _finding(name: str, url: str, trouble: str, fine: str) -> Finding:
+    found, _, cure = trouble.partition("; ") if ";" in trouble else trouble.partition(": ")
+    if trouble:
+        return Finding(name=name, verdict=Verdict.WRONG, found=f"{url}: {found}", cure=cure)
+    return Finding(name=name, verdict=Verdict.OK, found=f"{url}: {fine}")

@@ -1,0 +1,143 @@
+"""Would this technique be permitted, and what would it do? Nothing runs, nothing is asked.
+
+The unit judges again before PREP (`firmware_py.decide.technique`); this says it earlier,
+with field, value and allowed range (SR-05, SR-10, SR-14).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from firmware_py.config import TubeConfig, UnitConfig
+from firmware_py.decide.tube_load import energy_j
+from hal.ports import Generator
+from hal.types import Technique
+from rig.bench_checks import WINDOW_MARGIN_MS
+from rig.exit_codes import UsageError
+
+HEAT_UNITS_PER_J = 1.35  # high frequency: GE Precision 500D p. A-3 (qc-and-physics.md 2.1)
+HEAT_WARN = 0.9  # SR-14: warn above 90 %, refuse above 100 %
+POWER_ROUNDING = 1.000001  # 120 kV x 1 mA = 120 W, as decide.technique allows it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    asked: Technique
+    effective: Technique  # after the generator's own steps
+    maximum_mas: float  # what the generator's own timer lets through if nothing else ends the beam
+    power_w: float
+    energy_j: float
+    energy_hu: float
+    heat_before_j: float
+    heat_after_j: float
+    heat_max_j: float
+    window_ms: float
+    window_needed_ms: float
+    warnings: tuple[str, ...]
+
+
+def plan(
+    unit: UnitConfig, generator: Generator, asked: Technique, *, heat_before_j: float = 0.0
+) -> Plan:
+    """Raises UsageError with every reason why the unit would refuse. No device is asked."""
+    _refuse_if(technique_problems(asked, unit.tube))
+    try:
+        used = generator.effective(asked)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    load_j = energy_j(used.kv, used.planned_mas)
+    maximum_mas = generator.maximum_mas(used)
+    needed_ms = 1000 * maximum_mas / used.ma + WINDOW_MARGIN_MS
+    heat_after_j = heat_before_j + load_j
+    _refuse_if(
+        [
+            *technique_problems(used, unit.tube),
+            *_window_problems(needed_ms, unit),
+            *_heat_problems(heat_before_j, load_j, unit.tube),
+        ]
+    )
+    return Plan(
+        asked=asked,
+        effective=used,
+        maximum_mas=maximum_mas,
+        power_w=used.kv * used.ma,
+        energy_j=load_j,
+        energy_hu=load_j * HEAT_UNITS_PER_J,
+        heat_before_j=heat_before_j,
+        heat_after_j=heat_after_j,
+        heat_max_j=unit.tube.heat_max_j,
+        window_ms=unit.panel.window_ms,
+        window_needed_ms=needed_ms,
+        warnings=_warnings(heat_after_j, unit.tube),
+    )
+
+
+def technique_for(
+    tube: TubeConfig, kv: float, *, ma: float | None, mas: float | None, ms: float | None
+) -> Technique:
+    """The technique that the options mean; mAs alone takes the highest mA, the shortest beam."""
+    if mas is not None and ms is not None:
+        raise UsageError("give either --mas or --ms: one of them ends the beam")
+    if mas is None and (ma is None or ms is None):
+        raise UsageError("give --mas, or --ma with --ms")
+    if ma is None:
+        ma = min(tube.ma_max, _most_ma(tube, kv)) if kv > 0 else tube.ma_max
+    return Technique(kv=kv, ma=ma, mas=mas, ms=ms)
+
+
+def technique_problems(technique: Technique, tube: TubeConfig) -> list[str]:
+    """Field, value and allowed range of all that is wrong."""
+    if problems := technique.problems():
+        return list(problems)
+    found = [
+        f"{name} = {value:g} {unit} is outside {low:g} to {high:g} {unit}"
+        for name, value, low, high, unit in (
+            ("kvp", technique.kv, tube.kv_min, tube.kv_max, "kV"),
+            ("ma", technique.ma, tube.ma_min, tube.ma_max, "mA"),
+            ("ms", technique.planned_ms, tube.time_min_ms, tube.time_max_ms, "ms"),
+        )
+        if not low <= value <= high
+    ]
+    power_w = technique.kv * technique.ma
+    if not power_w <= tube.power_max_w * POWER_ROUNDING:
+        found.append(
+            f"power = {power_w:g} W is above {tube.power_max_w:g} W; "
+            f"at {technique.kv:g} kV allowed: ma at most {_most_ma(tube, technique.kv):g} mA"
+        )
+    return found
+
+
+def _most_ma(tube: TubeConfig, kv: float) -> float:
+    """Rounded down: the power limit is never passed by rounding."""
+    return math.floor(1e3 * tube.power_max_w / kv) / 1e3
+
+
+def _window_problems(needed_ms: float, unit: UnitConfig) -> list[str]:
+    if needed_ms <= unit.panel.window_ms:
+        return []
+    return [
+        f"the panel's window of {unit.panel.window_ms} ms is too short: {needed_ms:g} ms needed "
+        f"(the generator's timer and {WINDOW_MARGIN_MS} ms); raise mA or lower mAs"
+    ]
+
+
+def _heat_problems(before_j: float, load_j: float, tube: TubeConfig) -> list[str]:
+    if before_j + load_j <= tube.heat_max_j:
+        return []
+    if load_j >= tube.heat_max_j:
+        return [f"energy = {load_j:g} J is above the tube's {tube.heat_max_j:g} J, even when cold"]
+    wait_s = tube.cooling_tau_s * math.log(before_j / (tube.heat_max_j - load_j))
+    return [
+        f"heat = {before_j + load_j:g} J is above {tube.heat_max_j:g} J; wait {math.ceil(wait_s)} s"
+    ]
+
+
+def _warnings(heat_after_j: float, tube: TubeConfig) -> tuple[str, ...]:
+    share = heat_after_j / tube.heat_max_j
+    return (f"tube heat reaches {share:.0%} of its limit",) if share > HEAT_WARN else ()
+
+
+def _refuse_if(problems: list[str]) -> None:
+    if problems:
+        raise UsageError("\n".join(problems))
