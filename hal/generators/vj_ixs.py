@@ -95,6 +95,7 @@ class Driver:
         self._turned_us: int | None = None
         self._order_us: int | None = None
         self._on_open = False  # the order's ON has neither left nor expired
+        self._was_ready = False  # ... when it was ordered: ON is not kept for an echo to come
         self._clear_us: int | None = None
         self._clear_due = False
         self._ended_alone = False
@@ -103,6 +104,7 @@ class Driver:
         self._bit_text = ""
         self._technique: Technique | None = None
         self._forget()
+        self._start_over()
 
     def effective(self, technique: Technique) -> Technique:
         return effective(technique)
@@ -146,18 +148,22 @@ class Driver:
             self._unprepare(now)  # one preparation, one beam
 
     def _unprepare(self, now: Now) -> None:
+        self._start_over()
+        self._set(now, confirmed=None)
+
+    def _start_over(self) -> None:
         self._steps: list[Step] = []
         self._step_asked = False
         self._tries = 0
         self._failed = ""
         self._prepared = False
         self._spent = False
-        self._set(now, confirmed=None)
 
     def _follow_order(self, now: Now, order_us: int | None) -> None:
         if order_us != self._order_us:
             self._order_us = order_us
             self._on_open = order_us is not None
+            self._was_ready = self._prepared and not self._spent
             if order_us is not None:
                 self._must_off = True  # from here on ON may leave: OFF will have to be answered
                 self._set(
@@ -190,7 +196,7 @@ class Driver:
         return self._next_idle(now)
 
     def _start(self, now: Now) -> Question | None:
-        if not self._prepared or self._spent:
+        if not self._was_ready or not self._prepared:
             return None
         self._on_open = False
         self._spent = True

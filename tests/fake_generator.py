@@ -1,0 +1,96 @@
+"""The smallest thing that can stand behind a generator's desk: no physics, exact times."""
+
+from __future__ import annotations
+
+from hal.ports import GeneratorReading
+
+
+class FakeModel:
+    """A GeneratorModel (hal.ports) whose interlock, refusals and faults a test sets by hand."""
+
+    model_number = "IXS120BP120P366"
+    serial_number = "S17085-A00001"
+
+    def __init__(self) -> None:
+        self.kv = self.ma = 0.0
+        self.time_us: int | None = None
+        self.bits: set[str] = set()
+        self.refuses = False
+        self.ignores_off = False
+        self.starts_us: list[int] = []
+        self.ends_us: list[int] = []
+        self.fed_us: list[int] = []
+        self.clears_us: list[int] = []
+        self.watchdog_us = 5_000_000
+        self._watchdog_on = True
+        self._prewarning_us = 0
+
+    def set_kv(self, t_us: int, kv: float) -> None:
+        self.kv = kv
+
+    def set_ma(self, t_us: int, ma: float) -> None:
+        self.ma = ma
+
+    def set_time_us(self, t_us: int, time_us: int | None) -> None:
+        self.time_us = time_us
+
+    def set_prewarning_us(self, t_us: int, prewarning_us: int) -> None:
+        self._prewarning_us = prewarning_us
+
+    def prewarning_us(self) -> int:
+        return self._prewarning_us
+
+    def in_prewarning(self, t_us: int) -> bool:
+        return False
+
+    def start(self, t_us: int) -> bool:
+        if self.refuses:
+            return False
+        self.starts_us.append(t_us)
+        return True
+
+    def stop(self, t_us: int) -> None:
+        if self.beam_on(t_us) and not self.ignores_off:
+            self.ends_us.append(t_us)
+
+    def end_alone(self, t_us: int, bit: str) -> None:
+        self.ends_us.append(t_us)
+        self.bits.add(bit)
+
+    def beam_on(self, t_us: int) -> bool:
+        self._end_by_timer(t_us)
+        return len(self.starts_us) > len(self.ends_us)
+
+    def _end_by_timer(self, t_us: int) -> None:
+        is_on = len(self.starts_us) > len(self.ends_us)
+        if is_on and self.time_us is not None and t_us - self.starts_us[-1] - self.time_us >= 0:
+            self.ends_us.append(self.starts_us[-1] + self.time_us)
+
+    def ramp_us(self) -> int:
+        return 150_000
+
+    def reading(self, t_us: int) -> GeneratorReading:
+        is_on = self.beam_on(t_us)
+        return GeneratorReading(
+            kv=self.kv * is_on, ma=self.ma * is_on, oil_c=25.4, filament_a=1.85, battery_v=24.62
+        )
+
+    def fault_bits(self, t_us: int) -> frozenset[str]:
+        return frozenset(self.bits)
+
+    def clear_faults(self, t_us: int) -> None:
+        self.clears_us.append(t_us)
+        self.bits.clear()
+
+    def command_seen(self, t_us: int) -> None:
+        self.fed_us.append(t_us)
+
+    def set_watchdog(self, t_us: int, *, on: bool, limit_us: int | None = None) -> None:
+        self._watchdog_on = on
+        self.watchdog_us = limit_us if limit_us is not None else self.watchdog_us
+
+    def watchdog_on(self) -> bool:
+        return self._watchdog_on
+
+    def on_time_s(self) -> float:
+        return 3725.0
