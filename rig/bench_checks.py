@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from rig.bench_names import DRIVER_FOLDERS, drivers
-from rig.config_errors import Mistake, suggestion
+from rig.config_errors import Mistake, shown, suggestion
 from rig.toml_lines import Path
 
 WINDOW_MARGIN_MS = 200  # SR-10: window >= planned time + 200 ms
@@ -106,7 +106,7 @@ def _driver_exists(values: Values) -> Iterator[Mistake]:
     for section, folder in DRIVER_FOLDERS.items():
         name, known = values.text(section, "driver"), drivers(section)
         if name is not None and name not in known:
-            text = f'no driver "{name}" in hal/{folder}; {suggestion(name, known)}'
+            text = f"no driver {shown(name)} in hal/{folder}; {suggestion(name, known)}"
             yield Mistake(path=(section, "driver"), text=text)
 
 
@@ -118,7 +118,7 @@ def _endpoints(values: Values) -> Iterator[Mistake]:
             text = f'"sim" is no device; rung = "bench" needs one, such as "{example}"'
             yield Mistake(path=(section, key), text=text)
         elif url is not None and url != "sim" and not _is_endpoint(url, patterns):
-            text = f'"{url}" is no address that is known here; write "sim" or such as "{example}"'
+            text = f'{shown(url)} is no known address; write "sim" or such as "{example}"'
             yield Mistake(path=(section, key), text=text)
 
 

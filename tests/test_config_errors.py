@@ -193,13 +193,12 @@ def test_a_wrong_contact_is_told_with_its_place_in_the_list() -> None:
         (
             'rung = "model"\n\n[generator]\ndriver = "vj_ixs"\nurl = "sim" ',
             'rung = "model"\n\n[generator]\ndriver = "vj_ixs"\nurl = "ttyUSB0" ',
-            'generator.url: "ttyUSB0" is no address that is known here; '
-            'write "sim" or such as "/dev/ttyUSB0"',
+            'generator.url: "ttyUSB0" is no known address; write "sim" or such as "/dev/ttyUSB0"',
         ),
         (
             'data_url = "sim"',
             'data_url = "tcp://10.0.0.5:70000"',
-            'panel.data_url: "tcp://10.0.0.5:70000" is no address that is known here; '
+            'panel.data_url: "tcp://10.0.0.5:70000" is no known address; '
             'write "sim" or such as "tcp://192.168.1.13:9002"',
         ),
         (
@@ -387,6 +386,12 @@ def test_no_damage_to_the_text_gives_a_traceback(data: st.DataObject) -> None:
         insert = data.draw(st.text(alphabet="[]{}\"'=.,#\n\t 019ae\\-:_é", max_size=6))
         text = text[:at] + insert + text[at + length :]
     judged(text)
+
+
+def test_a_line_break_in_a_wrong_name_does_not_break_the_message() -> None:
+    assert told_for('driver = "vj_ixs"', 'driver = "vj\\nixs"') == (
+        "generator.driver: no driver \"vj\\nixs\" in hal/generators; did you mean 'vj_ixs'?"
+    )
 
 
 def judged(text: str) -> None:
