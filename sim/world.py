@@ -47,6 +47,12 @@ class World:
             self._event(max(t_us, self.t_us))
         self.t_us = max(self.t_us, to_us)
 
+    def live(self, t_us: int) -> None:
+        """Catch up with a clock that really runs, then look at every port: wire rung."""
+        self.advance(t_us)
+        self.poke()
+        self._event(t_us)
+
     def _event(self, t_us: int) -> None:
         self.t_us = t_us
         if self._actions and self._actions[0][0] <= t_us:  # us-compare: the clock itself

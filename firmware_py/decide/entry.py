@@ -74,7 +74,7 @@ def _report(
     assert shot is not None
     refused = view.inputs.generator.refused and beam.accepted_us is None
     beam_possible = beam.sent_us is not None and not refused
-    blind = view.inputs.generator.state is GeneratorState.OFFLINE
+    blind = not _heard(view)
     count = beam.read_count
     start_us = beam.accepted_us
     return ExposureReport(
@@ -90,6 +90,12 @@ def _report(
         start_us=start_us,
         end_us=None if blind else end_us,
     )
+
+
+def _heard(view: View) -> bool:
+    """False: the generator fell silent, so the beam's end and charge are not known (SR-27)."""
+    offline = view.inputs.generator.state is GeneratorState.OFFLINE
+    return not offline and "GENERATOR_STATUS_OLD" not in view.causes
 
 
 def _mas(beam: Beam, end_us: int, *, possible: bool, blind: bool) -> float | None:

@@ -37,7 +37,6 @@ class Limits:
     stage_2_us: int = 20_000
     room_age_us: int = 100_000  # SR-09
     panel_age_us: int = 250_000
-    recorder_age_us: int = 1_000_000
     beam_start_us: int = 700_000  # ON -> accepted, ramp included
     status_age_us: int = 150_000  # generator status during the beam, after the ramp
     off_lead_us: int = 10_000  # OFF ordered -> HV off, as expected; not the worst case
