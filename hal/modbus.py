@@ -209,7 +209,7 @@ def _answer(question: Question, pdu: bytes) -> Reply | None:
     """The answer to `question` that the reply `pdu` is; None if it can't be one."""
     request = question.request()
     function = request.function_code
-    if pdu[0] == function | 0x80 and len(pdu) == 2:
+    if pdu[0] == function | 0x80 and len(pdu) == 2 and pdu[1]:  # 0 is no exception code
         return ModbusException(function=function, code=pdu[1])
     if pdu[0] != function or len(pdu) != _reply_bytes(question):
         return None
