@@ -30,6 +30,7 @@ class Kind(IntEnum):
     SENT_MESSAGE = 6
     RECORDER = 7  # RecorderSample as JSON
     REQUESTS = 8  # Requests as JSON
+    SAFE = 9  # as SCAN, but nothing was decided: the unit made safe and ended
 
 
 class RecordError(Exception):
@@ -48,8 +49,8 @@ class Recording:
         self._put(json.dumps({"schema": SCHEMA, **header}).encode() + b"\n")
         self.end_scan()
 
-    def scan(self, t_us: int, late_us: int) -> None:
-        self._entry(Kind.SCAN, _varint(t_us - self._t_us) + _varint(late_us))
+    def scan(self, t_us: int, late_us: int, *, safe: bool = False) -> None:
+        self._entry(Kind.SAFE if safe else Kind.SCAN, _varint(t_us - self._t_us) + _varint(late_us))
         self._t_us = t_us
 
     def got(self, link: str, data: bytes) -> None:
@@ -97,6 +98,7 @@ class Recording:
 class ScanRecord:
     t_us: int
     late_us: int
+    safe: bool = False
     got: dict[str, bytes] = field(default_factory=dict)
     sent: dict[str, bytes] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
@@ -127,10 +129,10 @@ def _scans(body: bytes, links: list[str], name: str) -> list[ScanRecord]:
     t_us = 0
     for at_bytes, kind, payload in _entries(body):
         try:
-            if kind == Kind.SCAN:
+            if kind in (Kind.SCAN, Kind.SAFE):
                 dt_us, rest = _read_varint(payload)
                 t_us += dt_us
-                scans.append(ScanRecord(t_us, _read_varint(rest)[0]))
+                scans.append(ScanRecord(t_us, _read_varint(rest)[0], kind == Kind.SAFE))
             else:
                 _fill(scans[-1], Kind(kind), payload, links)
         except (ValueError, IndexError, KeyError, TypeError) as error:

@@ -161,10 +161,15 @@ class Unit:
             slot.write(t_us, self.outputs, changed=changed)
 
     def make_safe(self, t_us: int) -> None:
-        """Drop everything, whatever the state: the runner's last act."""
+        """Drop everything, whatever the state, and keep asking: the runner's last act."""
+        if self._recording:
+            self._recording.scan(t_us, 0, safe=True)
         self.outputs = Outputs()
         for slot in self._slots:
+            slot.read(t_us, poll_all=True)
             slot.write(t_us, self.outputs, changed=True)
+        if self._recording:
+            self._recording.end_scan()
 
 
 class NoArrivals:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hal.now import since
 from rig.scenario import ExpectSection
 
 
@@ -129,7 +130,7 @@ def _react(expect: ExpectSection, seen: Seen) -> Iterator[str]:
 
 def _after(lines: Sequence[dict[str, Any]], state: str, from_us: int | None) -> int | None:
     times = [line["t_us"] for line in lines if line["to"] == state]
-    return next((t for t in times if from_us is not None and t >= from_us), None)
+    return next((t_us for t_us in times if from_us is not None and since(t_us, from_us)), None)
 
 
 _JUDGES = (_path, _fault, _report, _beams, _off, _react)

@@ -77,9 +77,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         ends.generator, GeneratorDesk(generator, dialect=setting.dialect), generator.advance
     )
     room_device = WireDevice(ends.room, RoomDesk(room), room.advance)
-    panel_device = PanelDevice(
-        ends.panel_control, ends.panel_data, PanelDesk(panel), panel.advance
-    )
+    panel_device = PanelDevice(ends.panel_control, ends.panel_data, PanelDesk(panel), panel.advance)
     return World(
         generator=generator,
         wiring=wiring,

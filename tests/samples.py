@@ -23,7 +23,7 @@ from hal.types import (
 T_US = 5_000_000
 TUBE = TubeData(
     kv_min=30.0, kv_max=120.0, ma_min=0.2, ma_max=1.0, power_max_w=120.0,
-    time_min_ms=10.0, time_max_ms=4500.0, heat_max_j=100_000.0, cooling_tau_s=900.0,
+    time_min_ms=10.0, time_max_ms=4300.0, heat_max_j=100_000.0, cooling_tau_s=900.0,
 )  # fmt: skip
 LIMITS = Limits(tube=TUBE)
 TECHNIQUE = Technique(kv=80.0, ma=0.5, mas=0.5)
@@ -31,9 +31,7 @@ SHOT = Shot(shot_id="shot-1", technique=TECHNIQUE, exam_id="TEST", panel_id="P1"
 
 
 def room(t_us: int = T_US, **changes: Any) -> RoomSample:
-    sample = RoomSample(
-        taken_us=t_us, link_ok=True, door=True, estop=True, chain=True, key=True
-    )
+    sample = RoomSample(taken_us=t_us, link_ok=True, door=True, estop=True, chain=True, key=True)
     return replace(sample, **changes)
 
 
@@ -56,9 +54,7 @@ def ready_generator(t_us: int = T_US, **changes: Any) -> GeneratorSample:
 
 
 def panel(t_us: int = T_US, **changes: Any) -> PanelSample:
-    sample = PanelSample(
-        taken_us=t_us, state=PanelState.IDLE, panel_id="P1", window_us=5_000_000
-    )
+    sample = PanelSample(taken_us=t_us, state=PanelState.IDLE, panel_id="P1", window_us=5_000_000)
     return replace(sample, **changes)
 
 
