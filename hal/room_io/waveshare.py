@@ -361,6 +361,7 @@ class _Module:
         elif address in ALL_RELAYS.addresses:
             self.write_coils(t_us, 0, [_closes(value)] * len(RELAYS.addresses))
         else:
+            _must_hold(RELAYS, address, 1)
             self.write_coils(t_us, address, [_closes(value)])
 
     def _flash_on(self, t_us: int, coil_index: int, value: int) -> None:
