@@ -46,7 +46,8 @@ class FakeModel:
     def start(self, t_us: int) -> bool:
         if self.refuses:
             return False
-        self.starts_us.append(t_us)
+        if not self.beam_on(t_us):
+            self.starts_us.append(t_us)
         return True
 
     def stop(self, t_us: int) -> None:

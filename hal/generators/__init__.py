@@ -33,7 +33,7 @@ def open_desk(driver: str, model: GeneratorModel, **config: object) -> Desk:
 
 def _module(driver: str, module: str) -> ModuleType:
     if driver not in names():
-        near = difflib.get_close_matches(driver, names(), n=1)
+        near = difflib.get_close_matches(driver.lower(), names(), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names())}"
         raise ValueError(f"no generator driver named {driver!r}; {hint}")
     return import_module(f"{__name__}.{module}")

@@ -189,7 +189,8 @@ def take_text(buffer: bytearray) -> str | None:
     end, next_start = buffer.find(CR), buffer.find(STX, 1)
     if next_start > 0 and not 0 < end < next_start:
         raise _dropped(buffer, next_start, "a frame without end")
-    if max(end, len(buffer) - 1 if end < 0 else 0) > LONGEST_TEXT_BYTES + 1:
+    so_far_bytes = end if end > 0 else len(buffer)
+    if so_far_bytes > 1 + LONGEST_TEXT_BYTES:
         raise _dropped(buffer, end + 1 or len(buffer), "longer than any frame")
     if end < 0:
         return None
