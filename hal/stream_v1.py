@@ -49,10 +49,12 @@ def encode_end(series: int) -> list[bytes]:
 
 
 def encode_image(frame: PanelFrame, series_start_us: int | None = None) -> list[bytes]:
-    """`series_start_us` is the start of the series' first image; None: this is the first."""
+    """`series_start_us` is the start of the series' first image; None: this is the first.
+
+    The size that rows and columns need is announced, whatever pixels there are: a panel
+    that loses some (F34) is found out by whom it sends them to.
+    """
     size_bytes = frame.rows_px * frame.columns_px * PIXEL_BYTES
-    if size_bytes != len(frame.pixels):
-        raise ValueError(f"{frame.rows_px} x {frame.columns_px} pixels need {size_bytes} bytes")
     origin_us = frame.start_us if series_start_us is None else series_start_us
     return [
         dumps(

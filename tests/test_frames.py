@@ -286,9 +286,11 @@ def test_what_is_sent_is_what_comes(
     assert decode(encode_image(frame)) == frame
 
 
-def test_a_frame_whose_pixels_do_not_fit_its_size_is_not_encoded() -> None:
-    with pytest.raises(ValueError, match="6 x 8 pixels need 96 bytes"):
-        encode_image(replace(FRAME, rows_px=6))
+@pytest.mark.req("F34")
+@pytest.mark.parametrize("pixels", [FRAME.pixels[:-7], FRAME.pixels + b"xx"])
+def test_a_panel_that_loses_pixels_is_found_out_by_the_receiver(pixels: bytes) -> None:
+    with pytest.raises(WireError, match="80 were announced"):
+        decode(encode_image(replace(FRAME, pixels=pixels)))
 
 
 # --- in memory ----------------------------------------------------------------------------------
