@@ -71,6 +71,7 @@ def build_unit(
     *,
     poll_all: bool = True,
     recorder_link: Arrivals | None = None,
+    start_us: int = 0,
 ) -> Unit:
     devices = open_devices(
         config, tapped(links, recording) if recording else links, recorder, recorder_link
@@ -81,4 +82,6 @@ def build_unit(
         devices.room.capabilities,
         devices.panel.capabilities,
     )
-    return Unit(devices, Memory(limits=bench_limits), recording, poll_all=poll_all)
+    return Unit(
+        devices, Memory(limits=bench_limits, since_us=start_us), recording, poll_all=poll_all
+    )

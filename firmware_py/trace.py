@@ -96,7 +96,17 @@ class Trace:
             yield "report", _report(memory.report)
 
 
-GENERATOR = ("state", "confirmed", "interlock_closed", "beam_on", "refused", "kv", "ma", "faults")
+GENERATOR = (
+    "state",
+    "confirmed",
+    "interlock_closed",
+    "beam_on",
+    "refused",
+    "kv",
+    "ma",
+    "faults",
+    "monitor_taken_us",
+)
 PANEL = ("state", "panel_id", "frame_count", "faults")
 RECORDER = ("alive", "disk_ok", "incomplete_count", "intent_durable", "dose_saved", "image_saved",
             "image_failed")  # fmt: skip

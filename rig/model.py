@@ -77,6 +77,9 @@ class ModelRung:
         self.world: World = build_world(setting_of(bench, seed), ends, pixels)
         self.unit: Unit | None = None
         self.t_us = 0
+        self.scan_count = 0
+        self._frozen_us: int | None = None
+        self._late_us = 0
         self.on_lines: Callable[[Sequence[Line]], None] = lambda lines: None
 
     def start_unit(
@@ -85,6 +88,7 @@ class ModelRung:
         recording: Recording | None = None,
     ) -> Unit:
         port = recorder(self.frames)
+        self._frozen_us = None
         self.unit = build_unit(
             self.bench.unit,
             self._links,
@@ -92,6 +96,7 @@ class ModelRung:
             recording,
             poll_all=self._poll_all,
             recorder_link=self.frames,
+            start_us=self.t_us,
         )
         return self.unit
 
@@ -99,13 +104,22 @@ class ModelRung:
         """SIGKILL: no more scans, no more bytes; what is under way stays under way."""
         self.unit = None
 
+    def freeze_unit(self, *, frozen: bool) -> None:
+        """SIGSTOP and SIGCONT: the next scan is late by as long as it took."""
+        if frozen:
+            self._frozen_us = self.world.t_us
+        elif self._frozen_us is not None:
+            self._late_us, self._frozen_us = self.world.t_us - self._frozen_us, None
+
     def scan(self, until_us: int = NEVER_US) -> None:
         """Let time pass up to the next scan that matters (at most to `until_us`) and scan."""
         t_us = self._next_scan_us(until_us) if self._jump else self.t_us + self.scan_us
         self.world.advance(t_us)
         self.t_us = t_us
-        if self.unit is not None:
-            self.on_lines(self.unit.scan(t_us))
+        if self.unit is not None and self._frozen_us is None:
+            late_us, self._late_us = self._late_us, 0
+            self.scan_count += 1
+            self.on_lines(self.unit.scan(t_us, late_us))
 
     def run_until(self, done: Callable[[], bool], deadline_us: int) -> bool:
         """Scan until `done()` or virtual time is up; True when done."""
@@ -118,7 +132,8 @@ class ModelRung:
     def _next_scan_us(self, until_us: int) -> int:
         first_us = self.t_us + self.scan_us
         while True:
-            wanted_us = self.unit.next_us() if self.unit is not None else NEVER_US
+            runs = self.unit is not None and self._frozen_us is None
+            wanted_us = self.unit.next_us() if runs and self.unit else NEVER_US
             target_us = grid_us(max(first_us, min(wanted_us, until_us)), self.scan_us)
             event_us = self.world.next_us()
             if event_us > target_us:  # us-compare: the clock itself

@@ -111,7 +111,7 @@ class Replay:
 def replay(folder: Path) -> Replay:
     """Raises RecordError when the folder holds no readable recording."""
     header, scans, sha256 = read_record(_file(folder, "record.bin"))
-    unit, player = _unit(UnitConfig.model_validate(header["unit"]))
+    unit, player = _unit(UnitConfig.model_validate(header["unit"]), header.get("start_us", 0))
     differences = list(_hash_difference(folder, sha256))
     differences += _first(_sent_differences(unit, player, scans))
     differences += _first(_trace_differences(folder, unit))
@@ -129,14 +129,16 @@ def _file(folder: Path, name: str) -> Path:
     return path
 
 
-def _unit(config: UnitConfig) -> tuple[Unit, _Player]:
+def _unit(config: UnitConfig, start_us: int) -> tuple[Unit, _Player]:
     player = _Player()
     links = Links(
         generator=_ByteReplay(LINKS[0], player),
         room=_ByteReplay(LINKS[1], player),
         panel=_MessageReplay(LINKS[2], player),
     )
-    return build_unit(config, links, _RecorderReplay(player), poll_all=True), player
+    return build_unit(
+        config, links, _RecorderReplay(player), poll_all=True, start_us=start_us
+    ), player
 
 
 def _hash_difference(folder: Path, sha256: str) -> Iterator[str]:

@@ -1,0 +1,142 @@
+"""What a run leaves behind, and the one file that ties it together.
+
+    run.json     what ran where and when, versions, hashes of everything, how it ended
+    bench.toml   the bench as it was
+    record.bin   what every link returned, scan by scan (replay)
+    trace.jsonl  trace.txt    what the unit did, for programs and for people
+    curve.svg    kV and mA as indicated
+    exposures/   frame, DICOM images, preview, exposure record
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+from firmware_py.trace import Line
+from hal.types import Technique
+from rig.bench import Bench
+from rig.curve import draw_curve
+from rig.version import commit, version
+
+LIBRARIES = ("numpy", "pydicom", "pymodbus", "pyserial", "pyzmq", "transitions")
+
+
+def versions() -> dict[str, str]:
+    found = {name: installed(name) for name in LIBRARIES}
+    own = {"dxrig": version(), "commit": commit() or "", "python": platform.python_version()}
+    return own | {"platform": sys.platform} | found
+
+
+def record_header(bench: Bench, **facts: Any) -> dict[str, Any]:
+    """What a recording must carry to run again: the unit's whole configuration."""
+    from firmware_py.assemble import LINKS
+
+    return {
+        "links": list(LINKS),
+        "unit": bench.unit.model_dump(mode="json"),
+        "bench": bench.name,
+        "bench_sha256": bench.hash,
+        **facts,
+    }
+
+
+def as_dict(line: Line) -> dict[str, Any]:
+    return {"t_us": line.t_us, "kind": line.kind, **line.data}
+
+
+def as_line(data: dict[str, Any]) -> Line:
+    rest = {key: value for key, value in data.items() if key not in ("t_us", "kind")}
+    return Line(data["t_us"], data["kind"], rest)
+
+
+def read_trace(folder: Path) -> list[dict[str, Any]]:
+    text = (folder / "trace.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def write_trace(folder: Path, lines: Sequence[dict[str, Any]]) -> None:
+    """`trace.jsonl` as the trace's hash was made, and the same for people."""
+    told = [as_line(line) for line in lines]
+    _write(folder / "trace.jsonl", "".join(line.as_json() + "\n" for line in told))
+    _write(folder / "trace.txt", "".join(line.as_text() + "\n" for line in told))
+
+
+def finish(
+    folder: Path,
+    bench: Bench,
+    lines: Sequence[dict[str, Any]],
+    *,
+    technique: Technique,
+    **facts: Any,
+) -> dict[str, Any]:
+    """Write the curve and run.json; the manifest, as written."""
+    if any(line["kind"] == "generator" and "kv" in line for line in lines):
+        draw_curve(folder / "curve.svg", lines, kv=technique.kv, ma=technique.ma)
+    (folder / "bench.toml").write_bytes(bench.path.read_bytes())
+    manifest = {
+        "schema": 1,
+        "bench": bench.name,
+        "bench_sha256": bench.hash,
+        "versions": versions(),
+        "record_sha256": _sha256(folder / "record.bin"),
+        "trace_sha256": _sha256(folder / "trace.jsonl"),
+        **summary(lines, technique),
+        **facts,
+        "files": _files(folder),
+    }
+    _write(folder / "run.json", json.dumps(manifest, indent=1, allow_nan=False) + "\n")
+    return manifest
+
+
+def summary(lines: Sequence[dict[str, Any]], technique: Technique) -> dict[str, Any]:
+    """How it went: the end, what was asked and what was indicated, the timeline."""
+    report: dict[str, Any] = next((x for x in reversed(lines) if x["kind"] == "report"), {})
+    measured = {name: report.get(name) for name in ("kv", "ma", "mas", "maximum_mas", "beam_ms")}
+    return {
+        "end_reason": report.get("reason"),
+        "fault": report.get("fault"),
+        "technique": {
+            "kv": technique.kv,
+            "ma": technique.ma,
+            "mas": technique.mas,
+            "ms": technique.ms,
+        },
+        "measured": {**measured, "instrument": "indicated by the generator"},
+        "timeline": timeline(lines),
+    }
+
+
+def timeline(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "state": line["to"],
+            "t_ms": line["t_us"] / 1000,
+            "why": line["why"].replace("_", " "),
+            "faults": line.get("faults", []),
+        }
+        for line in lines
+        if line["kind"] == "state"
+    ]
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """Every file of the run but the manifest and the state: relative path -> sha256."""
+    paths = sorted(p for p in folder.rglob("*") if p.is_file())
+    relative = [p.relative_to(folder) for p in paths]
+    kept = [p for p in relative if p.parts[0] not in ("state", "run.json", "work")]
+    return {p.as_posix(): _sha256(folder / p) for p in kept}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")

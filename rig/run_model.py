@@ -1,0 +1,215 @@
+"""A scenario on the model rung: unit, recorder and world in one process and no real time.
+
+Dates, UIDs and seeds come from bench and scenario, so two runs leave identical files.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from firmware_py.decide.memory import State
+from firmware_py.record import Recording
+from firmware_py.recorder.archive import Archive
+from firmware_py.recorder.image.maps import PanelSet
+from firmware_py.recorder.ports import InlineRecorder
+from firmware_py.recorder.recorder import Recorder
+from firmware_py.recorder.setup import Setup
+from firmware_py.recorder.store.journal import Journal
+from firmware_py.trace import Line
+from hal.ports import FrameLink, RecorderPort
+from hal.types import Requests, Shot, Technique
+from rig.bench import Bench
+from rig.drivers import generator_of, nobody
+from rig.judge import BeamSeen, Seen
+from rig.model import ModelRung, setting_of
+from rig.run_folder import as_dict, finish, record_header, write_trace
+from rig.scenario import Scenario
+from sim.build import pixel_model
+from sim.pixels import PixelModel
+from sim.script import Script
+from sim.world import World
+
+STARTED_AT = datetime(2026, 1, 1, 8, 0, tzinfo=UTC)  # the model rung's own calendar
+SET_VALID = timedelta(days=365)
+
+
+def shot_of(bench: Bench, technique: Technique, shot_id: str) -> Shot:
+    """The shot as the generator can make it. Raises ValueError with field and range."""
+    generator = generator_of(bench.unit.generator, nobody())
+    return Shot(
+        shot_id=shot_id,
+        technique=generator.effective(technique),
+        exam_id="TEST",
+        panel_id=bench.unit.panel.panel_id,
+    )
+
+
+def valid_set(bench: Bench, pixels: PixelModel, created: datetime) -> PanelSet:
+    """What a perfect calibration of the simulated panel would have found yesterday."""
+    maps = pixels.maps(window_us=1_000_000)
+    return PanelSet(
+        panel_id=bench.unit.panel.panel_id,
+        unit_serial=bench.unit.site.serial,
+        created=created - timedelta(days=1),
+        valid_until=created + SET_VALID,
+        offset=maps.offset,
+        gain=maps.gain,
+        defects=maps.defects,
+        bits_stored=bench.unit.panel.bits_stored,
+        beam_quality="simulated, truth",
+    )
+
+
+class ModelRun:
+    """One scenario from power-up to its end; `run()` does it all."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        scenario: Scenario,
+        folder: Path | None = None,
+        *,
+        seed: int | None = None,
+        jump: bool = True,
+        poll_all: bool = False,
+        pixels: PixelModel | None = None,
+        on_line: Callable[[Line], None] = lambda line: None,
+    ) -> None:
+        """`folder`: where record, trace and images go; None = nothing is written."""
+        self.bench, self.scenario, self.folder = bench, scenario, folder
+        self.seed = bench.sim.seed if seed is None else seed
+        self._pixels = pixels or pixel_model(setting_of(bench, self.seed))
+        self._on_line = on_line
+        self.shot = shot_of(bench, scenario.shot.technique(), f"{scenario.name or 'shot'}-1")
+        self.lines: list[Line] = []
+        self.rung = ModelRung(
+            bench, seed=self.seed, jump=jump, poll_all=poll_all, pixels=self._pixels
+        )
+        self.rung.on_lines = self._took
+        self.script = Script(self.rung.world, scenario.steps(), self._unit_verb)
+        self._record = io.BytesIO()
+        self._journal: Journal | None = None
+        self._recorder: Recorder | None = None
+        self._frozen = False
+        self._state_count = 0
+
+    def run(self) -> Seen:
+        self._start_unit()
+        self.script.event("start")
+        limit_us = round(self.scenario.deadline_s * 1e6)
+        until = self.scenario.until
+        if self._run_until(lambda: self._state_count >= until.nth, limit_us):
+            end_us = self.rung.t_us + round(until.after_ms * 1000)
+            self._run_until(lambda: False, end_us)
+        self._close()
+        return self.seen()
+
+    def _run_until(self, done: Callable[[], bool], deadline_us: int) -> bool:
+        return self.rung.run_until(done, deadline_us)
+
+    # --- the unit's life
+
+    def _start_unit(self) -> None:
+        header = record_header(self.bench, rung="model")
+        recording = Recording(self._record, header) if self._record.tell() == 0 else None
+        unit = self.rung.start_unit(self._open_recorder, recording)
+        unit.request(Requests(shot=self.shot))
+
+    def _open_recorder(self, frames: FrameLink) -> RecorderPort:
+        if self._journal is not None:
+            self._journal.close()
+        setup = Setup(
+            unit=self.bench.unit,
+            started_at=STARTED_AT,
+            uid_namespace=self._namespace(),
+            simulated=True,
+        )
+        folder = self.folder
+        self._journal = Journal(":memory:" if folder is None else folder / "state" / "journal.db")
+        archive = None
+        if folder is not None:
+            panel_set = valid_set(self.bench, self._pixels, STARTED_AT)
+            archive = Archive(folder, panel_set, durable=False)
+        self._recorder = Recorder(setup, self._journal, archive=archive)
+        return InlineRecorder(self._recorder, frames, t_us=self.rung.t_us)
+
+    def _namespace(self) -> UUID:
+        return uuid5(NAMESPACE_OID, f"{self.bench.hash} {self.scenario.name} {self.seed}")
+
+    def _unit_verb(self, verb: str) -> None:
+        """SIGKILL, SIGSTOP, SIGCONT and a fresh start, as the wire rung does them for real."""
+        if verb == "kill unit":
+            self.rung.kill_unit()
+        elif verb == "start unit":
+            self._start_unit()
+        else:
+            self.rung.freeze_unit(frozen=verb == "stop unit")
+
+    def _took(self, lines: Sequence[Line]) -> None:
+        self.lines += lines
+        for line in lines:
+            self._on_line(line)
+            if line.kind == "state":
+                state = line.data["to"]
+                self._state_count += state == self.scenario.until.event
+                self.script.event(state)
+
+    # --- what is left
+
+    def seen(self) -> Seen:
+        unit = self.rung.unit
+        done = unit is not None and unit.memory.state is not State.EXPOSE
+        recorder = self._recorder
+        return Seen(
+            lines=[as_dict(line) for line in self.lines],
+            beams=beams_of(self.rung.world),
+            actions=self.script.done,
+            image_count=self._image_count(),
+            incomplete_count=len(recorder.recover()) if recorder and done else 0,
+        )
+
+    def _image_count(self) -> int:
+        saved = {
+            line.data["image_saved"]
+            for line in self.lines
+            if line.kind == "recorder" and line.data.get("image_saved")
+        }
+        return len(saved)
+
+    def _close(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+        if self.folder is None:
+            return
+        (self.folder / "record.bin").write_bytes(self._record.getvalue())
+        lines = [as_dict(line) for line in self.lines]
+        write_trace(self.folder, lines)
+        finish(
+            self.folder,
+            self.bench,
+            lines,
+            technique=self.shot.technique,
+            rung="model",
+            simulated=True,
+            seed=self.seed,
+            scenario=self.scenario.name,
+            started_at=STARTED_AT.isoformat(),
+            scans=self.rung.scan_count,
+        )
+
+
+def beams_of(world: World) -> list[BeamSeen]:
+    """Every beam by the simulator's own integral, tail included."""
+    return [
+        BeamSeen(
+            on_us=course.on_us,
+            off_us=course.off_us,
+            gone_us=course.gone_us(),
+            mas=course.charge_mas(course.on_us, world.t_us),
+        )
+        for course in world.generator.courses
+    ]
