@@ -350,7 +350,7 @@ OWN_CHECKS: dict[str, tuple[Callable[[], Dataset], Callable[[Dataset], None], st
         "CollimatorLeftVerticalEdge",
     ),
     "status": (processing, _set(ExposureStatus="ENDED"), "NORMAL or ABORTED"),
-    "index alone": (processing, _set(ExposureIndex="250"), "go together"),
+    "target alone": (processing, _set(TargetExposureIndex="250"), "go together"),
     "deviation": (
         processing,
         _set(ExposureIndex="500", TargetExposureIndex="250", DeviationIndex="1"),

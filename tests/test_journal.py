@@ -93,6 +93,13 @@ def test_another_intent_under_a_used_id_is_refused(journal: Journal) -> None:
         intent(journal, detail={"technique": {"kv": 71.0}})
 
 
+def test_an_exposure_that_was_made_is_not_announced_again(journal: Journal) -> None:
+    intent(journal)
+    dose(journal, beam=False, mas=0.0)
+    with pytest.raises(JournalError, match="this exposure was already made"):
+        intent(journal)
+
+
 def test_an_intent_without_a_dose_is_unknown_and_bounded_never_zero(journal: Journal) -> None:
     intent(journal)
     (row,) = journal.incomplete()

@@ -119,16 +119,17 @@ def _ranges(dataset: Dataset, _pixels: Pixels) -> Iterator[str]:
 
 
 def _exposure_index(dataset: Dataset, _pixels: Pixels) -> Iterator[str]:
-    keywords = ("ExposureIndex", "TargetExposureIndex", "DeviationIndex")
-    values = [float(dataset[keyword].value) for keyword in keywords if keyword in dataset]
-    if not values:
+    """A deviation is computed, never set; without a target there is none."""
+    index, target = dataset.get("ExposureIndex"), dataset.get("TargetExposureIndex")
+    deviation = dataset.get("DeviationIndex")
+    if deviation is None and target is None:
         return
-    if len(values) != len(keywords):
+    if index is None or target is None or deviation is None:
         yield "exposure index, target and deviation go together"
-    elif min(values[:2]) <= 0:
-        yield f"exposure index and target must be positive, not {values[:2]}"
-    elif not abs(10 * math.log10(values[0] / values[1]) - values[2]) <= 0.06:
-        yield f"DeviationIndex {values[2]:g} is not 10 log10({values[0]:g} / {values[1]:g})"
+    elif min(index, target) <= 0:
+        yield f"exposure index and target must be positive, not {index:g} and {target:g}"
+    elif not abs(10 * math.log10(index / target) - deviation) <= 0.06:
+        yield f"DeviationIndex {deviation:g} is not 10 log10({index:g} / {target:g})"
 
 
 def _compression_and_spacing(dataset: Dataset, _pixels: Pixels) -> Iterator[str]:

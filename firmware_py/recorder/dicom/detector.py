@@ -22,6 +22,7 @@ def detector(facts: Facts) -> Fields:
         "DetectorID": panel.panel_id,
         "DateOfLastDetectorCalibration": day(at) if at else None,
         "TimeOfLastDetectorCalibration": time(at) if at else None,
+        "ExposureIndex": decimal(facts.exposure_index),
         "DetectorActiveTime": decimal(facts.active_ms),
         "DetectorActiveShape": "RECTANGLE",
         "DetectorActiveDimensions": pair(rows_mm, columns_mm),

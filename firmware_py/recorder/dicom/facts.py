@@ -25,6 +25,7 @@ class Facts:
     software: str
     active_ms: float | None = None  # how long the panel's window was open
     calibrated_at: datetime | None = None  # the panel's maps
+    exposure_index: float | None = None  # IEC 62494-1; None without its calibration
 
     @property
     def aborted(self) -> bool:

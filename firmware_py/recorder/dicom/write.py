@@ -28,15 +28,15 @@ class NotWrittenError(Exception):
     """The object would be wrong; the text lists why."""
 
 
-def write(path: Path, dataset: Dataset, pixels: Pixels, *, durable: bool = True) -> None:
-    """`pixels`: rows x columns, uint16. Raises NotWrittenError, OSError."""
+def write(path: Path, dataset: Dataset, pixels: Pixels, *, durable: bool = True) -> str:
+    """`pixels`: rows x columns, uint16. The file's sha256. Raises NotWrittenError, OSError."""
     found = problems(dataset, pixels)
     if found:
         raise NotWrittenError(f"{path.name} was not written: " + "; ".join(found))
     body = np.ascontiguousarray(pixels, dtype="<u2")
     length = body.nbytes.to_bytes(4, "little")
     chunks: list[bytes | memoryview] = [header_bytes(dataset), _PIXEL_DATA + length, body.data]
-    write_file(path, chunks, durable=durable)
+    return write_file(path, chunks, durable=durable)
 
 
 def header_bytes(dataset: Dataset) -> bytes:
@@ -60,3 +60,17 @@ def file_meta(dataset: Dataset) -> FileMetaDataset:
     meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
     meta.ImplementationVersionName = IMPLEMENTATION_NAME
     return meta
+
+
+def read(path: Path) -> tuple[Dataset, Pixels]:
+    """The attributes without their pixels, and the pixels. Raises OSError, ValueError."""
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        dataset = pydicom.dcmread(path)
+        pixels = dataset.pixel_array
+    except (InvalidDicomError, AttributeError) as error:
+        raise ValueError(f"{path.name} is no DICOM image: {error}") from None
+    attributes = pydicom.Dataset({e.tag: e for e in dataset if e.keyword != "PixelData"})
+    return attributes, pixels

@@ -38,11 +38,15 @@ class JournalError(Exception):
     """The journal can't promise what was asked: what, where, and what to do about it."""
 
 
+class StorageError(JournalError):
+    """The disk or the file is at fault, not the request."""
+
+
 def explain(what: str, path: str, error: sqlite3.Error) -> JournalError:
     name = getattr(error, "sqlite_errorname", "")
     for prefix, reason, advice in _ADVICE:
         if name.startswith(prefix):
-            return JournalError(f"{what}: {reason} ({path}: {error}). {advice}")
+            return StorageError(f"{what}: {reason} ({path}: {error}). {advice}")
     return JournalError(f"{what}: {error} ({path}).")
 
 

@@ -6,26 +6,30 @@ whole, and what stops half-way leaves a `.part` that nobody reads.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 
-def write_file(path: Path, chunks: Iterable[bytes | memoryview], *, durable: bool = True) -> None:
-    """Write `chunks` to `path`, replacing it as a whole. Raises OSError.
+def write_file(path: Path, chunks: Iterable[bytes | memoryview], *, durable: bool = True) -> str:
+    """Write `chunks` to `path`, replacing it as a whole; their sha256. Raises OSError.
 
     `durable=False` skips both fsyncs: for runs whose files need not outlive a power cut.
     """
     part = path.with_name(path.name + ".part")
+    digest = hashlib.sha256()
     with part.open("wb") as file:
         for chunk in chunks:
             file.write(chunk)
+            digest.update(chunk)
         file.flush()
         if durable:
             os.fsync(file.fileno())
     part.replace(path)
     if durable:
         sync_folder(path.parent)
+    return digest.hexdigest()
 
 
 def make_folder(path: Path, *, durable: bool = True) -> None:

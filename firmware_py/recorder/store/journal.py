@@ -19,6 +19,7 @@ from typing import Any
 from firmware_py.recorder.store.database import (
     MEMORY,
     JournalError,
+    StorageError,
     explain,
     open_database,
     open_read_only,
@@ -253,7 +254,7 @@ class Journal:
     @contextmanager
     def _guard(self, what: str) -> Iterator[None]:
         if self._broken:
-            raise JournalError(self._broken)
+            raise StorageError(self._broken)
         try:
             yield
         except sqlite3.Error as error:
@@ -264,7 +265,7 @@ class Journal:
 
     def _break(self, what: str) -> JournalError:
         self._broken = f"{what} ({self.path}). Move it aside, keep it, and check the disk."
-        return JournalError(self._broken)
+        return StorageError(self._broken)
 
     def _unlock(self) -> None:
         if self._lock is not None:

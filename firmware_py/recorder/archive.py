@@ -1,0 +1,163 @@
+"""The files of one run: raw frame, two DICOM images, preview, and what ties them together.
+
+    RUN/exposures/SHOT/frame.stream      the multipart message as received
+                       processing.dcm presentation.dcm preview.png
+                       exposure.json     written last: its presence says that all is there
+    RUN/exposures/stray-0001.raw         a frame that belongs to nothing
+    RUN/panel-set-HASH.npz               the maps, so that a run folder replays by itself
+
+The raw frame is safe before anything is made of it; all else can be made again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from firmware_py.recorder.develop import Developed, develop
+from firmware_py.recorder.dicom.write import NotWrittenError, read, write
+from firmware_py.recorder.exposure_record import ExposureRecord, ImageError
+from firmware_py.recorder.frame_file import pack, unpack
+from firmware_py.recorder.image import maps
+from firmware_py.recorder.image.maps import PanelSet
+from firmware_py.recorder.store.files import make_folder, write_file
+from hal.ports import PanelFrame, WireError
+from hal.stream_v1 import decode
+
+FRAME, RECORD = "frame.stream", "exposure.json"
+PROCESSING, PRESENTATION, PREVIEW = "processing.dcm", "presentation.dcm", "preview.png"
+
+
+class Archive:
+    def __init__(self, run_dir: Path, panel_set: PanelSet | None, *, durable: bool = True) -> None:
+        """`durable=False`: no fsync, for runs that need not outlive a power cut."""
+        self.run_dir = run_dir
+        self._panel_set = panel_set
+        self._panel_set_sha256 = panel_set.sha256 if panel_set else ""
+        self._durable = durable
+        self._exposures = run_dir / "exposures"
+
+    def panel_set_problem(
+        self, *, panel_id: str, rows_px: int, columns_px: int, at: datetime
+    ) -> str | None:
+        """Why frames of that panel can't be corrected now; None = they can."""
+        if self._panel_set is None:
+            return f"no calibration set for panel {panel_id}; run `dxrig calibrate`"
+        try:
+            maps.require(
+                self._panel_set, panel_id=panel_id, rows_px=rows_px, columns_px=columns_px, at=at
+            )
+        except maps.PanelSetError as error:
+            return str(error)
+        return None
+
+    def keep_frame(self, shot_id: str, message: Sequence[bytes]) -> None:
+        """Raises OSError."""
+        folder = self._exposures / shot_id
+        make_folder(folder, durable=self._durable)
+        write_file(folder / FRAME, pack(message), durable=self._durable)
+
+    def kept_frame(self, shot_id: str) -> list[bytes] | None:
+        """What `keep_frame` was given, also by a recorder before this one."""
+        try:
+            return unpack((self._exposures / shot_id / FRAME).read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def keep_stray(self, message: Sequence[bytes]) -> Path:
+        """Raises OSError."""
+        make_folder(self._exposures, durable=self._durable)
+        number = 1 + len(list(self._exposures.glob("stray-*.raw")))
+        path = self._exposures / f"stray-{number:04d}.raw"
+        write_file(path, pack(message), durable=self._durable)
+        return path
+
+    def save(self, record: ExposureRecord, frame: PanelFrame) -> dict[str, object]:
+        """Folder and sha256 of each file, for the journal. Raises ImageError, OSError."""
+        if self._panel_set is None:
+            raise ImageError(f"no calibration set for panel {frame.panel_id}")
+        made = develop(record, frame, self._panel_set)
+        self._keep_panel_set(self._panel_set)
+        shot_id = record.intent.shot.shot_id
+        folder = self._exposures / shot_id
+        files = self._write(folder, made)
+        content = record.to_dict() | {"panel_set": self._panel_set_sha256, "files": files}
+        text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+        sha256 = write_file(folder / RECORD, [text.encode()], durable=self._durable)
+        return {"folder": f"exposures/{shot_id}", "files": files | {RECORD: sha256}}
+
+    def _write(self, folder: Path, made: Developed) -> dict[str, str]:
+        images = (
+            (PROCESSING, made.processing, made.processing_pixels),
+            (PRESENTATION, made.presentation, made.presentation_pixels),
+        )
+        try:
+            files = {
+                name: write(folder / name, dataset, pixels, durable=self._durable)
+                for name, dataset, pixels in images
+            }
+        except NotWrittenError as error:
+            raise ImageError(str(error)) from error
+        files[PREVIEW] = write_file(folder / PREVIEW, [made.preview_png], durable=self._durable)
+        return files
+
+    def _keep_panel_set(self, panel_set: PanelSet) -> None:
+        path = _panel_set_path(self.run_dir, self._panel_set_sha256)
+        if not path.exists():
+            maps.save(panel_set, path)
+
+
+# --- replay
+
+
+def reprocess(folder: Path, panel_set: PanelSet | None = None) -> Developed:
+    """Make the images of an exposure folder again. Raises ImageError, OSError.
+
+    The maps are those of the run folder, unless handed in.
+    """
+    try:
+        content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = ExposureRecord.from_dict(content)
+        frame = decode(unpack((folder / FRAME).read_bytes()))
+        if panel_set is None:
+            panel_set = maps.load(_panel_set_path(folder.parents[1], content["panel_set"]))
+    except (ValueError, KeyError, WireError, maps.PanelSetError) as error:
+        raise ImageError(f"{folder.name} can't be made again: {error}") from error
+    if not isinstance(frame, PanelFrame):
+        raise ImageError(f"{folder.name} can't be made again: {FRAME} holds no image")
+    return develop(record, frame, panel_set)
+
+
+def differences(folder: Path) -> list[str]:
+    """How the stored images differ from those made again; empty = in nothing.
+
+    Raises ImageError, OSError.
+    """
+    made = reprocess(folder)
+    found = []
+    for name, dataset, pixels in (
+        (PROCESSING, made.processing, made.processing_pixels),
+        (PRESENTATION, made.presentation, made.presentation_pixels),
+    ):
+        try:
+            stored, stored_pixels = read(folder / name)
+        except ValueError as error:
+            found.append(str(error))
+            continue
+        keywords = {e.keyword for e in dataset} | {e.keyword for e in stored}
+        found += [
+            f"{name}: {keyword} is {stored.get(keyword)!r}, made again {dataset.get(keyword)!r}"
+            for keyword in sorted(keywords)
+            if stored.get(keyword) != dataset.get(keyword)
+        ]
+        if stored_pixels.shape != pixels.shape or (stored_pixels != pixels).any():
+            found.append(f"{name}: the pixels differ")
+    if (folder / PREVIEW).read_bytes() != made.preview_png:
+        found.append(f"{PREVIEW}: differs")
+    return found
+
+
+def _panel_set_path(run_dir: Path, sha256: str) -> Path:
+    return run_dir / f"panel-set-{sha256[:16]}.npz"

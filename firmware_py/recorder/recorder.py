@@ -1,0 +1,353 @@
+"""The recorder: brings intent, report and frame of one exposure together, in any order.
+
+Synchronous, without bus or clock: `ports.py` runs it inline, `__main__.py` as a process.
+It raises nothing that a disk or a panel can cause: what can't be promised is not
+acknowledged, and told. It never gives a frame to another exposure than the one that the
+frame names (F37, F40), and makes one image of a frame that came twice (F36).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from firmware_py.recorder.exposure_record import ExposureRecord, ImageError
+from firmware_py.recorder.messages import (
+    intent_from_dict,
+    intent_to_dict,
+    report_from_dict,
+    report_to_dict,
+    same_news,
+)
+from firmware_py.recorder.setup import Setup
+from firmware_py.recorder.store.database import JournalError, StorageError
+from firmware_py.recorder.store.disk import Disk
+from firmware_py.recorder.store.journal import Exposure, Journal
+from hal.ports import PanelFrame, WireError
+from hal.stream_v1 import decode
+from hal.types import ExposureReport, Intent, RecorderSample, Shot
+
+if TYPE_CHECKING:  # images need numpy and PIL; runs without them don't wait for that
+    from firmware_py.recorder.archive import Archive
+
+KEPT_SHOTS_COUNT = 16  # of which a late or repeated frame is still recognised
+_SHOT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it names a folder
+
+
+@dataclass(slots=True, kw_only=True)
+class _Exposure:
+    """What is known of one exposure so far."""
+
+    intent: Intent
+    report: ExposureReport | None = None
+    frame: PanelFrame | None = None  # until the image is saved
+    frame_us: int = 0
+    digest: bytes | None = None  # of the frame's pixels
+
+
+class Recorder:
+    def __init__(
+        self,
+        setup: Setup,
+        journal: Journal,
+        *,
+        archive: Archive | None = None,
+        disk: Disk | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        """Without `archive` nothing but the journal is written: for runs without images."""
+        self.told: deque[str] = deque(maxlen=100)
+        self._setup = setup
+        self._journal = journal
+        self._archive = archive
+        self._disk = disk or Disk()
+        self._tell = tell or self.told.append
+        self._exposures: dict[str, _Exposure] = {}
+        self._inherited = journal.incomplete()
+        self._panel_set_ok = self._check_panel_set()
+        self._intent_durable: str | None = None
+        self._dose_saved: str | None = None
+        self._image_saved: str | None = None
+        self._image_failed: str | None = None
+        self._refused: str | None = None  # the newest id that can't be an exposure
+        self._sample: RecorderSample | None = None
+
+    # --- what comes in
+
+    def intent(self, intent: Intent) -> None:
+        """Durable when the sample's `intent_durable` names the shot, not before."""
+        shot_id = intent.shot.shot_id
+        try:
+            self._write_intent(intent)
+        except JournalError as error:
+            self._refused = None if isinstance(error, StorageError) else shot_id
+            self._fail(error)
+            return
+        if shot_id not in self._exposures:
+            self._remember(_Exposure(intent=intent))
+        self._intent_durable = shot_id
+
+    def report(self, report: ExposureReport) -> None:
+        """Saved when the sample's `dose_saved` names the shot."""
+        shot_id = report.shot.shot_id
+        exposure = self._known(shot_id) or self._after_the_fact(report)
+        if exposure is None:
+            if shot_id == self._refused and not report.beam:
+                self._dose_saved = shot_id  # refused, and so nothing was irradiated
+            return
+        try:
+            self._write_dose(exposure, report)
+        except JournalError as error:
+            self._fail(error)
+            return
+        self._dose_saved = shot_id
+        exposure.report = report
+        if not report.beam:
+            self._settled(shot_id)
+        self._finish(exposure)
+
+    def frame(self, message: list[bytes], now_us: int) -> None:
+        """Any message of the panel's data stream; only images matter here."""
+        try:
+            frame = decode(message)
+        except WireError as error:
+            self._damaged(message, error)
+            return
+        if isinstance(frame, PanelFrame):
+            self._take(frame, message, now_us)
+
+    def resume(self, now_us: int) -> None:
+        """Make the images whose frame and dose a recorder before this one left, same UIDs."""
+        for row in list(self._inherited):
+            message = self._archive.kept_frame(row.shot_id) if self._archive else None
+            if row.missing == "image" and message is not None:
+                self.frame(message, now_us)
+
+    def recover(self) -> list[Exposure]:
+        """Exposures from before this recorder that lack dose or image, not acknowledged."""
+        return list(self._inherited)
+
+    def acknowledge(self, shot_id: str, *, who: str, why: str, now_us: int) -> None:
+        """Raises JournalError: a person waits for the answer."""
+        self._journal.acknowledge(shot_id, who=who, why=why, at=self._setup.at(now_us))
+        self._settled(shot_id)
+
+    # --- what goes out
+
+    def sample(self, now_us: int) -> RecorderSample:
+        """The same object until something in it changes."""
+        found = RecorderSample(
+            taken_us=now_us,
+            alive=True,
+            disk_ok=self._disk.ok(now_us) and self._journal.broken is None,
+            panel_set_ok=self._panel_set_ok,
+            incomplete_count=len(self._inherited),
+            intent_durable=self._intent_durable,
+            dose_saved=self._dose_saved,
+            image_saved=self._image_saved,
+            image_failed=self._image_failed,
+        )
+        if self._sample is None or not same_news(self._sample, found):
+            self._sample = found
+        return self._sample
+
+    # --- intent and dose
+
+    def _write_intent(self, intent: Intent) -> None:
+        """The scan may repeat an intent with a later time; the first one counts."""
+        shot_id = intent.shot.shot_id
+        self._check_shot(intent.shot)
+        detail = intent_to_dict(intent) | {"uids": self._setup.uids_dict(shot_id)}
+        del detail["at_us"]
+        self._journal.add_intent(
+            shot_id=shot_id,
+            at=self._setup.at(intent.at_us),
+            exam_id=intent.shot.exam_id,
+            planned_mas=intent.planned_mas,
+            maximum_mas=intent.maximum_mas,
+            detail=detail,
+        )
+
+    def _check_shot(self, shot: Shot) -> None:
+        """An image must not get another exam's name, or another panel's maps (SR-10, SR-13)."""
+        if not _SHOT_ID.fullmatch(shot.shot_id):
+            raise JournalError(
+                f"Writing intent {shot.shot_id!r}: an id has letters, digits, '.', '_' and '-', "
+                "at most 64, and names a folder."
+            )
+        for what, asked, ours in (
+            ("exam", shot.exam_id, self._setup.exam.exam_id),
+            ("panel", shot.panel_id, self._setup.unit.panel.panel_id),
+        ):
+            if asked != ours:
+                raise JournalError(
+                    f"Writing intent {shot.shot_id}: it is of {what} {asked}, "
+                    f"the recorder was started for {what} {ours}."
+                )
+
+    def _write_dose(self, exposure: _Exposure, report: ExposureReport) -> None:
+        end_us = exposure.intent.at_us if report.end_us is None else report.end_us
+        self._journal.add_dose(
+            shot_id=report.shot.shot_id,
+            at=self._setup.at(end_us),
+            beam=report.beam,
+            mas=report.mas,
+            reason=report.reason.value,
+            detail=report_to_dict(report),
+        )
+
+    def _after_the_fact(self, report: ExposureReport) -> _Exposure | None:
+        """A dose is recorded even when its intent was not: then the report stands for both."""
+        shot = report.shot
+        if shot.shot_id == self._refused:
+            return None
+        self._tell(f"report {shot.shot_id}: without an intent; both are written down now")
+        self.intent(
+            Intent(
+                shot=shot,
+                planned_mas=shot.technique.planned_mas,
+                maximum_mas=report.maximum_mas,
+                at_us=report.start_us or report.end_us or 0,
+            )
+        )
+        return self._exposures.get(shot.shot_id)
+
+    def _known(self, shot_id: str) -> _Exposure | None:
+        """Of this recorder, or of one before it in the same run."""
+        if shot_id in self._exposures:
+            return self._exposures[shot_id]
+        row = next((row for row in self._inherited if row.shot_id == shot_id), None)
+        detail = self._journal.detail("intent", shot_id) if row else None
+        if row is None or detail is None or detail.pop("uids") != self._setup.uids_dict(shot_id):
+            return None
+        since_start = datetime.fromisoformat(row.at) - self._setup.started_at
+        at_us = round(since_start / timedelta(microseconds=1))
+        report = self._journal.detail("dose", shot_id)
+        return self._remember(
+            _Exposure(
+                intent=intent_from_dict(detail | {"at_us": at_us}),
+                report=report_from_dict(report) if report else None,
+            )
+        )
+
+    def _remember(self, exposure: _Exposure) -> _Exposure:
+        self._exposures[exposure.intent.shot.shot_id] = exposure
+        if len(self._exposures) > KEPT_SHOTS_COUNT:
+            del self._exposures[next(iter(self._exposures))]
+        return exposure
+
+    def _settled(self, shot_id: str) -> None:
+        self._inherited = [row for row in self._inherited if row.shot_id != shot_id]
+
+    # --- frames
+
+    def _take(self, frame: PanelFrame, message: list[bytes], now_us: int) -> None:
+        exposure = self._known(frame.shot_id)
+        digest = hashlib.sha256(frame.pixels).digest()
+        if exposure is None:
+            self._stray(message, f"frame of {frame.shot_id}, an exposure that is not ours")
+        elif frame.panel_id != exposure.intent.shot.panel_id:
+            self._stray(message, f"frame of {frame.shot_id} by another panel, {frame.panel_id}")
+        elif exposure.digest is None:
+            exposure.digest, exposure.frame_us = digest, now_us
+            self._attach(exposure, frame, message)
+        elif exposure.digest == digest:
+            self._tell(f"frame of {frame.shot_id} came twice; one image is made")
+        else:
+            self._stray(message, f"second, different frame of {frame.shot_id}")
+
+    def _attach(self, exposure: _Exposure, frame: PanelFrame, message: list[bytes]) -> None:
+        """The raw frame is safe before anything else is done with it."""
+        try:
+            self._check_size(frame)
+            if self._archive is not None:
+                self._archive.keep_frame(frame.shot_id, message)
+        except (ImageError, OSError) as error:
+            exposure.digest = None
+            self._image_failed = frame.shot_id
+            self._fail(error)
+            return
+        exposure.frame = frame
+        self._finish(exposure)
+
+    def _check_size(self, frame: PanelFrame) -> None:
+        panel = self._setup.unit.panel
+        if (frame.rows_px, frame.columns_px) != (panel.rows_px, panel.columns_px):
+            raise ImageError(
+                f"frame of {frame.shot_id} has {frame.rows_px} x {frame.columns_px} pixels, "
+                f"its panel {panel.rows_px} x {panel.columns_px}"
+            )
+
+    def _damaged(self, message: list[bytes], error: WireError) -> None:
+        """Whose it was can't be known; the newest exposure without a frame goes without."""
+        self._stray(message, f"damaged frame ({error})")
+        waiting = [shot_id for shot_id, e in self._exposures.items() if e.digest is None]
+        if waiting:
+            self._image_failed = waiting[-1]
+
+    def _stray(self, message: list[bytes], what: str) -> None:
+        self._tell(f"{what}: kept aside, attached to nothing")
+        try:
+            if self._archive is not None:
+                self._archive.keep_stray(message)
+        except OSError as error:
+            self._fail(error)
+
+    def _finish(self, exposure: _Exposure) -> None:
+        """Make the image once dose and frame are both there."""
+        report, frame = exposure.report, exposure.frame
+        if report is None or frame is None or not report.beam:
+            return
+        shot_id = report.shot.shot_id
+        try:
+            self._write_image(exposure, report, frame)
+        except (ImageError, OSError, JournalError) as error:
+            self._image_failed = shot_id
+            self._fail(error)
+            return
+        exposure.frame = None
+        self._image_saved = shot_id
+        if self._image_failed == shot_id:
+            self._image_failed = None
+        self._settled(shot_id)
+
+    def _write_image(self, exposure: _Exposure, report: ExposureReport, frame: PanelFrame) -> None:
+        shot_id = report.shot.shot_id
+        detail: dict[str, object] = {}
+        if self._archive is not None:
+            record = ExposureRecord(
+                setup=self._setup,
+                intent=exposure.intent,
+                report=report,
+                number=self._journal.number(shot_id),
+                imaged_us=exposure.frame_us,
+            )
+            detail = self._archive.save(record, frame)
+        at = self._setup.at(exposure.frame_us)
+        self._journal.add_image(shot_id=shot_id, at=at, detail=detail)
+
+    # --- the disk
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, OSError | StorageError):
+            self._disk.failed()
+        self._tell(str(error))
+
+    def _check_panel_set(self) -> bool:
+        if self._archive is None:
+            return True
+        panel = self._setup.unit.panel
+        problem = self._archive.panel_set_problem(
+            panel_id=panel.panel_id,
+            rows_px=panel.rows_px,
+            columns_px=panel.columns_px,
+            at=self._setup.started_at,
+        )
+        if problem:
+            self._tell(problem)
+        return problem is None
