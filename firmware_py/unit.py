@@ -18,7 +18,7 @@ from firmware_py.record import Recording
 from firmware_py.trace import Line, Trace
 from hal.now import NEVER_US, Now
 from hal.ports import Generator, Panel, RecorderPort, RoomIO
-from hal.types import Inputs, Outputs, Requests
+from hal.types import Inputs, Outputs, RecorderSample, Requests
 
 
 class Arrivals(Protocol):
@@ -89,7 +89,7 @@ class Unit:
         self._recording = recording
         self._poll_all = poll_all
         self._requests = Requests()
-        self._recorder_sample = devices.recorder.sample
+        self._recorder_sample: RecorderSample | None = None  # the newest one recorded
         recorder = devices.recorder
         self._slots = (
             _Slot(devices.room_link, devices.room.read, devices.room.write),

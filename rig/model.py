@@ -130,12 +130,10 @@ class ModelRung:
         return True
 
     def _next_scan_us(self, until_us: int) -> int:
-        first_us = self.t_us + self.scan_us
         while True:
+            first_us = max(self.t_us + self.scan_us, self.world.t_us)  # it may have been frozen
             runs = self.unit is not None and self._frozen_us is None
             wanted_us = self.unit.next_us() if runs and self.unit else NEVER_US
             target_us = grid_us(max(first_us, min(wanted_us, until_us)), self.scan_us)
-            event_us = self.world.next_us()
-            if event_us > target_us:  # us-compare: the clock itself
+            if not self.world.event(target_us):
                 return target_us
-            self.world.advance(event_us)

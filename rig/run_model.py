@@ -94,7 +94,6 @@ class ModelRun:
         self._record = io.BytesIO()
         self._journal: Journal | None = None
         self._recorder: Recorder | None = None
-        self._frozen = False
         self._state_count = 0
 
     def run(self) -> Seen:
@@ -120,8 +119,6 @@ class ModelRun:
         unit.request(Requests(shot=self.shot))
 
     def _open_recorder(self, frames: FrameLink) -> RecorderPort:
-        if self._journal is not None:
-            self._journal.close()
         setup = Setup(
             unit=self.bench.unit,
             started_at=STARTED_AT,
@@ -129,7 +126,8 @@ class ModelRun:
             simulated=True,
         )
         folder = self.folder
-        self._journal = Journal(":memory:" if folder is None else folder / "state" / "journal.db")
+        if self._journal is None:  # it outlives a killed unit, as a file would
+            self._journal = _journal(folder)
         archive = None
         if folder is not None:
             panel_set = valid_set(self.bench, self._pixels, STARTED_AT)
@@ -200,6 +198,13 @@ class ModelRun:
             started_at=STARTED_AT.isoformat(),
             scans=self.rung.scan_count,
         )
+
+
+def _journal(folder: Path | None) -> Journal:
+    if folder is None:
+        return Journal(":memory:", durable=False)
+    (folder / "state").mkdir(exist_ok=True)
+    return Journal(folder / "state" / "journal.db")
 
 
 def beams_of(world: World) -> list[BeamSeen]:
