@@ -193,7 +193,8 @@ class Driver:
             self._enable_ended_us = now.t_us
         self._enable_before = outputs.enable
         self._exchange.settle(now)
-        if self._others_count >= OTHERS_COUNT_MAX:
+        off_must_wait = self._rtu and bool(self._to_drop(commanded))
+        if self._others_count >= OTHERS_COUNT_MAX and not off_must_wait:
             self._read_inputs(now, outputs)
         self._drop(now, commanded)
         if not self._exchange.free:
@@ -203,10 +204,15 @@ class Driver:
         if not self._pulse(now, outputs) and not self._switch(now, commanded):
             self._poll(now, outputs)
 
+    def _to_drop(self, commanded: dict[Coil, bool | None]) -> list[Coil]:
+        return [
+            coil
+            for coil in DROP_FIRST
+            if commanded[coil] is False and self._confirmed[coil] is not False
+        ]
+
     def _drop(self, now: Now, commanded: dict[Coil, bool | None]) -> None:
-        for coil in DROP_FIRST:
-            if commanded[coil] is not False or self._confirmed[coil] is False:
-                continue
+        for coil in self._to_drop(commanded):
             if self._rtu and self._exchange.waiting_for is not None:
                 return
             if now.reached(self._line_free_us):
