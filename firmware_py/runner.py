@@ -124,8 +124,6 @@ class Runner:
             kind = message.get("kind")
             handler = _HANDLERS.get(kind if isinstance(kind, str) else "")
             answer = handler(self, message) if handler else {"error": f"unknown kind {kind!r}"}
-            if "n" in message:
-                answer["n"] = message["n"]
             self._bus.reply(client, {"schema": 1, "kind": f"{kind}.answer", **answer})
 
     def _program(self, message: dict[str, Any]) -> dict[str, Any]:

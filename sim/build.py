@@ -14,7 +14,7 @@ from hal.generators.vj_ixs_wire import Dialect
 from hal.ports import ByteLink, FrameLink
 from hal.room_io.waveshare import Desk as RoomDesk
 from sim.detector import PanelTimes, SimPanel
-from sim.device import Mechanism, PanelDevice, WireDevice
+from sim.device import FrameOutlet, Mechanism, PanelDevice, WireDevice
 from sim.generator import MonoblockModel
 from sim.pixels import PixelModel
 from sim.room import SimRoom
@@ -29,7 +29,7 @@ class Ends:
     generator: ByteLink
     room: ByteLink
     panel_control: FrameLink
-    panel_data: FrameLink
+    panel_data: FrameOutlet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from hal.now import NEVER_US, Now
+from hal.now import Now
 from hal.ports import ByteLink, Desk, FrameLink
 
 
@@ -79,8 +79,17 @@ class WireDevice(_Timed):
         return b"" if self.silent else data
 
 
+class FrameOutlet(FrameLink, Protocol):
+    """Where frames leave; it knows whether anybody takes them."""
+
+    @property
+    def has_peer(self) -> bool: ...
+
+
 class MessageDesk(Protocol):
     """The device side of a panel: control messages both ways, frames out."""
+
+    consumer_present: bool
 
     def receive(self, now: Now, message: list[bytes]) -> None: ...
 
@@ -95,7 +104,7 @@ class PanelDevice(_Timed):
     def __init__(
         self,
         control: FrameLink,
-        data: FrameLink,
+        data: FrameOutlet,
         desk: MessageDesk,
         advance: Callable[[Now], None],
     ) -> None:
@@ -110,6 +119,8 @@ class PanelDevice(_Timed):
 
     def poll(self, now: Now) -> None:
         self._advance(now)
+        self.data.read(now.t_us)  # lets a consumer in
+        self._desk.consumer_present = self.data.has_peer
         for message in self.control.read(now.t_us):
             if not self.silent:
                 self._desk.receive(now, message)
@@ -120,7 +131,3 @@ class PanelDevice(_Timed):
         for frame in self._desk.frames(now):
             self.data.write(now.t_us, frame)
         self._next_us = now.next_us
-
-
-def earliest(parts: list[Part]) -> int:
-    return min((part.due_us() for part in parts), default=NEVER_US)

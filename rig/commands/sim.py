@@ -1,0 +1,216 @@
+"""`dxrig sim`: a simulated bench on real ports, and the hand in its room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rig.answers import answer_json, answer_table
+from rig.options import bench_option, chosen_bench, json_option
+
+if TYPE_CHECKING:
+    from rig.sim_server import SimServer
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+
+at_option = click.option(
+    "--at",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the line that `sim up --json` printed; else found by bench name.",
+)
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  dxrig sim up --bench portable --json > sim.json &
+  dxrig sim press --stage 2 --for-ms 800
+  dxrig sim show
+
+Everything here is simulated. A real room has no `sim press`: radiation has no remote start.
+"""
+)
+def command() -> None:
+    """Simulated devices on real ports: up, press, show."""
+
+
+@command.command(
+    epilog="""\b
+Example:
+  dxrig sim up --bench portable --json
+"""
+)
+@bench_option
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Noise and defects.")
+@json_option
+@click.pass_context
+def up(ctx: click.Context, bench: str | None, seed: int | None, as_json: bool) -> None:
+    """Serve a simulated bench until SIGINT or SIGTERM."""
+    import signal
+    import tempfile
+
+    from rig.announce import announce, withdraw
+    from rig.sim_server import SimServer
+
+    chosen = chosen_bench(ctx, bench)
+    with tempfile.TemporaryDirectory(prefix="dxrig-") as sockets:
+        server = SimServer(chosen, Path(sockets), seed=seed)
+
+        def stop(*_: object) -> None:
+            server.stopping = True
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, stop)
+        announce(chosen.name, server.announcement())
+        try:
+            _tell(server, as_json)
+            server.serve()
+        finally:
+            withdraw(chosen.name)
+
+
+def _tell(server: SimServer, as_json: bool) -> None:
+    facts = server.announcement()
+    if as_json:
+        answer_json(facts)
+    else:
+        rows = [
+            ("generator", facts["generator"]["url"]),
+            ("room I/O", facts["room"]["url"]),
+            ("panel control", facts["panel"]["control_url"]),
+            ("panel frames", facts["panel"]["data_url"]),
+            ("hand and faults", facts["control"]),
+        ]
+        answer_table(("device", "at"), rows, title=f"Simulated bench {facts['bench']}")
+        click.echo("Ctrl-C ends it.")
+    click.get_text_stream("stdout").flush()
+
+
+def ask(facts: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
+    """One question to a simulator's control. Raises DeviceError, UsageError."""
+    from hal.bus import BusClient
+    from hal.ports import LinkError
+    from rig.exit_codes import DeviceError, UsageError
+
+    client = BusClient(facts["control"])
+    try:
+        answer = client.ask({"schema": 1, **message})
+    except LinkError as error:
+        raise DeviceError(f"the simulator does not answer: {error}") from error
+    finally:
+        client.close()
+    if "error" in answer:
+        raise UsageError(answer["error"])
+    return answer
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  dxrig sim press --stage 2 --for-ms 800
+  dxrig sim press --stage 1
+"""
+)
+@bench_option
+@at_option
+@click.option("--stage", type=click.Choice(["1", "2"]), default="2", show_default=True)
+@click.option("--for-ms", type=click.FloatRange(1, 60_000), help="Release after so long.")
+@click.option("--release", is_flag=True, help="Release both stages instead.")
+@click.pass_context
+def press(
+    ctx: click.Context,
+    bench: str | None,
+    at: Path | None,
+    stage: str,
+    for_ms: float | None,
+    release: bool,
+) -> None:
+    """Press the simulated handswitch."""
+    from rig.announce import found
+
+    facts = found(chosen_bench(ctx, bench).name, at)
+    if release:
+        ask(facts, {"kind": "do", "verb": "release", "args": {}})
+    else:
+        ask(facts, {"kind": "press", "stage": int(stage), "for_ms": for_ms})
+
+
+@command.command(
+    name="do",
+    epilog="""\b
+Examples:
+  dxrig sim do "open door"
+  dxrig sim do "press reset"
+""",
+)
+@bench_option
+@at_option
+@click.argument("what")
+@click.pass_context
+def do_command(ctx: click.Context, bench: str | None, at: Path | None, what: str) -> None:
+    """Do something in the simulated room: open door, press e-stop, key off, ..."""
+    from rig.announce import found
+
+    ask(found(chosen_bench(ctx, bench).name, at), {"kind": "do", "verb": what, "args": {}})
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  dxrig sim show
+  dxrig sim show io --json
+"""
+)
+@click.argument("what", type=click.Choice(["room", "io", "beams", "nets"]), default="room")
+@bench_option
+@at_option
+@json_option
+@click.pass_context
+def show(ctx: click.Context, what: str, bench: str | None, at: Path | None, as_json: bool) -> None:
+    """Show contacts, relays, beams: the simulator's own word."""
+    from rig.announce import found
+
+    facts = ask(found(chosen_bench(ctx, bench).name, at), {"kind": "show"})
+    if as_json:
+        facts.pop("kind", None)
+        facts.pop("schema", None)
+        answer_json(facts)
+        return
+    headings, rows = _VIEWS[what](facts)
+    answer_table(headings, rows)
+
+
+def _closed(value: bool) -> str:
+    return "closed" if value else "open"
+
+
+def _room(facts: dict[str, Any]) -> Table:
+    rows = [(f"contact {name}", _closed(value)) for name, value in facts["contacts"].items()]
+    rows.append(("safety relay", _closed(facts["safety_relay"])))
+    rows += [(f"relay {name}", _closed(value)) for name, value in facts["relays"].items()]
+    rows += [(f"coil {name}", "on" if value else "off") for name, value in facts["coils"].items()]
+    rows += [("panel", facts["panel"]), ("beam", "ON" if facts["beam_on"] else "off")]
+    return ("what", "is"), rows
+
+
+def _beams(facts: dict[str, Any]) -> Table:
+    rows = [
+        (f"{b['on_us'] / 1000:.3f}", _ms(b["off_us"]), _ms(b["gone_us"]), f"{b['mas']:.4f}")
+        for b in facts["beams"]
+    ]
+    return ("on, ms", "off, ms", "HV below 10 %, ms", "mAs"), rows
+
+
+def _ms(t_us: int | None) -> str:
+    return "on" if t_us is None else f"{t_us / 1000:.3f}"
+
+
+def _nets(facts: dict[str, Any]) -> Table:
+    rows = [(_ms(n["t_us"]), n["net"], _closed(n["closed"])) for n in facts["nets"]]
+    return ("t, ms", "net", "is"), rows
+
+
+_VIEWS = {"room": _room, "io": _room, "beams": _beams, "nets": _nets}

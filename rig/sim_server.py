@@ -1,0 +1,157 @@
+"""A simulated bench on real ports: `dxrig sim up` runs this in the foreground.
+
+Pseudo-terminal, TCP and ZeroMQ on loopback; a control bus for the hand, the contacts and
+the faults. The world is the model rung's, moved by the clock that really runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hal.bus import BusServer, Client
+from hal.clock import WallClock
+from hal.detectors.stream_panel import REFUSAL
+from hal.frames import PushLink, RouterLink
+from hal.links import ListenerLink, PtyLink
+from hal.ports import LinkError
+from rig.bench import Bench
+from rig.exit_codes import DeviceError
+from rig.model import setting_of
+from rig.run_model import beams_of
+from sim.build import Ends, build_world
+from sim.script import Script, ScriptError, Step, do
+
+LOOP_S = 0.001  # how late a device may notice its line
+
+
+class SimServer:
+    def __init__(self, bench: Bench, sockets: Path, *, seed: int | None = None) -> None:
+        """`sockets`: a short private folder for socket files."""
+        try:
+            self._pty, self._listener = PtyLink(), ListenerLink()
+            self._control = RouterLink(f"ipc://{sockets}/panel", refusal=REFUSAL)
+            self._data = PushLink(f"ipc://{sockets}/frames")
+            self._bus = BusServer(f"ipc://{sockets}/control")
+        except LinkError as error:
+            raise DeviceError(str(error)) from error
+        self.bench = bench
+        self._clock = WallClock()
+        ends = Ends(
+            generator=self._pty,
+            room=self._listener,
+            panel_control=self._control,
+            panel_data=self._data,
+        )
+        self.world = build_world(setting_of(bench, seed), ends)
+        self.world.on_event = lambda t_us, name: self._publish("event", name=name, t_us=t_us)
+        self._script: Script | None = None
+        self.stopping = False
+
+    def announcement(self) -> dict[str, Any]:
+        """Where each device can be reached; serial urls are bare device paths."""
+        return {
+            "bench": self.bench.name,
+            "bench_sha256": self.bench.hash,
+            "generator": {"url": self._pty.path},
+            "room": {"url": f"tcp://{self._listener.host}:{self._listener.port}"},
+            "panel": {
+                "control_url": self._control.endpoint,
+                "data_url": self._data.endpoint,
+                "panel_id": self.bench.unit.panel.panel_id,
+            },
+            "control": self._bus.endpoint,
+        }
+
+    def serve(self) -> None:
+        """Until `stopping` is set (by a signal)."""
+        try:
+            while not self.stopping:
+                self._wait()
+                self.world.live(self._clock.now_us())
+                for client, message in self._bus.poll():
+                    self._answer(client, message)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        for link in (self._pty, self._listener, self._control, self._data, self._bus):
+            with contextlib.suppress(OSError):
+                link.close()
+
+    def _wait(self) -> None:
+        select.select([self._pty.fileno(), *self._listener.filenos()], [], [], LOOP_S)
+
+    def _publish(self, kind: str, **facts: Any) -> None:
+        self._bus.publish({"schema": 1, "kind": kind, **facts})
+
+    # --- what may be asked of a simulated room
+
+    def _answer(self, client: Client, message: Mapping[str, Any]) -> None:
+        kind = str(message["kind"])
+        handler = getattr(self, f"_do_{kind}", None)
+        try:
+            answer = handler(message) if handler else {"error": f"unknown kind {kind!r}"}
+        except (ScriptError, KeyError, TypeError, ValueError) as error:
+            answer = {"error": f"{kind}: {error}"}
+        self._bus.reply(client, {"schema": 1, "kind": f"{kind}.answer", **answer})
+
+    def _do_show(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        return show(self)
+
+    def _do_do(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        do(self.world, str(message["verb"]), message.get("args", {}))
+        return {}
+
+    def _do_press(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """The hand: a stage pressed, and released by itself after `for_ms` if given."""
+        world = self.world
+        do(world, "press", {"stage": int(message["stage"])})
+        for_ms = message.get("for_ms")
+        if for_ms is not None:
+            release_us = world.t_us + round(float(for_ms) * 1000)
+            world.at(release_us, lambda t_us: do(world, "release", {}))
+        return {}
+
+    def _do_script(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        steps = [Step(**step) for step in message["steps"]]
+        self._script = Script(self.world, steps, lambda verb: self._publish("unit", verb=verb))
+        self._script.event("start")
+        return {}
+
+    def _do_event(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        if self._script is not None:
+            self._script.event(str(message["name"]))
+        return {}
+
+    @property
+    def actions(self) -> list[tuple[int, str]]:
+        return self._script.done if self._script else []
+
+
+def show(server: SimServer) -> dict[str, Any]:
+    """The room as it stands, by the simulator's own word."""
+    world = server.world
+    return {
+        "t_us": world.t_us,
+        "contacts": dict(world.wiring.contacts),
+        "safety_relay": world.wiring.safety_relay,
+        "relays": {
+            "enable": world.wiring.enable.contact,
+            "contactor": world.wiring.contactor.contact,
+        },
+        "coils": world.room.lit(),
+        "beam_on": world.generator.beam_on(world.t_us),
+        "panel": world.panel.state(world.t_us),
+        "beams": [
+            {"on_us": b.on_us, "off_us": b.off_us, "gone_us": b.gone_us, "mas": b.mas}
+            for b in beams_of(world)
+        ],
+        "actions": [{"t_us": t_us, "do": verb} for t_us, verb in server.actions],
+        "nets": [
+            {"t_us": t_us, "net": net, "closed": closed} for t_us, net, closed in world.wiring.log
+        ][-200:],
+    }
