@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 
 from hal.now import NEVER_US, Now
 from sim.detector import SimPanel
-from sim.device import PanelDevice, Part, WireDevice, earliest
+from sim.device import PanelDevice, Part, WireDevice
 from sim.generator import MonoblockModel
 from sim.room import SimRoom
 from sim.wiring import Wiring
@@ -40,12 +40,20 @@ class World:
 
     def next_us(self) -> int:
         action_us = self._actions[0][0] if self._actions else NEVER_US
-        return min(action_us, earliest(self.parts))
+        return min(action_us, *[part.due_us() for part in self.parts])
 
     def advance(self, to_us: int) -> None:
-        while (t_us := self.next_us()) <= to_us:  # us-compare: this is the clock itself
-            self._event(max(t_us, self.t_us))
-        self.t_us = max(self.t_us, to_us)
+        while self.event(to_us):
+            pass
+
+    def event(self, by_us: int) -> bool:
+        """Let time pass to the next event, but not beyond `by_us`; False when there was none."""
+        t_us = self.next_us()
+        if t_us > by_us:  # us-compare: this is the clock itself
+            self.t_us = max(self.t_us, by_us)
+            return False
+        self._event(max(t_us, self.t_us))
+        return True
 
     def live(self, t_us: int) -> None:
         """Catch up with a clock that really runs, then look at every port: wire rung."""
