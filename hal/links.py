@@ -25,7 +25,7 @@ READ_BYTES = 4096
 RECONNECT_US = 1_000_000
 
 
-# --- in memory ---------------------------------------------------------------------------------
+# --- in memory --------------------------------------------------------------------------------
 
 
 class _Lane:
@@ -34,8 +34,10 @@ class _Lane:
     def __init__(self, latency_us: int, byte_us: float) -> None:
         self._latency_us = latency_us
         self._byte_us = byte_us
-        self._chunks: deque[tuple[int, bytes]] = deque()  # (leaves the sender, what is left of it)
+        self._chunks: deque[tuple[int, bytes]] = deque()  # (leaves the sender, all of it)
+        self._taken_bytes = 0  # of the oldest chunk, whose times stay those of the whole
         self._free_us = 0
+        self.arrival_us = NEVER_US  # oldest chunk complete: a device writes one frame at a time
 
     def put(self, t_us: int, data: bytes) -> None:
         if not data:
@@ -43,19 +45,22 @@ class _Lane:
         start_us = max(t_us, self._free_us)
         self._free_us = start_us + round(len(data) * self._byte_us)
         self._chunks.append((start_us + self._latency_us, data))
+        self._look()
 
     def take(self, t_us: int) -> bytes:
+        if not self._chunks:
+            return b""
         taken = b""
         while self._chunks:
             start_us, data = self._chunks[0]
             count_bytes = self._arrived_bytes(start_us, len(data), t_us)
-            taken += data[:count_bytes]
+            taken += data[self._taken_bytes : count_bytes]
             if count_bytes != len(data):
-                if count_bytes:
-                    rest_us = start_us + round(count_bytes * self._byte_us)
-                    self._chunks[0] = (rest_us, data[count_bytes:])
+                self._taken_bytes = count_bytes
                 break
             self._chunks.popleft()
+            self._taken_bytes = 0
+        self._look()
         return taken
 
     def _arrived_bytes(self, start_us: int, size_bytes: int, t_us: int) -> int:
@@ -65,12 +70,9 @@ class _Lane:
             return 0
         return max(0, min(size_bytes - 1, int((t_us - start_us) / self._byte_us)))
 
-    def arrival_us(self) -> int:
-        """When the oldest chunk is complete: a device writes one frame at a time."""
-        if not self._chunks:
-            return NEVER_US
-        start_us, data = self._chunks[0]
-        return start_us + round(len(data) * self._byte_us)
+    def _look(self) -> None:
+        start_us, data = self._chunks[0] if self._chunks else (NEVER_US, b"")
+        self.arrival_us = start_us + round(len(data) * self._byte_us)
 
 
 class PipeLink:
@@ -87,20 +89,22 @@ class PipeLink:
         self._outbound.put(t_us, data)
 
     def arrival_us(self) -> int:
-        return self._inbound.arrival_us()
+        return self._inbound.arrival_us
 
     def close(self) -> None:
         return None
 
 
-def pipe(*, latency_us: int = 0, baud: int | None = None, bits: int = 10) -> tuple[PipeLink, PipeLink]:
+def pipe(
+    *, latency_us: int = 0, baud: int | None = None, bits: int = 10
+) -> tuple[PipeLink, PipeLink]:
     """The two ends of a line; `bits` a byte on it (8N1 = 10), no `baud` = no pacing."""
     byte_us = bits * 1e6 / baud if baud else 0.0
     there, back = _Lane(latency_us, byte_us), _Lane(latency_us, byte_us)
     return PipeLink(there, back), PipeLink(back, there)
 
 
-# --- real ports ----------------------------------------------------------------------------------
+# --- real ports -------------------------------------------------------------------------------
 
 
 class SerialLink:
@@ -118,7 +122,7 @@ class SerialLink:
                 parity=parity,
                 stopbits=stop_bits,
                 timeout=0,
-                write_timeout=0,
+                write_timeout=None if url.startswith("loop://") else 0,  # 0 fails there
                 **({"exclusive": True} if "://" not in url and os.name == "posix" else {}),
             )
         except (serial.SerialException, ValueError, OSError) as error:
@@ -141,9 +145,14 @@ class SerialLink:
         if self._gone:
             raise LinkError(self._gone)
         try:
-            self._port.write(data)
+            # pyserial's own write would wait, busily and for ever, for a full buffer
+            sent_bytes = self._port.write(data) if self._fd is None else os.write(self._fd, data)
+        except (BlockingIOError, serial.SerialTimeoutException):
+            sent_bytes = 0
         except (serial.SerialException, OSError) as error:
             raise self._lost(error) from error
+        if sent_bytes is not None and sent_bytes != len(data):
+            raise LinkError(f"{self._url}: the line is jammed, nobody reads at the other end")
 
     def arrival_us(self) -> int:
         return NEVER_US
@@ -234,7 +243,7 @@ class TcpLink:
         return LinkError(f"{self._name}: {why}")
 
 
-# --- the device's side of real ports -----------------------------------------------------------------
+# --- the device's side of real ports ----------------------------------------------------------
 
 
 class PtyLink:
@@ -326,6 +335,8 @@ class ListenerLink:
         if self._client is not None and not self._closed_by_peer():
             client.close()
             return
+        if self._client is not None:
+            self._client.close()
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client = client
@@ -340,7 +351,7 @@ class ListenerLink:
             return True
 
 
-# --- tap -------------------------------------------------------------------------------------------
+# --- tap --------------------------------------------------------------------------------------
 
 
 class TapSink(Protocol):
