@@ -173,6 +173,7 @@ def test_a_question_is_encoded_as_the_document_shows_it(vector: Vector) -> None:
     assert codec_for(vector).encode(question_of(vector)) == vector.bytes
 
 
+@pytest.mark.req("F57")
 @questions
 def test_a_server_finds_the_question_however_it_is_cut(vector: Vector) -> None:
     for pieces in cuts(vector.bytes):
@@ -204,6 +205,7 @@ def raw_value(ask: dict[str, Any]) -> int | tuple[int, ...]:
     raise AssertionError(ask)
 
 
+@pytest.mark.req("F57")
 @replies
 def test_a_reply_is_understood_however_it_is_cut(vector: Vector) -> None:
     for pieces in cuts(vector.bytes):
