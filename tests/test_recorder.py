@@ -48,6 +48,7 @@ from tests.exposures import (
     shot,
     unit_config,
 )
+from tests.test_dicom import entities, verdict
 
 SMALL = {"rows_px": 64, "columns_px": 64}
 MS = 1000
@@ -572,6 +573,16 @@ def test_a_report_that_lacks_a_value_is_refused() -> None:
         report_from_dict(data)
 
 
+@pytest.mark.peer
+def test_what_the_recorder_writes_is_clean_to_the_judges(rig: Rig, tmp_path: Path) -> None:
+    rig.recorder.intent(intent())
+    rig.recorder.report(report(reason=EndReason.RELEASED, fault=None))
+    rig.recorder.frame(message(), 6_500_000)
+    files = [tmp_path / "exposures/S1" / name for name in ("processing.dcm", "presentation.dcm")]
+    assert [verdict(path) for path in files] == [[], []]
+    assert entities(*files) == []
+
+
 # --- replay
 
 
@@ -810,6 +821,7 @@ def test_a_bus_that_is_gone_is_silence_and_no_error() -> None:
     "nonsense",
     [
         {"schema": 1, "kind": "recorder"},
+        {"schema": 1, "kind": "recorder", "sample": 5},
         {"schema": 1, "kind": "recorder", "sample": {"alive": "yes"}},
         {"schema": 1, "kind": "recorder", "sample": {"incomplete_count": True}},
         {"schema": 1, "kind": "recorder", "sample": {"colour": 1}},

@@ -19,7 +19,7 @@ from firmware_py.recorder.image.preview import burn_in, preview_png
 from hal.ports import PanelFrame
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
+    from firmware_py.recorder.dicom.dx import Dataset
 
 # Its calibration quality; with another beam the number would not be the standard's.
 INDEX_QUALITY = "RQA5"

@@ -16,28 +16,30 @@ def intent_to_dict(intent: Intent) -> dict[str, Any]:
     return asdict(intent)
 
 
-def intent_from_dict(data: Mapping[str, Any]) -> Intent:
+def intent_from_dict(data: object) -> Intent:
     """Raises ValueError, saying what is wrong."""
-    return _made(Intent, data, shot=_shot(data.get("shot")))
+    content = _object(data, "intent")
+    return _made(Intent, content, shot=_shot(content.get("shot")))
 
 
 def report_to_dict(report: ExposureReport) -> dict[str, Any]:
     return asdict(report) | {"reason": report.reason.value}
 
 
-def report_from_dict(data: Mapping[str, Any]) -> ExposureReport:
+def report_from_dict(data: object) -> ExposureReport:
     """Raises ValueError, saying what is wrong."""
-    reason = EndReason(data.get("reason"))
-    return _made(ExposureReport, data, shot=_shot(data.get("shot")), reason=reason)
+    content = _object(data, "report")
+    reason = EndReason(content.get("reason"))
+    return _made(ExposureReport, content, shot=_shot(content.get("shot")), reason=reason)
 
 
 def sample_to_dict(sample: RecorderSample) -> dict[str, Any]:
     return asdict(sample)
 
 
-def sample_from_dict(data: Mapping[str, Any], *, taken_us: int) -> RecorderSample:
+def sample_from_dict(data: object, *, taken_us: int) -> RecorderSample:
     """`taken_us` is by the reader's clock. Raises ValueError, saying what is wrong."""
-    return _made(RecorderSample, data, taken_us=taken_us)
+    return _made(RecorderSample, _object(data, "sample"), taken_us=taken_us)
 
 
 def same_news(one: RecorderSample, other: RecorderSample) -> bool:
@@ -46,9 +48,15 @@ def same_news(one: RecorderSample, other: RecorderSample) -> bool:
 
 
 def _shot(data: object) -> Shot:
-    if not isinstance(data, Mapping) or not isinstance(data.get("technique"), Mapping):
-        raise ValueError("shot: must be an object with a technique")
-    return _made(Shot, data, technique=_made(Technique, data["technique"]))
+    content = _object(data, "shot")
+    technique = _made(Technique, _object(content.get("technique"), "technique"))
+    return _made(Shot, content, technique=technique)
+
+
+def _object(data: object, name: str) -> Mapping[str, Any]:
+    if not isinstance(data, Mapping):
+        raise ValueError(f"{name}: must be an object, got {data!r}")
+    return data
 
 
 def _made(kind: type[T], data: Mapping[str, Any], **parts: Any) -> T:

@@ -164,8 +164,8 @@ class BusRecorder:
         if message.get("schema") != SCHEMA or message.get("kind") != "recorder":
             return
         try:
-            found = sample_from_dict(message["sample"], taken_us=now.t_us)
-        except (KeyError, ValueError):
+            found = sample_from_dict(message.get("sample"), taken_us=now.t_us)
+        except ValueError:
             self.nonsense_count += 1
             return
         self._heard_us = now.t_us

@@ -15,7 +15,7 @@ from firmware_py.recorder.dicom.facts import Facts
 from firmware_py.recorder.dicom.values import Fields, merged
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
+    from pydicom.dataset import Dataset as Dataset  # others get the name from here
 
 
 def for_processing(facts: Facts) -> Dataset:
