@@ -1,30 +1,54 @@
 """A LiFePO4 pack: voltage by state of charge, sag under load, energy taken in closed form.
 
-SPC-P366 R4: 24 V, 2500 mAh, 14 min at 120 W. The shape of the curve and the internal
-resistance are a design choice of this simulator.
+SPC-P366 R4 (protocols.md 2.6): 24 V, 2500 mAh, 14 min at 120 W. Everything else is
+synthetic: the two straight lines of the open voltage, the internal resistance, and LOW_V.
+The document names no threshold for fault bit 10; 21 V is where an integrator of this
+source refuses to expose, and the low line from which its charging time is given.
 """
 
 from __future__ import annotations
 
+import math
+
 CAPACITY_J = 24.0 * 2.5 * 3600.0
+EFFICIENCY = 0.49  # tube power / battery power, filament included: fitted to the 14 minutes
 RESISTANCE_OHM = 0.08
 FULL_V, KNEE_V, EMPTY_V = 26.4, 24.4, 20.0
 KNEE = 0.10  # below this state of charge the voltage falls steeply
+LOW_V = 21.0
 
 
 class Battery:
     def __init__(self, charge: float = 0.9) -> None:
         self.charge = charge  # 0..1
-        self.stuck_v: float | None = None  # a fault: the voltmeter shows this
+        self.stuck_v: float | None = None  # a fault: the voltmeter shows this, and is believed
 
     def take(self, energy_j: float) -> None:
         self.charge = max(0.0, self.charge - energy_j / CAPACITY_J)
 
-    def volts(self, load_w: float) -> float:
+    def volts(self, load_w: float, taken_j: float = 0.0) -> float:
+        """Under a load, after `taken_j` more than was booked by `take`."""
         if self.stuck_v is not None:
             return self.stuck_v
-        if self.charge >= KNEE:
-            open_v = KNEE_V + (FULL_V - KNEE_V) * (self.charge - KNEE) / (1 - KNEE)
-        else:
-            open_v = EMPTY_V + (KNEE_V - EMPTY_V) * self.charge / KNEE
+        open_v = _open_v(max(0.0, self.charge - taken_j / CAPACITY_J))
         return open_v - load_w / open_v * RESISTANCE_OHM
+
+    def lasts_j(self, load_w: float) -> float:
+        """What can be taken before this load pulls the voltage below LOW_V."""
+        if self.stuck_v is not None:
+            return math.inf if self.stuck_v >= LOW_V else 0.0
+        open_v = (LOW_V + math.sqrt(LOW_V**2 + 4 * RESISTANCE_OHM * load_w)) / 2
+        return max(0.0, self.charge - _charge(open_v)) * CAPACITY_J
+
+
+def _open_v(charge: float) -> float:
+    if charge >= KNEE:
+        return KNEE_V + (FULL_V - KNEE_V) * (charge - KNEE) / (1 - KNEE)
+    return EMPTY_V + (KNEE_V - EMPTY_V) * charge / KNEE
+
+
+def _charge(open_v: float) -> float:
+    """The inverse of `_open_v`, on its straight lines also beyond full and empty."""
+    if open_v >= KNEE_V:
+        return KNEE + (open_v - KNEE_V) / (FULL_V - KNEE_V) * (1 - KNEE)
+    return (open_v - EMPTY_V) / (KNEE_V - EMPTY_V) * KNEE

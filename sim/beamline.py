@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from hal.now import NEVER_US
 
 
 @dataclass(slots=True)
@@ -42,6 +45,15 @@ class BeamCourse:
             tail_us = min(t_us - self.off_us, self.fall_us)
             area_us += self._rise(self.off_us) * tail_us * (1 - tail_us / (2 * self.fall_us))
         return area_us / 1e6
+
+    def reaches_us(self, charge_mas: float) -> int:
+        """When the beam, if nothing ends it, has delivered so much since its start."""
+        if self.ma <= 0 or math.isinf(charge_mas):
+            return NEVER_US
+        full_us = max(0.0, charge_mas) / self.ma * 1e6  # as long at full current
+        if full_us < self.ramp_us / 2:  # us-compare: inverse of the closed form
+            return self.on_us + math.ceil(math.sqrt(2 * full_us * self.ramp_us))
+        return self.on_us + math.ceil(full_us + self.ramp_us / 2)
 
     def gone_us(self) -> int | None:
         """When kV has fallen below 10 % of the set value for good; None = still on."""

@@ -1,18 +1,20 @@
 """A battery monoblock of the IXS class: ramps, own timer, watchdog, interlock, arcs, heat.
 
-Ratings follow SPC-P366 R4 (protocols.md 2.6); ramp, fall, oil heating and what happens
-where the document is silent are choices of this simulator. Everything is a segment
-evaluated from its start; `advance` is called at the model's own events only.
+Ratings follow SPC-P366 R4 (protocols.md 2.4 to 2.6); sim/README.md lists what is synthetic.
+Everything is a segment evaluated from its start; `advance` is called at the model's own
+events only, and with the time of each: the world sees to that.
 """
 
 from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator
 
-from hal.now import NEVER_US, Now
+from hal.generators.vj_ixs_wire import FAULT_BITS
+from hal.now import Now
 from hal.ports import GeneratorReading
-from sim.battery import Battery
+from sim.battery import EFFICIENCY, LOW_V, Battery
 from sim.beamline import BeamCourse
 
 RAMP_US = 150_000  # the document says "< 0.5 s"
@@ -22,13 +24,22 @@ ARC_WARNING_US = 10_000_000
 ARCS_TO_LATCH = 4
 OIL_LIMIT_C, COLD_LIMIT_C = 60.0, 5.0
 OIL_J_PER_C, OIL_TAU_S = 4_000.0, 1_800.0
-LATCHING = frozenset(
-    {"over_voltage", "power_limit", "over_current", "over_temperature", "regulation", "battery_low"}
-)
+BITS = tuple(bit.name for bit in FAULT_BITS)
+
+INJECTIONS = {
+    "refuse_start": "ENBL1 is answered 'not started', for no reason that the fault list shows",
+    "ignore_off": "ENBL0 is answered, and nothing else",
+    "timer_dead": "the set exposure time doesn't end the beam",
+    "ma_factor": "real mA = set mA x this, and the feedback shows it; from the next start on",
+    "kv_factor": "real kV = set kV x this: a drifted divider, so the feedback shows the set kV",
+}
 
 
 class MonoblockModel:
-    """Physics and timers behind the IXS protocol; the Desk owns bytes and reply delays."""
+    """Physics and timers behind the IXS protocol; the Desk owns bytes and reply delays.
+
+    The names of INJECTIONS are attributes that a scenario may set.
+    """
 
     model_number = "IXS120BP120P366"
     serial_number = "S17085-A00001"
@@ -38,7 +49,8 @@ class MonoblockModel:
         self.courses: list[BeamCourse] = []  # every beam since power-up: the simulator's integral
         self.beam_changed = False  # read and cleared by the world
         self._noise = random.Random(f"monoblock-{seed}")
-        self._ambient_c, self._oil_c, self._oil_us = ambient_c, ambient_c, 0
+        self._ambient_c, self._oil_c = ambient_c, ambient_c
+        self._segment_us = 0  # since when there has been this beam, or this pause
         self._ramp_us = ramp_us
         self._kv, self._ma = 0.0, 0.0
         self._time_us: int | None = None  # None = continuous, the power-up default
@@ -51,12 +63,9 @@ class MonoblockModel:
         self._arcs_us: list[int] = []
         self._on_s = 0.0
         self._timer_end_us: int | None = None
-        # faults that a scenario may plant; absent names raise AttributeError (__slots__ of sorts)
-        self.refuse_start = False
-        self.ignore_off = False
-        self.timer_dead = False
-        self.ma_factor = 1.0
-        self.kv_factor = 1.0
+        self._shown_kv = 0.0
+        self.refuse_start = self.ignore_off = self.timer_dead = False
+        self.ma_factor = self.kv_factor = 1.0
 
     # --- set-points
 
@@ -86,7 +95,7 @@ class MonoblockModel:
     def start(self, t_us: int) -> bool:
         if self.beam_on(t_us):
             return True
-        if not self._may_start(t_us):
+        if self.in_prewarning(t_us) or not self._may_start(t_us):
             return False
         if self._prewarning_us:
             self._prewarning_end_us = t_us + self._prewarning_us
@@ -102,9 +111,11 @@ class MonoblockModel:
             and not self.refuse_start
             and self._kv > 0
             and self._ma > 0
+            and self._volts(t_us) >= LOW_V
         )
 
     def _begin(self, t_us: int) -> None:
+        self._close_segment(t_us)
         course = BeamCourse(
             on_us=t_us,
             kv=self._kv * self.kv_factor,
@@ -113,28 +124,24 @@ class MonoblockModel:
             fall_us=FALL_US,
         )
         self.courses.append(course)
+        self._shown_kv = self._kv
         self.beam_changed = True
-        has_timer = self._time_us is not None and not self.timer_dead
-        self._timer_end_us = t_us + (self._time_us or 0) if has_timer else None
+        self._timer_end_us = None if self._time_us is None else t_us + self._time_us
 
     def stop(self, t_us: int) -> None:
-        self._prewarning_end_us = None
         if not self.ignore_off:
             self._end(t_us)
 
     def _end(self, t_us: int) -> None:
+        """No HV from here on, and none that a running pre-warning would bring."""
+        self._prewarning_end_us = None
         if not self.beam_on(t_us):
             return
-        course = self.courses[-1]
-        course.off_us = t_us
+        self._close_segment(t_us)
+        self.courses[-1].off_us = t_us
         self.beam_changed = True
         self._timer_end_us = None
-        seconds = (t_us - course.on_us) / 1e6
-        energy_j = course.kv * course.charge_mas(course.on_us, t_us + FALL_US)
-        self._on_s += seconds
-        self._oil_c = self._oil_at(t_us) + energy_j / OIL_J_PER_C
-        self._oil_us = t_us
-        self.battery.take(energy_j / 0.7)
+        self._on_s += (t_us - self.courses[-1].on_us) / 1e6
 
     def beam_on(self, t_us: int) -> bool:
         return bool(self.courses) and self.courses[-1].off_us is None
@@ -143,12 +150,14 @@ class MonoblockModel:
 
     def set_interlock(self, t_us: int, closed: bool) -> None:
         """J3-7 / J3-8. Opening during the beam ends it in hardware and latches bit 8."""
-        if self._interlock and not closed and self.beam_on(t_us):
-            self._latched.add("interlock_open")
+        if not closed:
+            if self.beam_on(t_us):
+                self._latched.add("interlock_open")
             self._end(t_us)
         self._interlock = closed
 
     def set_supply(self, t_us: int, closed: bool) -> None:
+        """The supply of the HV side; the processor lives on and keeps what it was told."""
         if not closed:
             self._end(t_us)
         self._supply = closed
@@ -157,29 +166,33 @@ class MonoblockModel:
 
     def arc(self, t_us: int) -> None:
         """One arc: a warning for 10 s; four within 10 s latch and end the beam (2.4, bit 4)."""
-        recent = [at_us for at_us in self._arcs_us if t_us - at_us < ARC_WARNING_US]
-        self._arcs_us = [*recent, t_us]
+        self._arcs_us = [*self._recent_arcs_us(Now(t_us)), t_us]
         if len(self._arcs_us) >= ARCS_TO_LATCH:
             self.trip(t_us, "arc")
 
+    def _recent_arcs_us(self, now: Now) -> list[int]:
+        return [at_us for at_us in self._arcs_us if not now.reached(at_us + ARC_WARNING_US)]
+
     def trip(self, t_us: int, bit: str) -> None:
+        """A fault that shuts down; ValueError when the protocol has no such bit."""
+        if bit not in BITS:
+            raise ValueError(f"no fault bit {bit!r}; there are {', '.join(BITS)}")
         self._latched.add(bit)
         self._end(t_us)
 
     def fault_bits(self, t_us: int) -> frozenset[str]:
-        bits = set(self._latched)
-        if not self._interlock:
-            bits.add("interlock_open")
-        if any(t_us - at_us < ARC_WARNING_US for at_us in self._arcs_us):
-            bits.add("arc")
-        if self._oil_at(t_us) < COLD_LIMIT_C:
-            bits.add("under_temperature")
-        return frozenset(bits)
+        present = {
+            "interlock_open": not self._interlock,
+            "arc": bool(self._recent_arcs_us(Now(t_us))),
+            "under_temperature": self._oil_at(t_us) < COLD_LIMIT_C,
+            "battery_low": self._volts(t_us) < LOW_V,
+        }
+        return frozenset(self._latched | {bit for bit, is_set in present.items() if is_set})
 
     def clear_faults(self, t_us: int) -> None:
-        if self._oil_at(t_us) < OIL_LIMIT_C:
-            self._latched.discard("over_temperature")
-        self._latched &= {"over_temperature"}
+        """What is still so stays: hot oil, an open pair, a low battery."""
+        still_hot = self._oil_at(t_us) >= OIL_LIMIT_C
+        self._latched &= {"over_temperature"} if still_hot else set()
         self._arcs_us = []
 
     # --- watchdog
@@ -198,45 +211,85 @@ class MonoblockModel:
     # --- time
 
     def advance(self, now: Now) -> None:
-        if self._prewarning_end_us is not None and now.reached(self._prewarning_end_us):
+        self._arcs_us = self._recent_arcs_us(now)
+        if self._prewarning_end_us is not None:
+            self._follow_prewarning(now, self._prewarning_end_us)
+        if not self.beam_on(now.t_us):
+            return
+        for end_us, bit in self._ends():
+            if now.reached(end_us):
+                self._latched |= {bit} if bit else set()
+                self._end(now.t_us)
+                return
+
+    def _follow_prewarning(self, now: Now, end_us: int) -> None:
+        if self._watchdog_on and now.reached(self._fed_us + self._watchdog_us):
+            self._prewarning_end_us = None
+        elif now.reached(end_us):
             self._prewarning_end_us = None
             if self._may_start(now.t_us):
                 self._begin(now.t_us)
-        if not self.beam_on(now.t_us):
-            return
-        if now.reached(self._hot_us()):
-            self.trip(now.t_us, "over_temperature")
-        if self._timer_end_us is not None and now.reached(self._timer_end_us):
-            self._end(now.t_us)
-        if self._watchdog_on and now.reached(self._fed_us + self._watchdog_us):
-            self._end(now.t_us)
 
-    def _hot_us(self) -> int:
-        """When the oil would reach its limit if the beam went on (cooling neglected)."""
+    def _ends(self) -> Iterator[tuple[int, str | None]]:
+        """What will end this beam if nobody else does, and the bit that it latches."""
         course = self.courses[-1]
-        power_w = course.kv * course.ma
-        if power_w <= 0:
-            return NEVER_US
-        room_j = (OIL_LIMIT_C - self._oil_at(course.on_us)) * OIL_J_PER_C
-        return course.on_us + round(max(0.0, room_j) / power_w * 1e6)
+        yield self._hot_us(course), "over_temperature"
+        yield self._drained_us(course), "battery_low"
+        if self._timer_end_us is not None and not self.timer_dead:
+            yield self._timer_end_us, None
+        if self._watchdog_on:
+            yield self._fed_us + self._watchdog_us, None
+
+    # --- energy: oil and battery follow it in closed form
+
+    def _energy_j(self, t_us: int) -> float:
+        """Put into the tube since this segment began: kV x mAs, the ramp at full kV."""
+        if not self.courses:
+            return 0.0
+        course = self.courses[-1]
+        return course.kv * course.charge_mas(self._segment_us, t_us)
+
+    def _close_segment(self, t_us: int) -> None:
+        self._oil_c = self._oil_at(t_us)
+        self.battery.take(self._energy_j(t_us) / EFFICIENCY)
+        self._segment_us = t_us
 
     def _oil_at(self, t_us: int) -> float:
-        age_s = (t_us - self._oil_us) / 1e6
-        return self._ambient_c + (self._oil_c - self._ambient_c) * math.exp(-age_s / OIL_TAU_S)
+        """Warms by the energy, cools towards ambient between beams only."""
+        warmed_c = self._energy_j(t_us) / OIL_J_PER_C
+        if self.beam_on(t_us):
+            return self._oil_c + warmed_c
+        age_s = (t_us - self._segment_us) / 1e6
+        left = math.exp(-age_s / OIL_TAU_S)
+        return self._ambient_c + (self._oil_c - self._ambient_c) * left + warmed_c
+
+    def _hot_us(self, course: BeamCourse) -> int:
+        energy_j = (OIL_LIMIT_C - self._oil_c) * OIL_J_PER_C
+        return course.reaches_us(energy_j / course.kv if course.kv else math.inf)
+
+    def _drained_us(self, course: BeamCourse) -> int:
+        """Judged under full load, so from the end of the ramp on."""
+        energy_j = EFFICIENCY * self.battery.lasts_j(course.kv * course.ma / EFFICIENCY)
+        drained_us = course.reaches_us(energy_j / course.kv if course.kv else math.inf)
+        return max(drained_us, course.on_us + course.ramp_us)
+
+    def _volts(self, t_us: int) -> float:
+        course = self.courses[-1] if self.courses else None
+        power_w = course.kv * course.ma * course.level(t_us) ** 2 if course else 0.0
+        return self.battery.volts(power_w / EFFICIENCY, self._energy_j(t_us) / EFFICIENCY)
 
     # --- what it shows, and what really was
 
     def reading(self, t_us: int) -> GeneratorReading:
         course = self.courses[-1] if self.courses else None
         level = course.level(t_us) if course else 0.0
-        kv = course.kv * level if course else 0.0
         ma = course.ma * level if course else 0.0
         return GeneratorReading(
-            kv=max(0.0, kv / self.kv_factor * (1 + 0.002 * self._noise.gauss(0, 1))),
+            kv=max(0.0, self._shown_kv * level * (1 + 0.002 * self._noise.gauss(0, 1))),
             ma=max(0.0, ma * (1 + 0.002 * self._noise.gauss(0, 1))),
             oil_c=self._oil_at(t_us),
             filament_a=1.55 + 0.3 * ma,
-            battery_v=self.battery.volts(kv * ma / 0.7),
+            battery_v=self._volts(t_us),
         )
 
     def on_time_s(self) -> float:

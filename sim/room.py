@@ -12,6 +12,7 @@ from sim.wiring import Wiring
 
 INPUTS = ("stage_1", "stage_2", "door", "estop", "chain", "key", "reset", "lamp_current")
 COILS = ("ready_lamp", "beam_lamp", "buzzer", "enable", "contactor", "prep", "expose", "spare")
+INJECTIONS = {"pulse_timer_dead": "a timed pulse never ends by itself"}
 
 
 class SimRoom:
@@ -19,7 +20,7 @@ class SimRoom:
         self._wiring = wiring
         self._coils = dict.fromkeys(COILS, False)
         self._pulse_end_us: dict[str, int] = {}
-        self.pulse_timer_dead = False  # a fault: a timed pulse never ends by itself
+        self.pulse_timer_dead = False
 
     def inputs(self, t_us: int) -> Sequence[bool]:
         contacts = self._wiring.contacts

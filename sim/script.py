@@ -7,11 +7,14 @@ by whoever sees them. The hand exists only here: radiation has no remote start a
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sim import detector, generator, room, wiring
 from sim.world import World
 
 UNIT_VERBS = ("kill unit", "stop unit", "continue unit", "start unit")
@@ -35,13 +38,21 @@ class ScriptError(ValueError):
 # --- what can be done, by name
 
 
+def _stage(stage: int) -> None:
+    if stage not in (1, 2):
+        raise ScriptError(f"stage = {stage!r}: must be 1 or 2")
+
+
 def _press(world: World, stage: int = 2) -> None:
+    _stage(stage)
     world.set_contact("stage_1", True)
     if stage == 2:
         world.set_contact("stage_2", True)
 
 
 def _release(world: World, stage: int = 1) -> None:
+    """Stage 2 alone, or both."""
+    _stage(stage)
     world.set_contact("stage_2", False)
     if stage == 1:
         world.set_contact("stage_1", False)
@@ -52,11 +63,14 @@ def _contact(name: str, closed: bool) -> Callable[[World], None]:
 
 
 def _generator(world: World, **values: Any) -> None:
-    _set(world.generator, values, "generator")
+    at_start = [name for name in values if name.endswith("_factor")]
+    if at_start and world.generator.beam_on(world.t_us):
+        raise ScriptError(f"{at_start[0]} counts from the next start on: set it before the beam")
+    _set(world.generator, values)
 
 
 def _panel(world: World, **values: Any) -> None:
-    _set(world.panel, values, "panel")
+    _set(world.panel, values)
 
 
 def _line(world: World, device: str, **values: Any) -> None:
@@ -67,7 +81,7 @@ def _line(world: World, device: str, **values: Any) -> None:
     }
     if device not in devices:
         raise ScriptError(f"no device {device!r}; there are {', '.join(devices)}")
-    _set(devices[device], values, f"line of {device}")
+    _set(devices[device], values)
 
 
 def _lose_off(world: World) -> None:
@@ -75,11 +89,18 @@ def _lose_off(world: World) -> None:
 
 
 def _wiring(world: World, **values: Any) -> None:
-    _set(world.wiring, values, "wiring")
+    _set(world.wiring, values)
+
+
+def _weld(world: World, relay: str) -> None:
+    relays = {"enable": world.wiring.enable, "contactor": world.wiring.contactor}
+    if relay not in relays:
+        raise ScriptError(f"no relay {relay!r}; there are {', '.join(relays)}")
+    relays[relay].welded = True
 
 
 def _room(world: World, **values: Any) -> None:
-    _set(world.room, values, "room")
+    _set(world.room, values)
 
 
 def _arc(world: World) -> None:
@@ -91,6 +112,8 @@ def _trip(world: World, bit: str) -> None:
 
 
 def _battery(world: World, volts: float) -> None:
+    if not _same_kind(0.0, volts):
+        raise ScriptError(f"volts = {volts!r}: must be a number")
     world.generator.battery.stuck_v = volts
 
 
@@ -108,6 +131,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "generator": _generator,
     "panel": _panel,
     "wiring": _wiring,
+    "weld": _weld,
     "room": _room,
     "line": _line,
     "lose OFF once": _lose_off,
@@ -117,26 +141,73 @@ VERBS: dict[str, Callable[..., None]] = {
 }
 
 
-def _set(target: object, values: Mapping[str, Any], what: str) -> None:
-    """An injection that is not built is an error, never a silent pass."""
+# What may be set by name, verb by verb: each model lists its own.
+INJECTED: dict[str, tuple[str, ...]] = {
+    "generator": tuple(generator.INJECTIONS),
+    "panel": tuple(detector.INJECTIONS),
+    "wiring": tuple(wiring.INJECTIONS),
+    "room": tuple(room.INJECTIONS),
+    "line": ("silent",),
+}
+
+
+def check(verb: str, args: Mapping[str, Any]) -> None:
+    """An action that is not built is an error, never a silent pass: ScriptError says what is."""
+    verbs = (*VERBS, *UNIT_VERBS)
+    if verb not in verbs:
+        raise ScriptError(f"no action {verb!r}; there are {', '.join(verbs)}")
+    known, needed = _arguments(verb)
+    for name in args:
+        if name not in known:
+            there_are = f"there are {', '.join(known)}" if known else "it takes none"
+            raise ScriptError(f"{verb} has no {name!r}; {there_are}")
+    for name in needed:
+        if name not in args:
+            raise ScriptError(f"{verb} needs {name!r}")
+
+
+def _arguments(verb: str) -> tuple[list[str], list[str]]:
+    """(those that it knows, those that it needs)"""
+    if verb in UNIT_VERBS:
+        return [], []
+    given = list(inspect.signature(VERBS[verb]).parameters.values())[1:]  # the first is the world
+    named = [p for p in given if p.kind is not p.VAR_KEYWORD]
+    known = [p.name for p in named] + list(INJECTED.get(verb, ()))
+    return known, [p.name for p in named if p.default is p.empty]
+
+
+def _set(target: object, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
-        if not hasattr(target, name) or name.startswith("_"):
-            raise ScriptError(f"{what} has no {name!r}")
+        now = getattr(target, name)
+        if not _same_kind(now, value):
+            raise ScriptError(f"{name} = {value!r}: must be like {now!r}")
         setattr(target, name, value)
 
 
+def _same_kind(now: object, value: object) -> bool:
+    if isinstance(now, bool) or isinstance(value, bool):
+        return type(now) is type(value)
+    if isinstance(now, int | float):
+        return isinstance(value, int | float) and math.isfinite(value)
+    return True
+
+
 def do(world: World, verb: str, args: Mapping[str, Any]) -> None:
+    check(verb, args)
     if verb not in VERBS:
-        raise ScriptError(f"no action {verb!r}; there are {', '.join(VERBS)}")
+        raise ScriptError(f"{verb!r} concerns the unit, not the room")
     try:
         VERBS[verb](world, **args)
-    except TypeError as error:
-        raise ScriptError(f"{verb}: {error}") from error
+    except ValueError as error:  # a value that the model refuses
+        raise ScriptError(str(error)) from error
     world.poke()
 
 
 class Script:
-    """Waits for events and does its steps. `on_unit` gets the verbs that concern the unit."""
+    """Waits for events and does its steps. `on_unit` gets the verbs that concern the unit.
+
+    Raises ScriptError at once when a step names what does not exist.
+    """
 
     def __init__(
         self,
@@ -146,6 +217,8 @@ class Script:
     ) -> None:
         self._world = world
         self._steps = tuple(steps)
+        for step in self._steps:
+            check(step.do, step.args)
         self._on_unit = on_unit
         self._seen: Counter[str] = Counter()
         self.done: list[tuple[int, str]] = []  # (t_us, what)

@@ -20,6 +20,7 @@ ENABLE_PULL_US, ENABLE_DROP_US = 8_000, 5_000
 CONTACTOR_PULL_US, CONTACTOR_DROP_US = 20_000, 15_000
 
 CONTACTS = ("stage_1", "stage_2", "door", "estop", "key", "reset")
+INJECTIONS = {"lamp_intact": "False: the beam lamp draws no current"}
 NETS = ("door", "estop", "stage_1", "stage_2", "key", "enable", "safety_relay")
 
 
@@ -39,7 +40,7 @@ class Relay:
         self._coil = False
         self._moves_us: int | None = None
         self.contact = False
-        self.welded = False  # a fault: the contact stays closed
+        self.welded = False  # a fault: once closed, the contact stays so
 
     def drive(self, t_us: int, coil: bool) -> None:
         if coil is not self._coil:
@@ -49,7 +50,7 @@ class Relay:
     def advance(self, now: Now) -> None:
         if self._moves_us is not None and now.reached(self._moves_us):
             self._moves_us = None
-            self.contact = self._coil or self.welded
+            self.contact = self._coil or (self.welded and self.contact)
 
 
 class Wiring:
@@ -73,7 +74,10 @@ class Wiring:
     def set_contact(self, t_us: int, name: str, closed: bool) -> None:
         if name not in self.contacts:
             raise ValueError(f"no contact {name!r}; there are {', '.join(CONTACTS)}")
+        pressed = name == "reset" and closed and not self.contacts["reset"]
         self.contacts[name] = closed
+        if pressed:
+            self._reset()
         self.advance(Now(t_us))
 
     def drive_enable(self, t_us: int, coil: bool) -> None:
@@ -95,13 +99,18 @@ class Wiring:
 
     def _safety_relay(self, now: Now) -> None:
         """Latching: a glitch of the loop drops it, only reset closes it again (SR-42)."""
-        loop = self.contacts["door"] and self.contacts["estop"]
-        if not loop and self.safety_relay and self._trip_us is None:
+        if not self._loop() and self.safety_relay and self._trip_us is None:
             self._trip_us = now.t_us + SAFETY_RELAY_DROP_US
         if self._trip_us is not None and now.reached(self._trip_us):
             self.safety_relay, self._trip_us = False, None
-        if loop and self.contacts["reset"] and self._trip_us is None:
+
+    def _reset(self) -> None:
+        """The moment of pressing counts: a contact that is held or welded resets nothing."""
+        if self._loop() and self._trip_us is None:
             self.safety_relay = True
+
+    def _loop(self) -> bool:
+        return self.contacts["door"] and self.contacts["estop"]
 
     def _settle(self, t_us: int) -> None:
         self._note(t_us, "safety_relay", self.safety_relay)
@@ -110,12 +119,9 @@ class Wiring:
             self._note(t_us, name, self.contacts[name])
         if self._note(t_us, "contactor", self.contactor.contact):
             self._fed.set_supply(t_us, self.contactor.contact)
-        pair = all(self._net(name) for name in self._pair)
+        pair = all(self._nets[name] for name in self._pair)
         if self._note(t_us, "interlock_pair", pair):
             self._fed.set_interlock(t_us, pair)
-
-    def _net(self, name: str) -> bool:
-        return self._nets[name]
 
     def _note(self, t_us: int, name: str, closed: bool) -> bool:
         """Write down a change of a net; True when it changed."""
