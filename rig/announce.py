@@ -49,8 +49,8 @@ def found(bench_name: str, at: Path | None) -> dict[str, Any]:
             )
         return facts
     try:
-        facts = json.loads(at.read_text(encoding="utf-8"))
-        str(facts["control"]), str(facts["generator"]["url"])
+        read: dict[str, Any] = json.loads(at.read_text(encoding="utf-8"))
+        str(read["control"]), str(read["generator"]["url"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{at}: no announcement of `dxrig sim up --json` ({error})") from error
-    return facts
+    return read

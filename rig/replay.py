@@ -6,6 +6,7 @@ trace, and (where the run kept frames) pixel arrays and DICOM data sets.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +16,13 @@ from pathlib import Path
 from firmware_py.assemble import LINKS, Links, build_unit
 from firmware_py.config import UnitConfig
 from firmware_py.record import RecordError, ScanRecord, read_record
+from firmware_py.recorder.archive import differences as images_differ
+from firmware_py.recorder.exposure_record import ImageError
 from firmware_py.unit import Unit
 from hal.now import NEVER_US, Now
 from hal.ports import LinkError
 from hal.types import ExposureReport, Intent, RecorderSample, Requests
+from rig.run_folder import lives
 
 
 @dataclass(slots=True)
@@ -110,23 +114,34 @@ class Replay:
 
 def replay(folder: Path) -> Replay:
     """Raises RecordError when the folder holds no readable recording."""
-    header, scans, sha256 = read_record(_file(folder, "record.bin"))
-    unit, player = _unit(UnitConfig.model_validate(header["unit"]), header.get("start_us", 0))
-    differences = list(_hash_difference(folder, sha256))
-    differences += _first(_sent_differences(unit, player, scans))
-    differences += _first(_trace_differences(folder, unit))
+    scan_count, sha256, differences = 0, hashlib.sha256(), []
+    pairs = lives(folder)
+    if not pairs:
+        raise RecordError(f"{folder}: no record.bin; is this the folder of a run?")
+    for record, trace in pairs:
+        unit, found = _replay_life(folder, record, trace)
+        differences += found
+        scan_count += unit.scan_count
+        sha256.update(unit.trace.hexdigest().encode())
+    differences += _image_differences(folder)
     return Replay(
-        scan_count=len(scans),
-        trace_sha256=unit.trace.hexdigest(),
+        scan_count=scan_count,
+        trace_sha256=unit.trace.hexdigest() if len(pairs) == 1 else sha256.hexdigest(),
         differences=tuple(differences),
     )
 
 
-def _file(folder: Path, name: str) -> Path:
-    path = folder / name
-    if not path.is_file():
-        raise RecordError(f"{path}: not there; is {folder} the folder of a run?")
-    return path
+def _replay_life(folder: Path, record: Path, trace: Path) -> tuple[Unit, list[str]]:
+    header, scans, sha256 = read_record(record)
+    try:
+        config = UnitConfig.model_validate(header["unit"])
+    except ValueError as error:
+        raise RecordError(f"{record.name}: its header holds no unit's configuration") from error
+    unit, player = _unit(config, header.get("start_us", 0))
+    differences = list(_hash_difference(folder, record, sha256))
+    differences += _first(_sent_differences(unit, player, scans))
+    differences += _first(_trace_differences(trace, unit))
+    return unit, differences
 
 
 def _unit(config: UnitConfig, start_us: int) -> tuple[Unit, _Player]:
@@ -141,14 +156,25 @@ def _unit(config: UnitConfig, start_us: int) -> tuple[Unit, _Player]:
     ), player
 
 
-def _hash_difference(folder: Path, sha256: str) -> Iterator[str]:
+def _image_differences(folder: Path) -> list[str]:
+    """Correct and wrap every kept frame again: pixels and data sets must be the same."""
+    found = []
+    for record in sorted(folder.glob("exposures/*/exposure.json")):
+        try:
+            found += [f"{record.parent.name}: {what}" for what in images_differ(record.parent)]
+        except (ImageError, OSError) as error:
+            found.append(str(error))
+    return found
+
+
+def _hash_difference(folder: Path, record: Path, sha256: str) -> Iterator[str]:
     """The manifest is written when a run ends; a killed run has none, and its record stands."""
     path = folder / "run.json"
     if not path.is_file():
         return
-    wanted = json.loads(path.read_text()).get("record_sha256")
+    wanted = json.loads(path.read_text()).get("record_sha256", {}).get(record.name)
     if wanted is not None and wanted != sha256:
-        yield f"record.bin: its sha256 is {sha256[:16]}..., the run wrote {wanted[:16]}..."
+        yield f"{record.name}: its sha256 is {sha256[:16]}..., the run wrote {wanted[:16]}..."
 
 
 def _sent_differences(unit: Unit, player: _Player, scans: Sequence[ScanRecord]) -> Iterator[str]:
@@ -194,9 +220,9 @@ def _first(differences: Iterator[str]) -> list[str]:
     return found[:1]
 
 
-def _trace_differences(folder: Path, unit: Unit) -> Iterator[str]:
-    recorded = _file(folder, "trace.jsonl").read_text().splitlines()
+def _trace_differences(trace: Path, unit: Unit) -> Iterator[str]:
+    recorded = trace.read_text(encoding="utf-8").splitlines() if trace.is_file() else []
     played = [line.as_json() for line in unit.trace.lines]
     for index, (was, is_) in enumerate(zip_longest(recorded, played, fillvalue="(no line)")):
         if was != is_:
-            yield f"trace line {index + 1}: {is_}, recorded {was}"
+            yield f"{trace.name} line {index + 1}: {is_}, recorded {was}"

@@ -1,11 +1,12 @@
 """What a run leaves behind, and the one file that ties it together.
 
-    run.json     what ran where and when, versions, hashes of everything, how it ended
-    bench.toml   the bench as it was
-    record.bin   what every link returned, scan by scan (replay)
-    trace.jsonl  trace.txt    what the unit did, for programs and for people
-    curve.svg    kV and mA as indicated
-    exposures/   frame, DICOM images, preview, exposure record
+run.json     what ran where and when, versions, hashes of everything, how it ended
+bench.toml   the bench as it was
+record.bin   what every link returned, scan by scan (replay)
+trace.jsonl  trace.txt    what the unit did, for programs and for people
+             record-2.bin and so on: the lives of a unit that was killed and started again
+curve.svg    kV and mA as indicated
+exposures/   frame, DICOM images, preview, exposure record
 """
 
 from __future__ import annotations
@@ -56,27 +57,50 @@ def as_line(data: dict[str, Any]) -> Line:
     return Line(data["t_us"], data["kind"], rest)
 
 
+def life_mark(index: int) -> str:
+    """What the file names of the unit's nth life end in: nothing, "-2", "-3", ..."""
+    return "" if index == 0 else f"-{index + 1}"
+
+
+def lives(folder: Path) -> list[tuple[Path, Path]]:
+    """(record, trace) of each life of the unit, in order."""
+    pairs = []
+    for index in range(len(list(folder.glob("record*.bin")))):
+        mark = life_mark(index)
+        pairs.append((folder / f"record{mark}.bin", folder / f"trace{mark}.jsonl"))
+    return pairs
+
+
 def read_trace(folder: Path) -> list[dict[str, Any]]:
-    text = (folder / "trace.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+    return [
+        json.loads(line)
+        for _, trace in lives(folder)
+        for line in trace.read_text(encoding="utf-8").splitlines()
+    ]
 
 
-def write_trace(folder: Path, lines: Sequence[dict[str, Any]]) -> None:
-    """`trace.jsonl` as the trace's hash was made, and the same for people."""
-    told = [as_line(line) for line in lines]
-    _write(folder / "trace.jsonl", "".join(line.as_json() + "\n" for line in told))
-    _write(folder / "trace.txt", "".join(line.as_text() + "\n" for line in told))
+def write_trace(path: Path, lines: Sequence[Line]) -> None:
+    """As the trace's hash was made."""
+    _write(path, "".join(line.as_json() + "\n" for line in lines))
+
+
+def _tell_trace(path: Path) -> None:
+    """The same for people, beside it."""
+    lines = [as_line(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    _write(path.with_suffix(".txt"), "".join(line.as_text() + "\n" for line in lines))
 
 
 def finish(
     folder: Path,
     bench: Bench,
-    lines: Sequence[dict[str, Any]],
     *,
     technique: Technique,
     **facts: Any,
 ) -> dict[str, Any]:
-    """Write the curve and run.json; the manifest, as written."""
+    """Write texts, curve and run.json over what the unit left; the manifest, as written."""
+    lines = read_trace(folder)
+    for _, trace in lives(folder):
+        _tell_trace(trace)
     if any(line["kind"] == "generator" and "kv" in line for line in lines):
         draw_curve(folder / "curve.svg", lines, kv=technique.kv, ma=technique.ma)
     (folder / "bench.toml").write_bytes(bench.path.read_bytes())
@@ -85,8 +109,8 @@ def finish(
         "bench": bench.name,
         "bench_sha256": bench.hash,
         "versions": versions(),
-        "record_sha256": _sha256(folder / "record.bin"),
-        "trace_sha256": _sha256(folder / "trace.jsonl"),
+        "record_sha256": {record.name: _sha256(record) for record, _ in lives(folder)},
+        "trace_sha256": {trace.name: _sha256(trace) for _, trace in lives(folder)},
         **summary(lines, technique),
         **facts,
         "files": _files(folder),

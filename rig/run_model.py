@@ -26,7 +26,7 @@ from rig.bench import Bench
 from rig.drivers import generator_of, nobody
 from rig.judge import BeamSeen, Seen
 from rig.model import ModelRung, setting_of
-from rig.run_folder import as_dict, finish, record_header, write_trace
+from rig.run_folder import as_dict, finish, life_mark, record_header, write_trace
 from rig.scenario import Scenario
 from sim.build import pixel_model
 from sim.pixels import PixelModel
@@ -64,6 +64,20 @@ def valid_set(bench: Bench, pixels: PixelModel, created: datetime) -> PanelSet:
     )
 
 
+class _Life:
+    """One unit from start to end (or kill): its record and its trace."""
+
+    def __init__(self, bench: Bench, *, start_us: int) -> None:
+        self._record = io.BytesIO()
+        header = record_header(bench, rung="model", start_us=start_us)
+        self.recording = Recording(self._record, header)
+        self.lines: list[Line] = []
+
+    def write(self, folder: Path, mark: str) -> None:
+        (folder / f"record{mark}.bin").write_bytes(self._record.getvalue())
+        write_trace(folder / f"trace{mark}.jsonl", self.lines)
+
+
 class ModelRun:
     """One scenario from power-up to its end; `run()` does it all."""
 
@@ -85,13 +99,12 @@ class ModelRun:
         self._pixels = pixels or pixel_model(setting_of(bench, self.seed))
         self._on_line = on_line
         self.shot = shot_of(bench, scenario.shot.technique(), f"{scenario.name or 'shot'}-1")
-        self.lines: list[Line] = []
+        self.lives: list[_Life] = []
         self.rung = ModelRung(
             bench, seed=self.seed, jump=jump, poll_all=poll_all, pixels=self._pixels
         )
         self.rung.on_lines = self._took
         self.script = Script(self.rung.world, scenario.steps(), self._unit_verb)
-        self._record = io.BytesIO()
         self._journal: Journal | None = None
         self._recorder: Recorder | None = None
         self._state_count = 0
@@ -113,9 +126,9 @@ class ModelRun:
     # --- the unit's life
 
     def _start_unit(self) -> None:
-        header = record_header(self.bench, rung="model")
-        recording = Recording(self._record, header) if self._record.tell() == 0 else None
-        unit = self.rung.start_unit(self._open_recorder, recording)
+        life = _Life(self.bench, start_us=self.rung.t_us)
+        self.lives.append(life)
+        unit = self.rung.start_unit(self._open_recorder, life.recording)
         unit.request(Requests(shot=self.shot))
 
     def _open_recorder(self, frames: FrameLink) -> RecorderPort:
@@ -148,7 +161,7 @@ class ModelRun:
             self.rung.freeze_unit(frozen=verb == "stop unit")
 
     def _took(self, lines: Sequence[Line]) -> None:
-        self.lines += lines
+        self.lives[-1].lines += lines
         for line in lines:
             self._on_line(line)
             if line.kind == "state":
@@ -157,6 +170,10 @@ class ModelRun:
                 self.script.event(state)
 
     # --- what is left
+
+    @property
+    def lines(self) -> list[Line]:
+        return [line for life in self.lives for line in life.lines]
 
     def seen(self) -> Seen:
         unit = self.rung.unit
@@ -183,13 +200,11 @@ class ModelRun:
             self._journal.close()
         if self.folder is None:
             return
-        (self.folder / "record.bin").write_bytes(self._record.getvalue())
-        lines = [as_dict(line) for line in self.lines]
-        write_trace(self.folder, lines)
+        for index, life in enumerate(self.lives):
+            life.write(self.folder, life_mark(index))
         finish(
             self.folder,
             self.bench,
-            lines,
             technique=self.shot.technique,
             rung="model",
             simulated=True,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +63,8 @@ def up(ctx: click.Context, bench: str | None, seed: int | None, as_json: bool) -
         def stop(*_: object) -> None:
             server.stopping = True
 
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, stop)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            signal.signal(getattr(signal, name), stop)
         announce(chosen.name, server.announcement())
         try:
             _tell(server, as_json)
@@ -86,7 +87,7 @@ def _tell(server: SimServer, as_json: bool) -> None:
         ]
         answer_table(("device", "at"), rows, title=f"Simulated bench {facts['bench']}")
         click.echo("Ctrl-C ends it.")
-    click.get_text_stream("stdout").flush()
+    sys.stdout.flush()
 
 
 def ask(facts: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
@@ -213,4 +214,9 @@ def _nets(facts: dict[str, Any]) -> Table:
     return ("t, ms", "net", "is"), rows
 
 
-_VIEWS = {"room": _room, "io": _room, "beams": _beams, "nets": _nets}
+_VIEWS: dict[str, Callable[[dict[str, Any]], Table]] = {
+    "room": _room,
+    "io": _room,
+    "beams": _beams,
+    "nets": _nets,
+}

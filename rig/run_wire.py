@@ -1,0 +1,222 @@
+"""A scenario on the wire rung: the same steps, real processes, ports and time.
+
+The simulator is `dxrig sim up` in a process of its own; it does the steps, with its own
+stamps. What concerns the unit (kill, stop, continue) is done here, for real.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from firmware_py.config import UnitConfig
+from firmware_py.recorder.image.maps import save
+from firmware_py.recorder.store.journal import read_exposures
+from hal.bus import BusClient
+from hal.ports import LinkError
+from rig.bench import Bench
+from rig.exit_codes import DeviceError
+from rig.judge import BeamSeen, Seen
+from rig.model import setting_of
+from rig.run_folder import finish
+from rig.run_model import shot_of, valid_set
+from rig.scenario import Scenario
+from rig.session import Session
+from sim.build import pixel_model
+
+SIM_START_S = 20.0
+
+
+class Simulator:
+    """`dxrig sim up` as a child process, and its control."""
+
+    def __init__(self, bench: Bench, folder: Path, *, seed: int) -> None:
+        """`folder`: where its errors go and its announcement lies."""
+        stderr = (folder / "simulator.stderr").open("wb")
+        environment = {**os.environ, "XDG_STATE_HOME": str(folder)}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "rig", "sim", "up", "--bench", str(bench.path),
+             "--seed", str(seed), "--json"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+        stderr.close()
+        self.facts = self._announced(folder)
+        self.control = BusClient(self.facts["control"])
+
+    def _announced(self, folder: Path) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], SIM_START_S)
+        line = self._process.stdout.readline() if ready else b""
+        if not line:
+            self.end()
+            words = (folder / "simulator.stderr").read_text().strip().splitlines()
+            raise DeviceError(f"the simulator did not start: {words[-1] if words else 'silent'}")
+        facts: dict[str, Any] = json.loads(line)
+        return facts
+
+    def ask(self, kind: str, **facts: Any) -> dict[str, Any]:
+        try:
+            answer = self.control.ask({"schema": 1, "kind": kind, **facts})
+        except LinkError as error:
+            raise DeviceError(f"the simulator does not answer: {error}") from error
+        if "error" in answer:
+            raise DeviceError(str(answer["error"]))
+        return answer
+
+    def unit_verbs(self) -> list[str]:
+        """What the script asks to be done to the unit."""
+        return [m["verb"] for m in self.control.poll() if m["kind"] == "unit"]
+
+    def end(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+def with_ports(unit: UnitConfig, facts: dict[str, Any]) -> UnitConfig:
+    """The unit's configuration on the ports that a simulator announced."""
+    data = unit.model_dump()
+    data["rung"] = "wire"
+    data["generator"]["url"] = facts["generator"]["url"]
+    data["room"]["url"] = facts["room"]["url"]
+    data["panel"]["control_url"] = facts["panel"]["control_url"]
+    data["panel"]["data_url"] = facts["panel"]["data_url"]
+    return UnitConfig.model_validate(data)
+
+
+class WireRun:
+    def __init__(
+        self,
+        bench: Bench,
+        scenario: Scenario,
+        folder: Path,
+        *,
+        seed: int | None = None,
+        on_line: Callable[[dict[str, Any]], None] = lambda line: None,
+    ) -> None:
+        self.bench, self.scenario, self.folder = bench, scenario, folder
+        self.seed = bench.sim.seed if seed is None else seed
+        self._on_line = on_line
+        self.shot = shot_of(bench, scenario.shot.technique(), f"{scenario.name or 'shot'}-1")
+        self._state_count = 0
+        self._reached_s: float | None = None
+
+    def run(self) -> Seen:
+        (self.folder / "work").mkdir(exist_ok=True)
+        simulator = Simulator(self.bench, self.folder / "work", seed=self.seed)
+        session = self._session(simulator)
+        try:
+            simulator.ask("script", steps=[_plain(step) for step in self.scenario.steps()])
+            session.start()
+            session.program(self.shot)
+            self._follow(session, simulator)
+            shown = simulator.ask("show")
+        finally:
+            session.end()
+            simulator.end()
+        seen = self._seen(session, shown)
+        finish(
+            self.folder,
+            self.bench,
+            technique=self.shot.technique,
+            rung="wire",
+            simulated=True,
+            seed=self.seed,
+            scenario=self.scenario.name,
+            started_at=session.started_at.isoformat(),
+        )
+        return seen
+
+    def _session(self, simulator: Simulator) -> Session:
+        started_at = datetime.now(UTC)
+        pixels = pixel_model(setting_of(self.bench, self.seed))
+        panel_set = self.folder / "work" / "panel-set.npz"
+        save(valid_set(self.bench, pixels, started_at), panel_set)
+        return Session(
+            bench=self.bench,
+            unit=with_ports(self.bench.unit, simulator.facts),
+            folder=self.folder,
+            state=self.folder / "state",
+            simulated=True,
+            panel_set=panel_set,
+            started_at=started_at,
+        )
+
+    def _follow(self, session: Session, simulator: Simulator) -> None:
+        """Hand the unit's states to the script until the scenario is over."""
+        deadline_s = time.monotonic() + self.scenario.deadline_s
+        while not self._over() and time.monotonic() < deadline_s:
+            for line in session.news(0.01):
+                self._take(line, simulator)
+            for verb in simulator.unit_verbs():
+                self._unit_verb(verb, session)
+
+    def _take(self, line: dict[str, Any], simulator: Simulator) -> None:
+        self._on_line(line)
+        if line["kind"] != "state":
+            return
+        simulator.ask("event", name=line["to"])
+        self._state_count += line["to"] == self.scenario.until.event
+        if self._state_count >= self.scenario.until.nth and self._reached_s is None:
+            self._reached_s = time.monotonic()
+
+    def _over(self) -> bool:
+        if self._reached_s is None:
+            return False
+        return time.monotonic() > self._reached_s + self.scenario.until.after_ms / 1000
+
+    def _unit_verb(self, verb: str, session: Session) -> None:
+        if verb == "kill unit":
+            session.kill_unit()
+        elif verb == "start unit":
+            session.restart()
+            session.program(self.shot)
+        else:
+            name = "SIGSTOP" if verb == "stop unit" else "SIGCONT"
+            session.signal_unit(getattr(signal.Signals, name))
+
+    # --- what is left
+
+    def _seen(self, session: Session, shown: dict[str, Any]) -> Seen:
+        saved = {
+            line["image_saved"]
+            for line in session.lines
+            if line["kind"] == "recorder" and line.get("image_saved")
+        }
+        exposures = read_exposures(session.state / "journal.db")
+        return Seen(
+            lines=session.lines,
+            beams=[BeamSeen(**beam) for beam in shown["beams"]],
+            actions=[(action["t_us"], action["do"]) for action in shown["actions"]],
+            image_count=len(saved),
+            incomplete_count=sum(exposure.missing is not None for exposure in exposures),
+            same_clock=False,
+        )
+
+
+def _plain(step: Any) -> dict[str, Any]:
+    return {
+        "event": step.event,
+        "do": step.do,
+        "after_ms": step.after_ms,
+        "nth": step.nth,
+        "args": dict(step.args),
+    }

@@ -1,0 +1,248 @@
+"""A unit and its recorder as processes, and what a client may say to them.
+
+The session owns what it starts: it ends the unit first (which ends a beam in the ordinary
+way and makes safe), then the recorder. A session that dies takes both along: each child
+asks the kernel for a SIGTERM when its parent is gone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from firmware_py.config import UnitConfig
+from firmware_py.recorder.dicom.exam import TEST_EXAM, ExamInfo
+from hal.bus import BusClient
+from hal.ports import LinkError
+from hal.types import Shot
+from rig.bench import Bench
+from rig.exit_codes import DeviceError
+from rig.run_folder import life_mark, record_header
+
+START_S = 15.0
+END_S = 10.0
+FOLLOW_S = 0.002
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(slots=True)
+class _Tail:
+    """The whole lines that were added to a growing file."""
+
+    path: Path
+    at_bytes: int = 0
+
+    def new_lines(self) -> list[dict[str, Any]]:
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.at_bytes)
+                data = file.read()
+        except OSError:
+            return []  # not there yet
+        whole = data[: data.rfind(b"\n") + 1]
+        self.at_bytes += len(whole)
+        return [json.loads(line) for line in whole.splitlines()]
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """`folder`: the run's; `state`: what outlives it; `unit`: with the real urls."""
+
+    bench: Bench
+    unit: UnitConfig
+    folder: Path
+    state: Path
+    simulated: bool
+    exam: ExamInfo = TEST_EXAM
+    panel_set: Path | None = None
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    unit_process: subprocess.Popen[bytes] | None = None
+    recorder_process: subprocess.Popen[bytes] | None = None
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _sockets: tempfile.TemporaryDirectory[str] | None = None
+    _bus: BusClient | None = None
+    _traces: list[_Tail] = field(default_factory=list)
+
+    # --- the processes
+
+    def start(self) -> None:
+        """Raises DeviceError with the reason that the process itself gave."""
+        self._sockets = tempfile.TemporaryDirectory(prefix="dxrig-")
+        self.start_recorder()
+        self.start_unit()
+
+    def start_recorder(self) -> None:
+        config = {
+            "state_dir": str(self.state),
+            "run_dir": str(self.folder),
+            "bus": self._endpoint("recorder"),
+            "data_url": self.unit.panel.data_url,
+            "unit": self.unit.model_dump(mode="json"),
+            "started_at": self.started_at.isoformat(),
+            "uid_namespace": str(uuid4()),
+            "simulated": self.simulated,
+            "exam": self.exam.model_dump(mode="json"),
+            "panel_set": str(self.panel_set) if self.panel_set else None,
+        }
+        path = self._work("recorder.json", config)
+        self.recorder_process = self._spawn("recorder", "firmware_py.recorder", path)
+
+    def start_unit(self) -> None:
+        """A first life, or one after the unit was killed: each has its own record and trace."""
+        mark = life_mark(len(self._traces))
+        endpoint = self._endpoint(f"unit{mark}")
+        setup = {
+            "unit": self.unit.model_dump(mode="json"),
+            "bus": endpoint,
+            "recorder": self._endpoint("recorder"),
+            "folder": str(self.folder),
+            "record": f"record{mark}.bin",
+            "trace": f"trace{mark}.jsonl",
+            "log": "unit.log",
+            "header": record_header(self.bench, rung=self.unit.rung)
+            | {"unit": self.unit.model_dump(mode="json")},
+        }
+        path = self._work(f"unit{mark}.json", setup)
+        self._traces.append(_Tail(self.folder / f"trace{mark}.jsonl"))
+        self.unit_process = self._spawn("unit", "firmware_py", path)
+        self._bus = self._connect(endpoint)
+
+    def _spawn(self, name: str, module: str, config: Path) -> subprocess.Popen[bytes]:
+        with (self.folder / "work" / f"{name}.stderr").open("ab") as stderr:
+            return subprocess.Popen(
+                [sys.executable, "-m", module, str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                start_new_session=True,  # Ctrl-C is for the session, which ends them in order
+                preexec_fn=_die_with_parent,
+            )
+
+    def _connect(self, endpoint: str) -> BusClient:
+        client = BusClient(endpoint)
+        deadline_s = time.monotonic() + START_S
+        while time.monotonic() < deadline_s:
+            self.check()
+            with suppress(LinkError):
+                client.ask({"schema": 1, "kind": "status"}, timeout_s=0.5)
+                return client
+        client.close()
+        raise DeviceError("the unit did not start in time; see work/unit.stderr in the run folder")
+
+    def check(self) -> None:
+        """Raises DeviceError when a process has ended by itself, with what it said."""
+        for name, process in (("recorder", self.recorder_process), ("unit", self.unit_process)):
+            if process is not None and process.poll() is not None:
+                raise DeviceError(self._last_words(name, process.returncode))
+
+    def _last_words(self, name: str, code: int) -> str:
+        for path in (self.folder / f"{name}.log", self.folder / "work" / f"{name}.stderr"):
+            with suppress(OSError):
+                words = path.read_text(encoding="utf-8").strip().splitlines()
+                if words:
+                    return words[-1]
+        return f"the {name} process ended with {code} and said nothing"
+
+    def end(self) -> None:
+        """Unit first: it ends the beam and makes safe; then the recorder."""
+        for process in (self.unit_process, self.recorder_process):
+            _end(process)
+        self.drain()
+        if self._bus is not None:
+            self._bus.close()
+            self._bus = None
+        if self._sockets is not None:
+            self._sockets.cleanup()
+            self._sockets = None
+
+    def restart(self) -> None:
+        """After a kill: recorder and unit anew, as after a power cut of the computer."""
+        _end(self.recorder_process)
+        self.start_recorder()
+        self.start_unit()
+
+    def kill_unit(self) -> None:
+        if self.unit_process is not None:
+            self.unit_process.kill()
+            self.unit_process.wait()
+            self.unit_process = None
+
+    def signal_unit(self, number: signal.Signals) -> None:
+        if self.unit_process is not None:
+            self.unit_process.send_signal(number)
+
+    # --- what is said
+
+    def ask(self, kind: str, **facts: Any) -> dict[str, Any]:
+        assert self._bus is not None
+        try:
+            answer = self._bus.ask({"schema": 1, "kind": kind, **facts})
+        except LinkError as error:
+            self.check()
+            raise DeviceError(f"the unit does not answer: {error}") from error
+        if "error" in answer:
+            raise DeviceError(str(answer["error"]))
+        return answer
+
+    def program(self, shot: Shot) -> None:
+        self.ask("program", shot=asdict(shot))
+
+    def news(self, timeout_s: float) -> Iterator[dict[str, Any]]:
+        """The trace lines written within the time; they are kept in `lines`."""
+        deadline_s = time.monotonic() + timeout_s
+        while not (found := self.drain()) and time.monotonic() < deadline_s:
+            time.sleep(FOLLOW_S)
+        yield from found
+
+    def drain(self) -> list[dict[str, Any]]:
+        """From the files: they hold the first lines too, and those of a killed unit."""
+        found = [line for trace in self._traces for line in trace.new_lines()]
+        self.lines += found
+        return found
+
+    # --- files
+
+    def _endpoint(self, name: str) -> str:
+        assert self._sockets is not None
+        return f"ipc://{self._sockets.name}/{name}"
+
+    @property
+    def bus_endpoint(self) -> str:
+        return self._bus.endpoint if self._bus else ""
+
+    def _work(self, name: str, content: dict[str, Any]) -> Path:
+        path = self.folder / "work" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        return path
+
+
+def _end(process: subprocess.Popen[bytes] | None) -> None:
+    if process is None:
+        return
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _die_with_parent() -> None:
+    """Linux: a SIGTERM when the parent dies, so that no unit outlives its session."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
