@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -152,6 +153,24 @@ class GeneratorContract:
         bench.hear = lambda command: command
         bench.run(2_000_000)
         assert bench.sent_times(self.on_bytes) == []
+
+    def test_on_that_waits_for_the_line_is_lost_when_the_technique_changes(self) -> None:
+        bench = self.ready()
+        bench.hear = lambda command: b""
+        self.wait_until_asked(bench)
+        order = self.order(bench)
+        bench.scan(order)
+        bench.hear = lambda command: command
+        changed = replace(order, technique=self.other_technique)
+        assert bench.run(ON_EXPIRES_US, changed).refused
+        assert bench.sent_times(self.on_bytes) == []
+
+    def test_a_slow_ramp_is_not_taken_for_silence(self) -> None:
+        bench = self.ready()
+        bench.model.ramp = bench.driver.capabilities.kv_rise_us
+        order = self.order(bench)
+        states = {bench.scan(order).state for _ in range(200)}
+        assert states == {GeneratorState.READY, GeneratorState.BEAM}
 
     def test_a_second_beam_needs_a_second_preparation(self) -> None:
         bench = self.in_beam()

@@ -16,6 +16,7 @@ class FakeModel:
         self.time_us: int | None = None
         self.bits: set[str] = set()
         self.refuses = False
+        self.ramp = 150_000
         self.ignores_off = False
         self.starts_us: list[int] = []
         self.ends_us: list[int] = []
@@ -68,7 +69,7 @@ class FakeModel:
             self.ends_us.append(self.starts_us[-1] + self.time_us)
 
     def ramp_us(self) -> int:
-        return 150_000
+        return self.ramp
 
     def reading(self, t_us: int) -> GeneratorReading:
         is_on = self.beam_on(t_us)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from hal.clock import WallClock
 from hal.faults import FAULTS
 from hal.generators import names, open_desk, open_generator
 from hal.generators.vj_ixs import Driver
 from hal.generators.vj_ixs_desk import Desk
 from hal.generators.vj_ixs_wire import FAULT_BITS
-from hal.links import pipe
+from hal.links import PtyLink, SerialLink, pipe
 from hal.now import Now
 from hal.ports import ByteLink
 from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
@@ -340,6 +342,9 @@ def test_a_beam_that_the_interlock_ends_is_explained_at_once_and_until_clear() -
     assert made.model.clears_us == []  # only a person orders CLR
     made.run_until(lambda s: not s.faults, Outputs(clear_faults_from_us=made.t_us))
     assert len(made.model.clears_us) == 1
+    made.model.bits.add("interlock_open")  # stage 2 is still open
+    sample = made.run_until(lambda s: s.interlock_closed is False)
+    assert (sample.faults, sample.state) == ((), GeneratorState.STANDBY)
 
 
 def test_an_interlock_that_opens_with_the_release_is_no_fault() -> None:
@@ -421,25 +426,25 @@ def test_after_a_timeout_keep_alive_comes_first() -> None:
     ]
 
 
-def test_an_off_that_the_line_turns_into_on_is_not_confirmed() -> None:
-    """One bit apart. Its echo says ENBL1, so OFF goes out again."""
+def test_an_echo_of_off_that_says_on_confirms_nothing() -> None:
+    """The two are one bit apart, and the wire has no checksum."""
     made = in_beam()
     made.run(100_000)
-    turned: list[bytes] = []
-
-    def turn_once(command: bytes) -> bytes:
-        if b"ENBL0" in command and not turned:
-            turned.append(command)
-            return command.replace(b"ENBL0", b"ENBL1")
-        return command
-
-    while made.sent[-1][0] != made.t_us - 2 * SCAN_US:
+    while made.sent[-1] != (made.t_us - 3 * SCAN_US, b"\x02STAT\r"):  # answered, next not due
         made.scan()
-    made.hear = turn_once
-    sample = made.run_until(lambda s: s.off_confirmed_us, Outputs())
-    assert len(turned) == 1
-    assert not made.model.beam_on(made.t_us)
-    assert sample.off_confirmed_us == made.t_us
+    echoes: list[bytes] = []
+
+    def turn_once(reply: bytes) -> bytes:
+        echoes.append(reply)
+        return b"\x02ENBL1\r" if len(echoes) == 1 else reply
+
+    made.edit = turn_once
+    made.scan(Outputs())
+    off_us = made.t_us
+    sample = made.run_until(lambda s: s.off_confirmed_us)
+    assert echoes == [b"\x02ENBL0\r"] * 2
+    assert made.sent_times(b"\x02ENBL0\r")[-2:] == [off_us, off_us + 20_000]
+    assert sample.off_confirmed_us == off_us + 40_000
 
 
 @pytest.mark.parametrize(("driver", "device"), [("R3", "R4"), ("R4", "R3"), ("R4", "R4")])
@@ -574,3 +579,19 @@ def test_nothing_leaves_and_nothing_breaks_before_the_first_write() -> None:
     sample = Driver(unit).read(Now(0))
     assert (sample.state, sample.beam_on) == (GeneratorState.OFFLINE, None)
     assert device.read(1_000_000) == b""
+
+
+@pytest.mark.wire
+def test_the_same_driver_prepares_over_a_real_serial_port() -> None:
+    clock = WallClock()
+    with closing(PtyLink()) as device, closing(SerialLink(device.path)) as unit:
+        driver, desk = Driver(unit), Desk(FakeModel())
+        while driver.sample.confirmed is None and 5_000_000 - clock.now_us() > 0:
+            now = Now(clock.now_us())
+            desk.receive(now, device.read(now.t_us))
+            device.write(now.t_us, desk.poll(now))
+            driver.read(now)
+            driver.write(now, Outputs(technique=MAS))
+            clock.wait_until(clock.now_us() + 500)
+    assert driver.sample.confirmed == MAS
+    assert driver.sample.identity == "IXS120BP120P366 S17085-A00001"

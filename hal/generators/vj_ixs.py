@@ -153,7 +153,6 @@ class Driver:
 
     def _start_over(self) -> None:
         self._steps: list[Step] = []
-        self._step_asked = False
         self._tries = 0
         self._failed = ""
         self._prepared = False
@@ -227,7 +226,6 @@ class Driver:
             except ValueError as error:
                 self._failed = str(error)
                 return None
-        self._step_asked = True
         return self._steps[0][0]
 
     def _next_armed(self, now: Now) -> Question | None:
@@ -266,7 +264,7 @@ class Driver:
         taker = self._TAKERS.get(name)
         if taker is not None:
             taker(self, now, answer)
-        elif self._step_asked and answer.question == self._steps[0][0]:
+        elif self._steps and answer.question == self._steps[0][0]:
             self._took_step(now, answer)
 
     def _took_status(self, now: Now, answer: Answer[Question, Reply]) -> None:
@@ -324,7 +322,6 @@ class Driver:
 
     def _took_step(self, now: Now, answer: Answer[Question, Reply]) -> None:
         asked, expected = self._steps.pop(0)
-        self._step_asked = False
         if answer.reply != expected:
             self._tries += 1
             self._steps = []
