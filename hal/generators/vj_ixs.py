@@ -4,6 +4,9 @@ Modelled on the public firmware ICD SPC-P314 (R3 of 2018-04-03, R4 of 2023-10-10
 product specification SPC-P366 R4; not checked against hardware. Section numbers in this
 file are those of the project's protocol reference.
 
+This file is the unit's side. Beside it: vj_ixs_wire.py (commands, fault bits, frames both
+ways), vj_ixs_ratings.py (what may be asked for, what is promised), vj_ixs_desk.py (the device).
+
 What shapes this driver:
 - Frames are `STX text CR` without a checksum, and query replies carry no mnemonic. A flipped
   digit shows in the echo of a set command (compared before `confirmed`), and *cannot* be
