@@ -218,6 +218,14 @@ def test_an_attempt_without_a_beam_needs_no_frame(rig: Rig) -> None:
     assert rig.journal.incomplete() == []
 
 
+def test_a_frame_without_a_beam_makes_no_image(rig: Rig, tmp_path: Path) -> None:
+    rig.recorder.intent(intent())
+    rig.recorder.frame(message(), 6_500_000)
+    rig.recorder.report(report(reason=EndReason.NO_BEAM, beam=False, mas=0.0))
+    assert saved(rig) == ("S1", "S1", None, None)
+    assert [path.name for path in (tmp_path / "exposures/S1").iterdir()] == ["frame.stream"]
+
+
 @pytest.mark.req("SR-53")
 def test_an_unknown_dose_stays_unknown(rig: Rig) -> None:
     rig.recorder.intent(intent())
@@ -500,6 +508,25 @@ def test_a_recorder_that_was_killed_goes_on_with_the_exposure_under_way(
     assert second.told == ""
 
 
+def test_a_report_without_a_beam_settles_the_attempt_of_a_killed_recorder(tmp_path: Path) -> None:
+    first = Rig(tmp_path)
+    first.recorder.intent(intent())
+    second = Rig(tmp_path, journal=first.journal)
+    second.recorder.report(report(reason=EndReason.NO_BEAM, beam=False, mas=0.0))
+    assert second.sample().incomplete_count == 0
+
+
+def test_a_frame_is_not_given_to_an_exposure_of_an_earlier_run(tmp_path: Path) -> None:
+    """The id is the same, the UIDs are not: another run has another namespace."""
+    first = Rig(tmp_path)
+    first.recorder.intent(intent())
+    first.recorder.report(report())
+    later = Rig(tmp_path, journal=first.journal, uid_namespace=UUID(int=7))
+    later.recorder.frame(message(), 6_500_000)
+    assert (later.sample().image_saved, later.sample().incomplete_count) == (None, 1)
+    assert "an exposure that is not ours" in later.told
+
+
 def test_a_frame_that_was_safe_before_the_kill_becomes_its_image_after_it(tmp_path: Path) -> None:
     first = Rig(tmp_path)
     first.recorder.intent(intent())
@@ -662,6 +689,10 @@ def test_the_inline_recorder_says_when_it_wants_to_be_read_again() -> None:
     now = Now(0)
     inline.port.read(now)
     assert now.next_us == 250_000  # the sample is renewed
+    now = Now(250_000)
+    inline.port.read(now)
+    assert now.next_us == 500_000
+    inline = Inline()
     inline.write(10_000, intent())
     now = Now(12_000)
     inline.port.read(now)
@@ -697,6 +728,15 @@ def test_an_intent_is_tried_again_until_the_disk_takes_it() -> None:
     assert inline.read(399_999).intent_durable is None
     assert inline.read(400_000).intent_durable is None
     assert inline.read(405_000).intent_durable == "S1"
+
+
+def test_a_retry_that_failed_names_the_time_of_the_next() -> None:
+    inline = Inline(FailingJournal(MEMORY, durable=False))
+    inline.write(60_000, intent())
+    inline.read(250_000)
+    now = Now(260_000)
+    inline.port.read(now)
+    assert now.next_us == 460_000
 
 
 def test_reading_late_or_often_gives_the_same_acknowledgement_times() -> None:
