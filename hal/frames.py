@@ -63,6 +63,7 @@ RETRY_US = 500_000  # a refused consumer asks again
 LEASE_US = 1_000_000  # a controller that is silent for so long has gone
 HEARTBEAT_MS = 1000
 VANISHED_MS = 3000
+HANDSHAKE_MS = 2000  # a connection that says nothing must not hold the place of a consumer
 ZAP_ENDPOINT = "inproc://zeromq.zap.01"
 
 
@@ -211,6 +212,7 @@ class PushLink:
         )
         self._socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
         self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, VANISHED_MS)
+        self._socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         self._gate = _Gate(self._context, self._socket)
         self._kept: deque[list[bytes]] = deque()
         self.endpoint = ""  # nothing to release while nothing is bound

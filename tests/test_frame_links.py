@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -246,8 +247,6 @@ def test_a_message_of_very_many_parts_is_cut_and_so_never_valid(world: World) ->
 
 
 def test_bytes_that_are_no_zeromq_let_nobody_in_and_do_no_harm(world: World) -> None:
-    import socket
-
     push = pushing(world, "tcp://127.0.0.1:*")
     port = int(push.endpoint.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)) as rogue:
@@ -256,6 +255,19 @@ def test_bytes_that_are_no_zeromq_let_nobody_in_and_do_no_harm(world: World) -> 
         pull = pulling(world, push.endpoint)
         world.until(lambda: pull.has_peer, "the consumer is served all the same")
     assert push.has_peer
+
+
+def test_a_connection_that_says_nothing_does_not_keep_the_place_of_a_consumer(
+    world: World,
+) -> None:
+    push = pushing(world, "tcp://127.0.0.1:*")
+    first = pulling(world, push.endpoint)
+    world.until(lambda: push.has_peer and first.has_peer, "the first is served")
+    port = int(push.endpoint.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)):
+        world.drop(first)
+        second = pulling(world, push.endpoint)
+        world.until(lambda: second.has_peer, "the second is served all the same")
 
 
 # --- control ------------------------------------------------------------------------------------
