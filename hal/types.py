@@ -7,7 +7,7 @@ in the names (`kv`, `ma`, `mas`, `_us`, `_ugy`, ...).
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -73,7 +73,8 @@ class Technique:
 
 def _positive(value: object) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value > 0  # type: ignore[arg-type,operator]
+    # A whole number too long for a float is none that a device could be told.
+    return is_number and 0 < value <= sys.float_info.max  # type: ignore[operator]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from firmware_py.decide.controller import step
-from firmware_py.decide.memory import Beam, Memory, State, SelfTestStep
+from firmware_py.decide.memory import Beam, Memory, SelfTestStep, State
 from firmware_py.decide.states import SEQUENCE, TABLE, TRIPS, Row, build_machine
 from hal.types import EndReason, Inputs, PanelState, Requests
 from tests.samples import (
@@ -41,8 +42,8 @@ def exposing(beam: Beam = BEAM) -> Memory:
     return memory(S.EXPOSE, since_us=T_US - 900_000, beam=beam)
 
 
-def in_beam(**changes: object) -> Inputs:
-    values = {"room": held(), "generator": ON, "panel": INTEGRATING}
+def in_beam(**changes: Any) -> Inputs:
+    values: dict[str, Any] = {"room": held(), "generator": ON, "panel": INTEGRATING}
     return inputs(**(values | changes))
 
 
@@ -130,7 +131,7 @@ TAKEN: dict[tuple[State, State, str], tuple[Memory, Inputs]] = {
     ),
     (S.LOCKED, S.RELEASE_WAIT, "key_turned_and_reset"): (
         memory(S.LOCKED, faults=("STRAY_BEAM",), key_was_off=True),
-        inputs(requests=RESET),
+        inputs(requests=RESET, generator=generator(beam_on=False, beam_taken_us=T_US)),
     ),
 }
 
@@ -173,7 +174,7 @@ def test_a_trip_wins_over_every_other_row_of_the_same_scan() -> None:
         after, outputs = step(before, replace(seen, room=replace(seen.room, estop=False)))
         assert after.state is S.FAULT, row
         assert outputs.expose_from_us is None
-        assert not (outputs.enable or outputs.contactor)
+        assert (outputs.enable, outputs.contactor) == (False, False)
 
 
 def test_every_state_has_a_row() -> None:

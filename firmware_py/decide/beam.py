@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from firmware_py.decide.memory import Beam, Limits
 from firmware_py.decide.technique import timer_us
-from hal.now import Now, earliest_us, latest_us, since
+from hal.now import NEVER_US, Now, earliest_us, latest_us, since
 from hal.types import GeneratorSample, Technique
 
 
@@ -19,7 +19,8 @@ def follow(beam: Beam, sample: GeneratorSample) -> Beam:
     """The beam after this sample; the same object when the sample says nothing new."""
     if beam.sent_us is None and since(sample.on_sent_us, beam.ordered_us):
         beam = replace(beam, sent_us=sample.on_sent_us)
-    if beam.accepted_us is None and since(sample.on_answered_us, beam.ordered_us):
+    accepted = beam.sent_us is not None and since(sample.on_answered_us, beam.sent_us)
+    if beam.accepted_us is None and accepted:
         beam = replace(beam, accepted_us=sample.on_answered_us)
     if beam.accepted_us is None or not since(sample.monitor_taken_us, beam.accepted_us):
         return beam
@@ -78,6 +79,17 @@ def indicated_mas(beam: Beam, end_us: int) -> float | None:
     return beam.read_mas + _mas(beam.read_ma, latest_us(end_us - beam.read_us, 0))
 
 
+def passes_us(beam: Beam, mas: float) -> int:
+    """When the charge, extrapolated from the newest read, is more than `mas`."""
+    assert beam.read_us is not None
+    missing_mas = mas - beam.read_mas
+    if missing_mas < 0:
+        return beam.read_us
+    if beam.read_ma <= 0:
+        return NEVER_US
+    return beam.read_us + int(missing_mas / beam.read_ma * 1e6) + 1
+
+
 def ended_by_itself(
     beam: Beam, sample: GeneratorSample, technique: Technique, limits: Limits
 ) -> bool | None:
@@ -94,11 +106,19 @@ def end_us(
     now: Now, beam: Beam, sample: GeneratorSample, technique: Technique, limits: Limits
 ) -> int:
     """When the beam ended or will have ended, as far as the unit can tell in this scan."""
-    if sample.beam_on is False and since(sample.beam_taken_us, beam.ordered_us):
+    started_us = beam.accepted_us if beam.accepted_us is not None else beam.ordered_us
+    if sample.beam_on is False and since(sample.beam_taken_us, started_us):
         assert sample.beam_taken_us is not None
         timer_end_us = (beam.sent_us or beam.ordered_us) + timer_us(technique, limits)
         return earliest_us(sample.beam_taken_us, timer_end_us)
     return now.t_us + limits.off_lead_us
+
+
+def start_us(beam: Beam, end_us: int) -> int | None:
+    """ON accepted; ON sent where a short beam ended before that, within the ramp."""
+    if beam.accepted_us is None or since(end_us, beam.accepted_us):
+        return beam.accepted_us
+    return beam.sent_us
 
 
 def timer_end_us(beam: Beam, technique: Technique, limits: Limits) -> int:

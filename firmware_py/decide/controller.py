@@ -11,7 +11,7 @@ from dataclasses import replace
 from firmware_py.decide import beam as beams
 from firmware_py.decide import supervisor, tube_load
 from firmware_py.decide.entry import enter
-from firmware_py.decide.memory import Memory, State, SelfTestStep
+from firmware_py.decide.memory import Memory, SelfTestStep, State
 from firmware_py.decide.outputs import outputs_for
 from firmware_py.decide.states import next_state
 from firmware_py.decide.view import View

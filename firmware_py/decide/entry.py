@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from firmware_py.decide import beam as beams
 from firmware_py.decide import interlocks
-from firmware_py.decide.memory import Beam, Memory, State, SelfTestStep
+from firmware_py.decide.memory import Beam, Memory, SelfTestStep, State
 from firmware_py.decide.states import trips
 from firmware_py.decide.supervisor import IN_SEQUENCE
 from firmware_py.decide.technique import maximum_mas
@@ -76,7 +76,7 @@ def _report(
     beam_possible = beam.sent_us is not None and not refused
     blind = not _heard(view)
     count = beam.read_count
-    start_us = beam.accepted_us
+    start_us = beams.start_us(beam, end_us)
     return ExposureReport(
         shot=shot,
         reason=EndReason.REFUSED if refused else reason,
@@ -163,7 +163,8 @@ def _release_wait(memory: Memory, view: View) -> Memory:
 
 
 def _fault(memory: Memory, view: View) -> Memory:
-    found = tuple(c for c in view.causes if trips(c, view.memory.state))
+    """What tripped, and what came with it: "SELF_TEST_TIMEOUT" alone names no device."""
+    found = tuple(c for c in view.causes if FAULTS[c].reaction in (Reaction.ABORT, Reaction.TRIP))
     return replace(memory, faults=_added(memory.faults, found))
 
 

@@ -93,4 +93,4 @@ def window_fits(memory: Memory, panel: PanelSample, shot: Shot) -> bool:
     if panel.window_us is None:
         return True  # not asked yet; READY asks again
     needed_us = technique.timer_us(shot.technique, memory.limits) + memory.limits.window_margin_us
-    return panel.window_us - needed_us >= 0
+    return panel.window_us >= needed_us  # us-compare: two durations, no moment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from firmware_py.decide.memory import Memory, State, SelfTestStep
+from firmware_py.decide.memory import Memory, SelfTestStep, State
 from firmware_py.decide.technique import maximum_mas
 from hal.now import Now, since
 from hal.types import EndReason, Inputs, Intent, Outputs

@@ -14,7 +14,7 @@ from transitions import Machine
 
 from firmware_py.decide import beam as beams
 from firmware_py.decide import interlocks
-from firmware_py.decide.memory import State, SelfTestStep
+from firmware_py.decide.memory import SelfTestStep, State
 from firmware_py.decide.supervisor import IN_SEQUENCE
 from firmware_py.decide.view import View
 from hal.faults import FAULTS, Reaction
@@ -87,13 +87,16 @@ def handswitch_released(view: View) -> bool:
 
 
 def stage_2_firm(view: View) -> bool:
-    closed_us = view.memory.stage_2_since_us
-    return closed_us is not None and view.now.reached(closed_us + view.memory.limits.stage_2_us)
+    return _seen_for(view, view.memory.stage_2_since_us, view.memory.limits.stage_2_us)
 
 
 def both_stages_open(view: View) -> bool:
-    open_us = view.memory.open_since_us
-    return open_us is not None and view.now.reached(open_us + view.memory.limits.both_open_us)
+    return _seen_for(view, view.memory.open_since_us, view.memory.limits.both_open_us)
+
+
+def _seen_for(view: View, first_us: int | None, long_us: int) -> bool:
+    """From the first sample to the newest one: what no sample showed was not seen (SR-03)."""
+    return first_us is not None and since(view.inputs.room.taken_us, first_us + long_us)
 
 
 def stop_requested(view: View) -> bool:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from firmware_py.decide import beam as beams
 from firmware_py.decide import interlocks
-from firmware_py.decide.memory import Beam, Limits, Memory, State, SelfTestStep
+from firmware_py.decide.memory import Beam, Limits, Memory, SelfTestStep, State
 from hal.now import Now, since
 from hal.types import GeneratorState, Inputs, PanelState, Shot, Technique
 
 IN_SEQUENCE = frozenset(
     {State.PREP, State.READY, State.INTERLOCK_CHECK, State.EXPOSE, State.READOUT}
 )
+
+LATCHED = frozenset({State.FAULT, State.LOCKED})
+BEAM_IN_DOUBT = frozenset({"STRAY_BEAM", "BEAM_OFF_NOT_CONFIRMED"})
 
 
 def causes(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
@@ -23,11 +26,13 @@ def causes(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
         found += interlocks.room_causes(memory, inputs, now)
         found += _generator(memory, inputs)
         found += _panel(memory, inputs, now)
+    elif memory.state in LATCHED:
+        found += _still_there(memory, inputs, now)
     elif inputs.room.link_ok and not inputs.room.estop:
         found.append("ESTOP")
     if memory.state is State.EXPOSE:
         found += _exposing(memory, inputs, now)
-    return tuple(found + _overdue(memory, inputs, now))
+    return tuple(dict.fromkeys(found + _overdue(memory, inputs, now)))
 
 
 def _stray_beam(memory: Memory, inputs: Inputs) -> list[str]:
@@ -36,6 +41,21 @@ def _stray_beam(memory: Memory, inputs: Inputs) -> list[str]:
     if memory.state in (State.EXPOSE, State.READOUT) or generator.beam_on is not True:
         return []
     return ["STRAY_BEAM"] if since(generator.beam_taken_us, memory.since_us) else []
+
+
+def _still_there(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
+    """SR-41: no reset while what latched lasts, while the beam is in doubt, or blindly.
+
+    The generator's own faults are not asked: they are cleared by the reset, not before it.
+    """
+    found = interlocks.room_causes(memory, inputs, now)
+    if inputs.generator.state is GeneratorState.OFFLINE:
+        found.append("GENERATOR_LINK_LOST")
+    found += interlocks.panel_causes(memory, inputs, now)
+    always = ("ESTOP", "ROOM_IO_LOST")
+    lasting = [code for code in found if code in memory.faults or code in always]
+    doubted = [] if off_proven(memory, inputs) else BEAM_IN_DOUBT.intersection(memory.faults)
+    return lasting + sorted(doubted)
 
 
 def _generator(memory: Memory, inputs: Inputs) -> list[str]:
@@ -58,7 +78,7 @@ def _exposing(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     found = _feedback(beam, inputs, shot.technique, limits, now)
     if inputs.panel.state is not PanelState.INTEGRATING:
         found.append("WINDOW_ENDED")
-    if limits.late_us - inputs.late_us < 0:
+    if inputs.late_us > limits.late_us:  # us-compare: two durations, no moment
         found.append("SCAN_LATE")
     return found + _bands(beam, inputs, shot, limits, now)
 
@@ -91,14 +111,13 @@ def _bands(beam: Beam, inputs: Inputs, shot: Shot, limits: Limits, now: Now) -> 
     if not since(beam.read_us, beam.accepted_us + limits.settle_us):
         return []
     kv, ma, technique = inputs.generator.kv, inputs.generator.ma, shot.technique
-    mas = beams.indicated_mas(beam, now.t_us)
-    planned_mas = technique.planned_mas
+    most_mas = _most_mas(technique.planned_mas, limits)
     return [
         code
         for inside, code in (
             (_near(kv, technique.kv, limits.kv_band_pct, limits.kv_band_kv), "KV_OUT_OF_BAND"),
             (_near(ma, technique.ma, limits.ma_band_pct, limits.ma_band_ma), "MA_OUT_OF_BAND"),
-            (_below(mas, planned_mas, limits.mas_over_pct, limits.mas_over_mas), "OVER_MAS"),
+            (not now.reached(beams.passes_us(beam, most_mas)), "OVER_MAS"),
         )
         if not inside
     ]
@@ -109,8 +128,8 @@ def _near(value: float | None, wanted: float, band_pct: float, band: float) -> b
     return value is not None and wanted - width <= value <= wanted + width
 
 
-def _below(value: float | None, wanted: float, over_pct: float, over: float) -> bool:
-    return value is not None and value <= wanted + max(wanted * over_pct / 100, over)
+def _most_mas(planned_mas: float, limits: Limits) -> float:
+    return planned_mas + max(planned_mas * limits.mas_over_pct / 100, limits.mas_over_mas)
 
 
 # --- deadlines: every state but STANDBY, FAULT and LOCKED has one
