@@ -157,6 +157,10 @@ class SerialLink:
     def arrival_us(self) -> int:
         return NEVER_US
 
+    def fileno(self) -> int:
+        """For whoever waits with select; not every URL has one."""
+        return int(self._port.fileno())
+
     def close(self) -> None:
         self._port.close()
 
@@ -214,6 +218,10 @@ class TcpLink:
 
     def arrival_us(self) -> int:
         return NEVER_US
+
+    def fileno(self) -> int:
+        """For whoever waits with select; -1 while there is no connection."""
+        return self._socket.fileno() if self._socket is not None else -1
 
     def close(self) -> None:
         if self._socket is not None:
