@@ -1,0 +1,1 @@
+"""How fast dxrig is, each figure beside its floor. See README.md."""
