@@ -23,7 +23,7 @@ from hal.types import (
 T_US = 5_000_000
 TUBE = TubeData(
     kv_min=30.0, kv_max=120.0, ma_min=0.2, ma_max=1.0, power_max_w=120.0,
-    time_min_ms=10.0, time_max_ms=4300.0, heat_max_j=100_000.0, cooling_tau_s=900.0,
+    time_min_ms=10.0, time_max_ms=4500.0, heat_max_j=100_000.0, cooling_tau_s=900.0,
 )  # fmt: skip
 LIMITS = Limits(tube=TUBE)
 TECHNIQUE = Technique(kv=80.0, ma=0.5, mas=0.5)

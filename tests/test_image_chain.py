@@ -287,13 +287,13 @@ def test_words_change_only_their_rectangle_and_are_legible(size: tuple[int, int]
     box = burn_in_box(*size)
     assert np.all(grey == 5000)
     outside = np.ones(size, np.bool_)
-    outside[box.top : box.bottom, box.left : box.right] = False
+    outside[box.top_px : box.bottom_px, box.left_px : box.right_px] = False
     assert np.all(burnt[outside] == 5000)
     strip = burnt[~outside]
     assert strip.max() == 16383
     assert strip.min() == 0
     assert 0.05 < np.mean(strip > 8000) < 0.5
-    assert box.bottom - box.top >= 9
+    assert box.bottom_px - box.top_px >= 9
 
 
 def test_words_on_a_black_frame_can_be_read() -> None:

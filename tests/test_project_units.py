@@ -28,6 +28,7 @@ STANDARD = {  # whole names that DICOM gives, with what they count
     "window_width": "(0028,1051), the image's own values",
 }
 WITHOUT_UNIT = {  # `file:Class.field` and why
+    "hal/bus.py:Client.ask": "which one: the number of a question",
     "hal/detectors/stream_panel.py:Event.k": "which one; the key on the wire",
     "hal/detectors/stream_panel.py:Question.n": "which one; the key on the wire",
     "hal/detectors/stream_panel.py:Reply.n": "which one; the key on the wire",

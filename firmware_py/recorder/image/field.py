@@ -17,14 +17,14 @@ _DARK_COUNTS = 20.0
 class Field(NamedTuple):
     """Half-open, first pixel 0. The whole frame when no exposure can be told from dark."""
 
-    top: int
-    bottom: int
-    left: int
-    right: int
+    top_px: int
+    bottom_px: int
+    left_px: int
+    right_px: int
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        return slice(self.top, self.bottom), slice(self.left, self.right)
+        return slice(self.top_px, self.bottom_px), slice(self.left_px, self.right_px)
 
 
 def find_field(pixels: Pixels) -> Field:

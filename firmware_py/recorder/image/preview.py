@@ -20,10 +20,10 @@ _TEXT_SHARE = 28  # letters are 1/28 of the height
 class Box(NamedTuple):
     """Half-open, first pixel 0."""
 
-    top: int
-    bottom: int
-    left: int
-    right: int
+    top_px: int
+    bottom_px: int
+    left_px: int
+    right_px: int
 
 
 def burn_in(pixels: Pixels, text: str = SIMULATED, *, white: int | None = None) -> Pixels:
@@ -37,7 +37,7 @@ def burn_in(pixels: Pixels, text: str = SIMULATED, *, white: int | None = None) 
     level = full_scale if white is None else white
     burnt = pixels.copy()
     strip = letters.astype(np.float32) * np.float32(level / 255.0)
-    burnt[box.top : box.bottom, box.left : box.right] = np.rint(strip)
+    burnt[box.top_px : box.bottom_px, box.left_px : box.right_px] = np.rint(strip)
     return burnt
 
 
