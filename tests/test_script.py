@@ -1,0 +1,270 @@
+"""The script of a simulated room: exact times, the nth event, and words that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from hal.frame_pipes import frame_pipe
+from hal.links import pipe
+from sim.build import Ends, Setting, build_world
+from sim.script import INJECTED, UNIT_VERBS, VERBS, Script, ScriptError, Step, check, do
+from sim.world import World
+
+MS = 1_000
+
+
+@pytest.fixture
+def world() -> World:
+    ends = Ends(
+        generator=pipe(baud=9600)[1],
+        room=pipe()[1],
+        panel_control=frame_pipe()[1],
+        panel_data=frame_pipe()[1],
+    )
+    made = build_world(Setting(rows_px=64, columns_px=64), ends)
+    made.advance(0)
+    return made
+
+
+def beam(world: World) -> None:
+    """A beam without a unit: the contacts and set points by hand."""
+    model = world.generator
+    model.set_watchdog(0, on=False)
+    model.set_kv(0, 80.0)
+    model.set_ma(0, 0.5)
+    world.wiring.drive_contactor(world.t_us, True)
+    world.wiring.drive_enable(world.t_us, True)
+    do(world, "press", {})
+    world.advance(world.t_us + 50 * MS)
+    assert model.start(world.t_us)
+    world.poke()
+
+
+def contact_moves(world: World, name: str) -> list[tuple[int, bool]]:
+    return [(t_us, closed) for t_us, net, closed in world.wiring.log if net == name][1:]
+
+
+# --- when
+
+
+@pytest.mark.parametrize("after_ms", [0.0, 0.001, 2.5, 700.0])
+def test_a_step_is_done_so_many_milliseconds_after_its_event_to_the_microsecond(
+    world: World, after_ms: float
+) -> None:
+    script = Script(world, [Step(event="READY", after_ms=after_ms, do="open door")])
+    world.advance(123_457)
+    script.event("READY")
+    at_us = 123_457 + round(after_ms * 1000)
+    world.advance(at_us - 1)
+    assert script.done == []
+    world.advance(at_us)
+    assert script.done == [(at_us, "open door")]
+    assert contact_moves(world, "door") == [(at_us, False)]
+
+
+def test_a_step_waits_for_the_nth_event_and_is_done_once(world: World) -> None:
+    script = Script(world, [Step(event="STANDBY", nth=2, do="open door")])
+    for count in range(1, 5):
+        world.advance(count * 10 * MS)
+        script.event("STANDBY")
+    world.advance(100 * MS)
+    assert script.done == [(20 * MS, "open door")]
+
+
+def test_other_events_are_not_counted(world: World) -> None:
+    script = Script(world, [Step(event="STANDBY", nth=2, do="open door")])
+    script.event("STANDBY")
+    script.event("READY")
+    world.advance(100 * MS)
+    assert script.done == []
+
+
+def test_an_event_of_the_world_is_followed_at_its_own_microsecond(world: World) -> None:
+    steps = [
+        Step(event="beam_on", after_ms=300.0, do="open door"),
+        Step(event="beam_off", after_ms=1.5, do="release"),
+    ]
+    script = Script(world, steps)
+    beam(world)
+    on_us = world.generator.courses[0].on_us
+    world.advance(on_us + 1_000 * MS)
+    off_us = on_us + 300 * MS
+    assert world.generator.courses[0].off_us == off_us
+    assert script.done == [(off_us, "open door"), (off_us + 1_500, "release")]
+
+
+def test_steps_of_one_moment_are_done_in_the_order_of_the_script(world: World) -> None:
+    order = ["open door", "close door", "press reset"]
+    script = Script(world, [Step(event="start", after_ms=1.0, do=verb) for verb in order])
+    script.event("start")
+    world.advance(1 * MS)
+    assert [verb for _, verb in script.done] == order
+
+
+def test_whoever_listened_before_still_hears_the_world(world: World) -> None:
+    heard: list[str] = []
+    world.on_event = lambda t_us, name: heard.append(name)
+    Script(world, [])
+    beam(world)
+    world.advance(world.t_us + 1)
+    assert heard == ["beam_on"]
+
+
+def test_verbs_of_the_unit_go_to_the_unit(world: World) -> None:
+    told: list[str] = []
+    script = Script(world, [Step(event="start", do=verb) for verb in UNIT_VERBS], told.append)
+    script.event("start")
+    world.advance(0)
+    assert told == list(UNIT_VERBS)
+
+
+# --- what
+
+
+CONTACT_VERBS = {
+    "open door": ("door", False),
+    "close door": ("door", True),
+    "press e-stop": ("estop", False),
+    "pull e-stop": ("estop", True),
+    "press reset": ("reset", True),
+    "release reset": ("reset", False),
+    "key off": ("key", False),
+    "key on": ("key", True),
+}
+
+
+@pytest.mark.parametrize(("verb", "moved"), CONTACT_VERBS.items())
+def test_a_verb_moves_the_contact_that_it_names(
+    world: World, verb: str, moved: tuple[str, bool]
+) -> None:
+    name, closed = moved
+    world.set_contact(name, not closed)
+    others = {n: c for n, c in world.wiring.contacts.items() if n != name}
+    do(world, verb, {})
+    assert world.wiring.contacts == others | {name: closed}
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "stages"),
+    [
+        ("press", {}, (True, True)),
+        ("press", {"stage": 1}, (True, False)),
+        ("press", {"stage": 2}, (True, True)),
+    ],
+)
+def test_a_press_closes_one_stage_or_both(
+    world: World, verb: str, args: Mapping[str, Any], stages: tuple[bool, bool]
+) -> None:
+    do(world, verb, args)
+    contacts = world.wiring.contacts
+    assert (contacts["stage_1"], contacts["stage_2"]) == stages
+
+
+@pytest.mark.parametrize(("stage", "stages"), [(1, (False, False)), (2, (True, False))])
+def test_a_release_opens_both_stages_or_the_second(
+    world: World, stage: int, stages: tuple[bool, bool]
+) -> None:
+    do(world, "press", {})
+    do(world, "release", {"stage": stage})
+    contacts = world.wiring.contacts
+    assert (contacts["stage_1"], contacts["stage_2"]) == stages
+
+
+VALUES: dict[str, Any] = {
+    "ma_factor": 1.3, "kv_factor": 1.1, "wrong_id": "OTHER", "window_ends_after_us": 500_000,
+    "short_frame": 2, "lamp_intact": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verb", "name"), [(verb, name) for verb, names in INJECTED.items() for name in names]
+)
+def test_every_injection_that_is_listed_can_be_set(world: World, verb: str, name: str) -> None:
+    targets = {
+        "generator": world.generator,
+        "panel": world.panel,
+        "wiring": world.wiring,
+        "room": world.room,
+        "line": world.generator_device,
+    }
+    device = {"device": "generator"} if verb == "line" else {}
+    value = VALUES.get(name, True)
+    do(world, verb, {**device, name: value})
+    assert getattr(targets[verb], name) == value
+
+
+def test_the_remaining_verbs_do_what_they_say(world: World) -> None:
+    do(world, "lose OFF once", {})
+    do(world, "weld", {"relay": "contactor"})
+    do(world, "battery", {"volts": 20.5})
+    do(world, "arc", {})
+    do(world, "trip generator", {"bit": "regulation"})
+    assert world.generator_device.lose_once == b"ENBL0"
+    assert (world.wiring.contactor.welded, world.wiring.enable.welded) == (True, False)
+    bits = world.generator.fault_bits(0)
+    assert bits == {"interlock_open", "battery_low", "arc", "regulation"}
+
+
+# --- words that do not exist
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "told"),
+    [
+        ("open dor", {}, r"no action 'open dor'; there are press, release, open door"),
+        ("press", {"stag": 2}, r"press has no 'stag'; there are stage"),
+        ("open door", {"wide": True}, r"open door has no 'wide'; it takes none"),
+        ("kill unit", {"hard": True}, r"kill unit has no 'hard'; it takes none"),
+        ("generator", {"refuse": True}, r"generator has no 'refuse'; there are refuse_start, "),
+        ("generator", {"stop": True}, r"generator has no 'stop'; there are refuse_start, "),
+        ("panel", {"_state": 1}, r"panel has no '_state'; there are never_ready, "),
+        ("line", {"silent": True}, r"line needs 'device'"),
+        ("line", {"device": "room", "quiet": True}, r"line has no 'quiet'; .* device, silent"),
+        ("trip generator", {}, r"trip generator needs 'bit'"),
+        ("battery", {}, r"battery needs 'volts'"),
+    ],
+)
+def test_a_word_that_does_not_exist_is_refused_before_anything_happens(
+    world: World, verb: str, args: Mapping[str, Any], told: str
+) -> None:
+    with pytest.raises(ScriptError, match=told):
+        check(verb, args)
+    with pytest.raises(ScriptError, match=told):
+        Script(world, [Step(event="never", do=verb, args=args)])
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "told"),
+    [
+        ("press", {"stage": 3}, r"stage = 3: must be 1 or 2"),
+        ("release", {"stage": 0}, r"stage = 0: must be 1 or 2"),
+        ("line", {"device": "dor", "silent": True}, r"no device 'dor'; there are generator, room"),
+        ("weld", {"relay": "lamp"}, r"no relay 'lamp'; there are enable, contactor"),
+        ("trip generator", {"bit": "over_kv"}, r"no fault bit 'over_kv'; there are duty_cycle"),
+        ("generator", {"refuse_start": "yes"}, r"refuse_start = 'yes': must be like False"),
+        ("generator", {"refuse_start": 1}, r"refuse_start = 1: must be like False"),
+        ("generator", {"ma_factor": "x"}, r"ma_factor = 'x': must be like 1.0"),
+        ("generator", {"ma_factor": float("nan")}, r"ma_factor = nan: must be like 1.0"),
+        ("battery", {"volts": "low"}, r"volts = 'low': must be a number"),
+        ("kill unit", {}, r"'kill unit' concerns the unit, not the room"),
+    ],
+)
+def test_a_value_that_can_not_be_is_refused(
+    world: World, verb: str, args: Mapping[str, Any], told: str
+) -> None:
+    with pytest.raises(ScriptError, match=told):
+        do(world, verb, args)
+
+
+def test_what_counts_from_the_next_start_on_is_refused_during_the_beam(world: World) -> None:
+    beam(world)
+    with pytest.raises(ScriptError, match="ma_factor counts from the next start on"):
+        do(world, "generator", {"ma_factor": 1.3})
+
+
+def test_every_verb_but_the_units_is_tried_above() -> None:
+    others = {"press", "release", "lose OFF once", "weld", "battery", "arc", "trip generator"}
+    assert set(VERBS) == set(CONTACT_VERBS) | set(INJECTED) | others
