@@ -51,7 +51,7 @@ def capabilities(baud: int) -> GeneratorCapabilities:
         watchdog_us=2_000_000,
         off_latency_us=math.ceil(len(frame(OFF.text)) * 10e6 / baud) + REPLY_US,
         kv_rise_us=RAMP_US,
-        kv_fall_us=100_000,
+        kv_fall_us=50_000,
         longest_exchange_us={
             "standby": monitor_us,
             "prepare": exchange_us(READ_FAULTS["R4"], baud),
