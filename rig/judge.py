@@ -133,4 +133,44 @@ def _after(lines: Sequence[dict[str, Any]], state: str, from_us: int | None) -> 
     return next((t_us for t_us in times if from_us is not None and since(t_us, from_us)), None)
 
 
-_JUDGES = (_path, _fault, _report, _beams, _off, _react)
+# --- what must hold in every scenario, whatever it expects
+
+
+def _before_every_beam(expect: ExpectSection, seen: Seen) -> Iterator[str]:
+    """SR-01, 09, 10, 52: in the scan that orders ON, and as far as the trace has shown it."""
+    known: dict[str, Any] = {}
+    for line in seen.lines:
+        if line["kind"] == "out" and line.get("expose"):
+            yield from _missing_before_beam(known, line["t_us"])
+        known |= {f"{line['kind']}.{name}": value for name, value in line.items()}
+
+
+def _missing_before_beam(known: dict[str, Any], t_us: int) -> Iterator[str]:
+    needed = (
+        ("state.to", "EXPOSE"),
+        ("room.link_ok", True),
+        ("room.stage_1", True),
+        ("room.stage_2", True),
+        ("room.door", True),
+        ("room.estop", True),
+        ("room.chain", True),
+        ("room.key", True),
+        ("generator.state", "ready"),
+        ("generator.interlock_closed", True),
+        ("panel.state", "integrating"),
+    )
+    wrong = [name for name, value in needed if known.get(name) != value]
+    if not known.get("recorder.intent_durable"):
+        wrong.append("recorder.intent_durable")
+    if wrong:
+        yield f"ON at {t_us / 1000:.3f} ms without {', '.join(wrong)}"
+
+
+def _one_beam_a_press(expect: ExpectSection, seen: Seen) -> Iterator[str]:
+    presses = sum(line.get("stage_2") is True for line in seen.of("room"))
+    orders = sum(line.get("expose") is True for line in seen.of("out"))
+    if orders > presses:
+        yield f"{orders} beams were ordered by {presses} presses of stage 2"
+
+
+_JUDGES = (_path, _fault, _report, _beams, _off, _react, _before_every_beam, _one_beam_a_press)
