@@ -101,7 +101,8 @@ class Unit:
                 lambda now, outputs: recorder.write(now, outputs.intent, outputs.report),
             ),
         )
-        self._next_us = 0
+        self._links = tuple(slot.link for slot in self._slots)
+        self._next_us = 0  # by what is known now; bytes may arrive before
 
     def request(self, requests: Requests) -> None:
         """What people and programs outside the scan ask for, from the next scan on."""
@@ -114,7 +115,7 @@ class Unit:
 
     def next_us(self) -> int:
         """If nothing else arrives, a scan before this time changes nothing."""
-        return min(self._next_us, *(slot.due_us() for slot in self._slots))
+        return min(self._next_us, *[link.arrival_us() for link in self._links])
 
     def scan(self, t_us: int, late_us: int = 0) -> Sequence[Line]:
         if self._recording:
@@ -122,7 +123,7 @@ class Unit:
         inputs = self._read(t_us, late_us)
         self.memory, outputs = step(self.memory, inputs)
         self._write(t_us, outputs)
-        self._next_us = outputs.next_us
+        self._next_us = min(outputs.next_us, *[slot.next_us for slot in self._slots])
         self.inputs = inputs
         self.scan_count += 1
         if self._recording:
@@ -168,6 +169,7 @@ class Unit:
         for slot in self._slots:
             slot.read(t_us, poll_all=True)
             slot.write(t_us, self.outputs, changed=True)
+        self._next_us = 0
         if self._recording:
             self._recording.end_scan()
 

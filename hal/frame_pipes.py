@@ -19,20 +19,20 @@ class _Lane:
         self._bytes_per_us = bytes_per_us
         self._under_way: deque[tuple[int, list[bytes]]] = deque()  # (arrives, message)
         self._free_us = 0
+        self.arrival_us = NEVER_US  # of the oldest message
 
     def put(self, t_us: int, message: list[bytes]) -> None:
         self._free_us = latest_us(t_us, self._free_us) + self._transfer_us(message)
         self._under_way.append((self._free_us + self._latency_us, list(message)))
+        self.arrival_us = self._under_way[0][0]
 
     def take(self, t_us: int) -> list[list[bytes]]:
         now = Now(t_us)
         taken: list[list[bytes]] = []
-        while self._under_way and now.reached(self._under_way[0][0]):
+        while now.reached(self.arrival_us):
             taken.append(self._under_way.popleft()[1])
+            self.arrival_us = self._under_way[0][0] if self._under_way else NEVER_US
         return taken
-
-    def arrival_us(self) -> int:
-        return self._under_way[0][0] if self._under_way else NEVER_US
 
     def _transfer_us(self, message: list[bytes]) -> int:
         if self._bytes_per_us is None:
@@ -56,7 +56,7 @@ class PipeFrames:
         self._outbound.put(t_us, message)
 
     def arrival_us(self) -> int:
-        return self._inbound.arrival_us()
+        return self._inbound.arrival_us
 
     def close(self) -> None:
         return None
