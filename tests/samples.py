@@ -89,3 +89,28 @@ def memory(state: State, **changes: Any) -> Memory:
     if state is State.EXPOSE:
         values["beam"] = Beam(ordered_us=T_US - 10_000)
     return Memory(**(values | changes))
+
+
+# --- a beam that has run for 0.9 s, 0.7 s of it after the ramp
+
+INTEGRATING = panel(state=PanelState.INTEGRATING, window_open_us=T_US)
+BEAM = Beam(ordered_us=T_US - 900_000, sent_us=T_US - 900_000, accepted_us=T_US - 700_000)
+READ = replace(BEAM, read_us=T_US - 20_000, read_ma=0.5, read_mas=0.49, read_count=3,
+               kv_sum=240.0, ma_sum=1.5)  # fmt: skip
+ON = generator(state=GeneratorState.BEAM, on_sent_us=BEAM.sent_us, on_answered_us=BEAM.accepted_us,
+               beam_on=True, beam_taken_us=T_US - 10_000, kv=80.0, ma=0.5,
+               monitor_taken_us=READ.read_us)  # fmt: skip
+
+
+def exposing(beam: Beam = BEAM, **changes: Any) -> Memory:
+    return memory(State.EXPOSE, **{"since_us": T_US - 900_000, "beam": beam} | changes)
+
+
+def in_beam(t_us: int = T_US, **changes: Any) -> Inputs:
+    """Everything in order in mid-beam; `ON` is the generator's sample."""
+    values: dict[str, Any] = {
+        "room": held(t_us),
+        "generator": ON,
+        "panel": replace(INTEGRATING, taken_us=t_us),
+    }
+    return inputs(t_us, **(values | changes))

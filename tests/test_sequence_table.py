@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from firmware_py.decide.controller import step
-from firmware_py.decide.memory import Beam, Memory, SelfTestStep, State
+from firmware_py.decide.memory import Memory, SelfTestStep, State
 from firmware_py.decide.states import SEQUENCE, TABLE, TRIPS, Row, build_machine
 from hal.types import EndReason, Inputs, PanelState, Requests
 from tests.samples import (
+    INTEGRATING,
     LIMITS,
+    ON,
+    READ,
     SHOT,
     T_US,
+    exposing,
     generator,
     held,
+    in_beam,
     inputs,
     memory,
     panel,
@@ -26,25 +30,9 @@ from tests.samples import (
 )
 
 S = State
-INTEGRATING = panel(state=PanelState.INTEGRATING, window_open_us=T_US)
 READY_PANEL = panel(state=PanelState.READY)
-BEAM = Beam(ordered_us=T_US - 900_000, sent_us=T_US - 900_000, accepted_us=T_US - 700_000)
-READ = replace(BEAM, read_us=T_US - 20_000, read_ma=0.5, read_mas=0.49, read_count=3,
-               kv_sum=240.0, ma_sum=1.5)  # fmt: skip
-ON = generator(on_sent_us=BEAM.sent_us, on_answered_us=BEAM.accepted_us, beam_on=True,
-               beam_taken_us=T_US - 10_000, kv=80.0, ma=0.5,
-               monitor_taken_us=READ.read_us)  # fmt: skip
 OTHER = Requests(shot=replace(SHOT, shot_id="shot-2"))
 RESET = Requests(shot=SHOT, reset=True)
-
-
-def exposing(beam: Beam = BEAM) -> Memory:
-    return memory(S.EXPOSE, since_us=T_US - 900_000, beam=beam)
-
-
-def in_beam(**changes: Any) -> Inputs:
-    values: dict[str, Any] = {"room": held(), "generator": ON, "panel": INTEGRATING}
-    return inputs(**(values | changes))
 
 
 TAKEN: dict[tuple[State, State, str], tuple[Memory, Inputs]] = {
