@@ -10,7 +10,7 @@ import pytest
 from rig.bench import load_bench
 from rig.doctor_bounds import bounds_of
 from rig.exit_codes import MEANINGS
-from rig.scenario import EVENTS, ExpectSection, load_scenario
+from rig.scenario import ExpectSection, load_scenario
 from sim.script import UNIT_VERBS, VERBS
 from tests.project import ROOT
 
@@ -53,11 +53,6 @@ def test_every_word_of_a_scenario_is_explained(word: str) -> None:
 @pytest.mark.parametrize("key", list(ExpectSection.model_fields))
 def test_everything_that_a_scenario_may_expect_is_named(key: str) -> None:
     assert f"`{key}`" in WORDS
-
-
-def test_the_events_of_a_scenario_are_named() -> None:
-    own = [event for event in EVENTS if event.islower()]
-    assert [event for event in own if f"`{event}`" not in WORDS] == []
 
 
 def test_the_scenario_that_is_shown_is_a_sound_one(tmp_path: Path) -> None:
