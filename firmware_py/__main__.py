@@ -2,7 +2,8 @@
 
 SETUP.json: `unit` (firmware_py.config.UnitConfig), `bus` and `recorder` (ipc endpoints),
 `folder`, `record`, `trace` and `log` (file names in it), `header` (facts for the record).
-Ends with 0 when asked to, 3 when a port can't be opened or the unit stopped on a bug.
+Ends with 0 when asked to, 3 when a port can't be opened or the unit stopped on a bug, 4 when
+the disk was full before any beam; the last line of `log` is then for people.
 """
 
 from __future__ import annotations
@@ -10,37 +11,21 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from firmware_py.assemble import LINKS, Links, build_unit
+from firmware_py.assemble import LINKS, build_unit
 from firmware_py.config import UnitConfig
+from firmware_py.real_ports import open_links
 from firmware_py.record import Recording
 from firmware_py.recorder.ports import BusRecorder
-from firmware_py.runner import Runner
+from firmware_py.runner import DEVICE, FULL, REFUSED, Runner, write_log
 from hal.bus import BusClient, BusServer
 from hal.clock import WallClock
-from hal.frames import DealerLink
-from hal.links import SerialLink, TcpLink
-from hal.ports import ByteLink, LinkError
+from hal.ports import LinkError
 
 REAL_TIME_PRIORITY = 20
-
-
-def open_byte_link(url: str, baud: int) -> ByteLink:
-    """tcp://HOST:PORT, else whatever pyserial opens. Raises LinkError with one sentence."""
-    if not url.startswith("tcp://"):
-        return SerialLink(url, baud=baud)
-    host, _, port = url.removeprefix("tcp://").rpartition(":")
-    return TcpLink(host, int(port))
-
-
-def open_links(config: UnitConfig) -> Links:
-    return Links(
-        generator=open_byte_link(config.generator.url, config.generator.baud),
-        room=open_byte_link(config.room.url, 9600),
-        panel=DealerLink(config.panel.control_url),
-    )
 
 
 def real_time() -> bool:
@@ -53,33 +38,43 @@ def real_time() -> bool:
 
 
 def run(setup: dict[str, Any]) -> int:
+    """Raises LinkError, or OSError when the folder takes no files."""
     config = UnitConfig.model_validate(setup["unit"])
     folder = Path(setup["folder"])
     links = open_links(config)
     header = {"links": list(LINKS), "unit": setup["unit"], "real_time": real_time()}
-    with (
-        (folder / setup["record"]).open("wb", buffering=0) as record,
-        (folder / setup["trace"]).open("w", encoding="utf-8", newline="\n") as trace,
-    ):
+    with ExitStack() as opened:
+        record = opened.enter_context((folder / setup["record"]).open("wb", buffering=0))
+        trace = (folder / setup["trace"]).open("w", encoding="utf-8", newline="\n")
+        opened.callback(_close, trace)
         recording = Recording(record, header | setup["header"])
         recorder = BusRecorder(BusClient(setup["recorder"]))
         unit = build_unit(config, links, recorder, recording)
         bus = BusServer(setup["bus"])
+        opened.callback(bus.close)
         scan_us = config.limits.scan_ms * 1000
         runner = Runner(unit, WallClock(), bus, trace, scan_us=scan_us)
-        try:
-            return runner.run(folder / setup["log"])
-        finally:
-            bus.close()
+        return runner.run(folder / setup["log"])
+
+
+def _close(trace: TextIO) -> None:
+    with suppress(OSError):  # a full disk was told already
+        trace.close()
 
 
 def main() -> int:
     setup = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    log = Path(setup["folder"]) / setup["log"]
     try:
         return run(setup)
     except LinkError as error:
-        (Path(setup["folder"]) / setup["log"]).write_text(f"{error}\n", encoding="utf-8")
-        return 3
+        write_log(log, str(error))
+        return DEVICE
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        write_log(log, f"{log.parent}: {(error.strerror or str(error)).lower()}; free space")
+        return REFUSED
 
 
 if __name__ == "__main__":

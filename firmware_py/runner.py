@@ -7,42 +7,58 @@ ticks are skipped, never caught up. Whatever stops the loop, the last act is to 
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import signal
+import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
-from hal.bus import BusServer
-
+from firmware_py.decide import supervisor
 from firmware_py.decide.interlocks import inhibits
 from firmware_py.decide.memory import State
 from firmware_py.decide.supervisor import IN_SEQUENCE
 from firmware_py.record import shot_from
 from firmware_py.trace import Line
 from firmware_py.unit import Unit
+from hal.bus import Client, Message
 from hal.faults import FAULTS
 from hal.now import Now
 from hal.ports import Clock
+from hal.types import Shot
 
 SAFE_SCANS = 40  # after the end: OFF is repeated until the generator has answered
 STOP_LIMIT_US = 5_000_000
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+DONE, DEVICE, REFUSED = 0, 3, 4  # exit codes, as everywhere in dxrig
+
+
+class Bus(Protocol):
+    """What the runner needs of `hal.bus.BusServer`."""
+
+    def poll(self) -> list[tuple[Client, Message]]: ...
+
+    def reply(self, client: Client, message: Mapping[str, Any]) -> None: ...
+
+    def publish(self, message: Mapping[str, Any]) -> None: ...
 
 
 class Runner:
-    def __init__(
-        self, unit: Unit, clock: Clock, bus: BusServer, trace: TextIO, *, scan_us: int
-    ) -> None:
+    def __init__(self, unit: Unit, clock: Clock, bus: Bus, trace: TextIO, *, scan_us: int) -> None:
         self._unit = unit
         self._clock = clock
         self._bus = bus
         self._trace = trace
         self._scan_us = scan_us
         self._quit_us: int | None = None  # asked to end, at
+        self._full: OSError | None = None  # what the disk said when it took no more
+        self._beamed = False
+        self.scan_count = 0
         self.skipped_count = 0
         self.latest_us = 0  # the worst lateness so far
 
@@ -52,15 +68,14 @@ class Runner:
             signal.signal(number, lambda *_: self.quit())
         gc.collect()
         gc.freeze()
+        bug: Exception | None = None
         try:
             self._loop()
-        except Exception:
-            log.write_text(traceback.format_exc())
-            self._say(Line(self._clock.now_us(), "fault", {"faults": ["UNIT_BUG"]}))
-            return 3
+        except Exception as error:
+            bug = error
         finally:
-            self._make_safe()
-        return 0
+            self._make_safe()  # before anything is written: a disk may hang
+        return self._tell(log, bug)
 
     def quit(self) -> None:
         """End the beam in the ordinary way first; the loop goes on until it is off."""
@@ -68,7 +83,7 @@ class Runner:
             self._quit_us = self._clock.now_us()
 
     def _loop(self) -> None:
-        tick_us = self._scan_us
+        tick_us = self._clock.now_us() + self._scan_us
         while not self._finished():
             self._clock.wait_until(tick_us)
             t_us = self._clock.now_us()
@@ -76,24 +91,38 @@ class Runner:
             self._scan(t_us, late_us)
             self._answer()
             missed = late_us // self._scan_us
+            self.scan_count += 1
             self.skipped_count += missed
             self.latest_us = max(self.latest_us, late_us)
             tick_us += (missed + 1) * self._scan_us
 
     def _finished(self) -> bool:
+        """Asked to end, the beam is off, and the recorder has what was irradiated."""
         if self._quit_us is None:
             return False
-        waited = Now(self._clock.now_us()).reached(self._quit_us + STOP_LIMIT_US)
-        return waited or self._unit.memory.state not in IN_SEQUENCE
+        if Now(self._clock.now_us()).reached(self._quit_us + STOP_LIMIT_US):
+            return True
+        memory = self._unit.memory
+        return memory.state not in IN_SEQUENCE and memory.report is None
 
     def _scan(self, t_us: int, late_us: int) -> None:
         state = self._unit.memory.state
-        lines = self._unit.scan(t_us, late_us)
-        for line in lines:
-            self._say(line)
+        try:
+            for line in self._unit.scan(t_us, late_us):
+                self._say(line)
+        except OSError as error:
+            self._disk_trouble(error)
         if self._unit.memory.state is not state:
+            self._beamed |= self._unit.memory.state is State.EXPOSE
             self._collect_or_not()
         self._settle_requests()
+
+    def _disk_trouble(self, error: OSError) -> None:
+        """A record that can't be written ends the sequence in the ordinary way: dose first."""
+        if error.errno not in FULL:
+            raise error
+        self._full = error
+        self.quit()
 
     def _collect_or_not(self) -> None:
         """The collector stalls a loop by up to 69 ms (performance.md): never in a sequence."""
@@ -121,40 +150,47 @@ class Runner:
 
     def _answer(self) -> None:
         for client, message in self._bus.poll():
-            kind = message.get("kind")
-            handler = _HANDLERS.get(kind if isinstance(kind, str) else "")
-            answer = handler(self, message) if handler else {"error": f"unknown kind {kind!r}"}
-            self._bus.reply(client, {"schema": 1, "kind": f"{kind}.answer", **answer})
+            kind = str(message.get("kind"))
+            handler = _HANDLERS.get(kind)
+            answer = handler(self, message) if handler else _unknown(kind)
+            try:
+                self._bus.reply(client, {"schema": 1, "kind": f"{kind}.answer", **answer})
+            except ValueError as error:  # a question never stops the unit
+                told = {"schema": 1, "kind": "error", "error": f"{kind}: {error}"}
+                self._bus.reply(client, told)
 
-    def _program(self, message: dict[str, Any]) -> dict[str, Any]:
+    def _program(self, message: Mapping[str, Any]) -> dict[str, Any]:
         try:
             shot = shot_from(message["shot"])
-            problems = shot.technique.problems()
+            problems = [*_not_texts(shot), *shot.technique.problems()]
         except (KeyError, TypeError) as error:
-            return {"error": f"program: {error}"}
+            return {"error": f"program: {type(error).__name__}: {error}"}
         if problems:
-            return {"error": "; ".join(problems)}
+            return {"error": f"program: {'; '.join(problems)}"}
         self._unit.request(replace(self._unit.requests, shot=shot))
         return {"shot": shot.shot_id}
 
-    def _stop(self, message: dict[str, Any]) -> dict[str, Any]:
+    def _stop(self, message: Mapping[str, Any]) -> dict[str, Any]:
         self._unit.request(replace(self._unit.requests, stop=True))
         return self._status(message)
 
-    def _reset(self, message: dict[str, Any]) -> dict[str, Any]:
+    def _reset(self, message: Mapping[str, Any]) -> dict[str, Any]:
         self._unit.request(replace(self._unit.requests, reset=True))
         return self._status(message)
 
-    def _quit(self, message: dict[str, Any]) -> dict[str, Any]:
+    def _quit(self, message: Mapping[str, Any]) -> dict[str, Any]:
         self.quit()
         return {}
 
-    def _status(self, message: dict[str, Any]) -> dict[str, Any]:
+    def _status(self, message: Mapping[str, Any]) -> dict[str, Any]:
         return status(self._unit) | {
+            "scans": self.scan_count,
             "skipped_scans": self.skipped_count,
             "latest_us": self.latest_us,
             "pid": os.getpid(),
         }
+
+    # --- the end
 
     def _make_safe(self) -> None:
         gc.enable()
@@ -162,6 +198,19 @@ class Runner:
             with contextlib.suppress(Exception):
                 self._unit.make_safe(self._clock.now_us())
             self._clock.wait_until(self._clock.now_us() + self._scan_us)
+
+    def _tell(self, log: Path, bug: Exception | None) -> int:
+        if bug is not None:
+            with contextlib.suppress(OSError):
+                self._say(Line(self._clock.now_us(), "fault", {"faults": ["UNIT_BUG"]}))
+            what = f"{type(bug).__name__}: {bug}".splitlines()[0]
+            write_log(log, f"{''.join(traceback.format_exception(bug))}\n{_BUG.format(what)}")
+            return DEVICE
+        if self._full is not None:
+            why = (self._full.strerror or str(self._full)).lower()
+            write_log(log, f"{log.parent}: {why}: the run ended, outputs are safe; free space")
+            return DEVICE if self._beamed else REFUSED
+        return DONE
 
 
 _HANDLERS = {
@@ -173,11 +222,34 @@ _HANDLERS = {
 }
 
 
+_BUG = "the unit stopped on an internal error ({}); outputs are safe; keep the run folder"
+
+
+def _unknown(kind: str) -> dict[str, Any]:
+    return {"error": f"unknown kind {kind!r}; there are {', '.join(_HANDLERS)}"}
+
+
+def _not_texts(shot: Shot) -> list[str]:
+    return [
+        f"{name} must be a text, got {value!r}"
+        for name in ("shot_id", "exam_id", "panel_id")
+        if not isinstance(value := getattr(shot, name), str) or not value
+    ]
+
+
+def write_log(log: Path, text: str) -> None:
+    """To stderr too: the folder may be what is full."""
+    with contextlib.suppress(OSError):
+        log.write_text(text + "\n", encoding="utf-8")
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text + "\n")
+
+
 def status(unit: Unit) -> dict[str, Any]:
     """What a person wants to know of a unit, in plain values."""
     memory, inputs = unit.memory, unit.inputs
     if inputs is None:
-        return {"state": State.BOOT.value, "why": memory.why, "faults": []}
+        return {"state": State.BOOT.value, "why": memory.why, "faults": [], "inhibits": []}
     waiting = memory.state is State.STANDBY
     blocked = inhibits(memory, inputs, Now(inputs.t_us)) if waiting else ()
     shot = inputs.requests.shot
@@ -188,7 +260,8 @@ def status(unit: Unit) -> dict[str, Any]:
         "t_us": inputs.t_us,
         "faults": _told(memory.faults),
         "inhibits": _told(blocked),
-        "refused": list(memory.refused),
+        "refused": _told(memory.refused),
+        "reset_waits_for": _told(reset_waits_for(unit)),
         "shot": asdict(shot) if shot else None,
         "generator": {
             "state": inputs.generator.state.value,
@@ -201,6 +274,20 @@ def status(unit: Unit) -> dict[str, Any]:
         "room": asdict(inputs.room),
         "recorder": asdict(inputs.recorder),
     }
+
+
+def reset_waits_for(unit: Unit) -> tuple[str, ...]:
+    """What keeps FAULT or LOCKED from being left by a reset (SR-41); empty = nothing does."""
+    memory, inputs = unit.memory, unit.inputs
+    if inputs is None or memory.state not in supervisor.LATCHED:
+        return ()
+    found = [*supervisor.causes(memory, inputs, Now(inputs.t_us))]
+    if inputs.room.link_ok and (inputs.room.stage_1 or inputs.room.stage_2):
+        found.append("HANDSWITCH_CLOSED")
+    turned = memory.key_was_off and inputs.room.key
+    if memory.state is State.LOCKED and not turned:
+        found.append("KEY_OFF")
+    return tuple(dict.fromkeys(found))
 
 
 def _told(codes: Sequence[str]) -> list[dict[str, str]]:

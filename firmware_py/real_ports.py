@@ -1,0 +1,33 @@
+"""The ports of a unit in real time: serial or TCP for bytes, ZeroMQ for the panel's control."""
+
+from __future__ import annotations
+
+import contextlib
+
+from firmware_py.assemble import Links
+from firmware_py.config import UnitConfig
+from hal.frames import DealerLink
+from hal.links import SerialLink, TcpLink
+from hal.ports import ByteLink
+
+ROOM_BAUD = 9600  # RTU modules: protocols.md 8.2
+
+
+def open_byte_link(url: str, baud: int) -> ByteLink:
+    """tcp://HOST:PORT, else whatever pyserial opens. Raises LinkError with one sentence."""
+    if not url.startswith("tcp://"):
+        return SerialLink(url, baud=baud)
+    host, _, port = url.removeprefix("tcp://").rpartition(":")
+    return TcpLink(host, int(port))
+
+
+def open_links(config: UnitConfig) -> Links:
+    """All or none: a port that can't be opened closes those before it. Raises LinkError."""
+    with contextlib.ExitStack() as opened:
+        generator = open_byte_link(config.generator.url, config.generator.baud)
+        opened.callback(generator.close)
+        room = open_byte_link(config.room.url, ROOM_BAUD)
+        opened.callback(room.close)
+        panel = DealerLink(config.panel.control_url)
+        opened.pop_all()
+    return Links(generator=generator, room=room, panel=panel)
