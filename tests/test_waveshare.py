@@ -296,7 +296,7 @@ def test_the_enable_pulse_leaves_with_the_command_and_is_seen_in_the_read_back(
     assert bench.sent_now() == [ENABLE_PULSE]
     bench.scan(ARMED)
     assert bench.enable_closed()
-    bench.run(ARMED, 30)
+    bench.run(ARMED, 110)  # one read-back, every 100 ms
     assert bench.driver.sample.enable_readback is True
     assert bench.driver.sample.enable_taken_us is not None
 

@@ -215,7 +215,8 @@ class Driver:
         self,
         link: FrameLink,
         *,
-        fast_poll_us: int = 5_000,  # from the request to the end of the window
+        fast_poll_us: int = 20_000,  # from the request to the end of the window (F29: 20 ms);
+        # the panel tells each change by itself, so this is for an event that was lost
         active_poll_us: int = 20_000,
         idle_poll_us: int = 200_000,
         timeout_us: int = 50_000,

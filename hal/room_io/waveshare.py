@@ -89,8 +89,7 @@ TCP_REPLY_US = 5_000  # assumed of a module on its own switch; `dxrig doctor` me
 TIMEOUT_US = 50_000
 LONGEST_BYTES = 8 + 8  # RTU: the longest question and the longest reply of this file
 READBACK_US = 100_000
-READBACK_FAST_US = 20_000  # while the enable relay may be closed, and a while after
-READBACK_FAST_FOR_US = 500_000
+READBACK_FAST_US = 20_000  # while the self-test watches the enable relay
 OTHERS_COUNT_MAX = 3  # questions between two reads of the inputs that are due
 LOST_AFTER_TIMEOUTS_COUNT = 3
 
@@ -141,8 +140,6 @@ class Driver:
         self._pulse_due_us = 0
         self._inputs_asked_us: int | None = None
         self._coils_asked_us: int | None = None
-        self._enable_before = False
-        self._enable_ended_us: int | None = None
         self._others_count = 0  # questions since the last read of the inputs
         self.sample = RoomSample(taken_us=0)
         self.capabilities = _capabilities(config, reply_us + line_us)
@@ -189,9 +186,6 @@ class Driver:
     def write(self, now: Now, outputs: Outputs) -> None:
         """In order: OFF, the enable pulse, other coils, reads; a starved read goes before them."""
         commanded = _coils(outputs)
-        if self._enable_before and not outputs.enable:
-            self._enable_ended_us = now.t_us
-        self._enable_before = outputs.enable
         self._exchange.settle(now)
         off_must_wait = self._rtu and bool(self._to_drop(commanded))
         if self._others_count >= OTHERS_COUNT_MAX and not off_must_wait:
@@ -261,10 +255,8 @@ class Driver:
         return self._inputs_asked_us is None or now.reached(self._inputs_asked_us + period_us)
 
     def _coils_due(self, now: Now, outputs: Outputs) -> bool:
-        ended_us = self._enable_ended_us
-        watched = outputs.enable or (
-            ended_us is not None and not now.reached(ended_us + READBACK_FAST_FOR_US)
-        )
+        # The self-test, and nobody else, waits for the relay: it is the one without a contactor.
+        watched = (outputs.enable or outputs.enable_lapse) and not outputs.contactor
         period_us = READBACK_FAST_US if watched else READBACK_US
         return self._coils_asked_us is None or now.reached(self._coils_asked_us + period_us)
 
