@@ -164,7 +164,7 @@ def _release_wait(memory: Memory, view: View) -> Memory:
 
 def _fault(memory: Memory, view: View) -> Memory:
     """What tripped, and what came with it: "SELF_TEST_TIMEOUT" alone names no device."""
-    found = tuple(c for c in view.causes if FAULTS[c].reaction in (Reaction.ABORT, Reaction.TRIP))
+    found = tuple(c for c in view.causes if FAULTS[c].reaction is not Reaction.WARN)
     return replace(memory, faults=_added(memory.faults, found))
 
 
