@@ -71,6 +71,11 @@ def lives(folder: Path) -> list[tuple[Path, Path]]:
     return pairs
 
 
+def trace_sha256(folder: Path) -> str:
+    """Of the traces of all lives, one after the other."""
+    return hashlib.sha256(b"".join(trace.read_bytes() for _, trace in lives(folder))).hexdigest()
+
+
 def read_trace(folder: Path) -> list[dict[str, Any]]:
     return [
         json.loads(line)
@@ -101,7 +106,7 @@ def finish(
     lines = read_trace(folder)
     for _, trace in lives(folder):
         _tell_trace(trace)
-    if any(line["kind"] == "generator" and "kv" in line for line in lines):
+    if any(line["kind"] == "state" and line["to"] == "EXPOSE" for line in lines):
         draw_curve(folder / "curve.svg", lines, kv=technique.kv, ma=technique.ma)
     (folder / "bench.toml").write_bytes(bench.path.read_bytes())
     manifest = {

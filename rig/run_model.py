@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from firmware_py.decide.memory import State
@@ -79,7 +80,7 @@ class _Life:
 
 
 class ModelRun:
-    """One scenario from power-up to its end; `run()` does it all."""
+    """One scenario from power-up to its end; `finish()` afterwards where the folder is kept."""
 
     def __init__(
         self,
@@ -119,6 +120,21 @@ class ModelRun:
             self._run_until(lambda: False, end_us)
         self._close()
         return self.seen()
+
+    def finish(self) -> dict[str, Any]:
+        """Tie the folder together; returns the manifest."""
+        assert self.folder is not None
+        return finish(
+            self.folder,
+            self.bench,
+            technique=self.shot.technique,
+            rung="model",
+            simulated=True,
+            seed=self.seed,
+            scenario=self.scenario.name,
+            started_at=STARTED_AT.isoformat(),
+            scans=self.rung.scan_count,
+        )
 
     def _run_until(self, done: Callable[[], bool], deadline_us: int) -> bool:
         return self.rung.run_until(done, deadline_us)
@@ -202,17 +218,6 @@ class ModelRun:
             return
         for index, life in enumerate(self.lives):
             life.write(self.folder, life_mark(index))
-        finish(
-            self.folder,
-            self.bench,
-            technique=self.shot.technique,
-            rung="model",
-            simulated=True,
-            seed=self.seed,
-            scenario=self.scenario.name,
-            started_at=STARTED_AT.isoformat(),
-            scans=self.rung.scan_count,
-        )
 
 
 def _journal(folder: Path | None) -> Journal:

@@ -30,7 +30,7 @@ from rig.model import setting_of
 from rig.run_folder import finish
 from rig.run_model import shot_of, valid_set
 from rig.scenario import Scenario
-from rig.session import Session
+from rig.session import Session, die_with_parent
 from sim.build import pixel_model
 
 SIM_START_S = 20.0
@@ -51,9 +51,14 @@ class Simulator:
             stderr=stderr,
             env=environment,
             start_new_session=True,
+            preexec_fn=die_with_parent,
         )  # fmt: skip
         stderr.close()
-        self.facts = self._announced(folder)
+        try:
+            self.facts = self._announced(folder)
+        except BaseException:  # Ctrl-C too: nothing is left running
+            self.end()
+            raise
         self.control = BusClient(self.facts["control"])
 
     def _announced(self, folder: Path) -> dict[str, Any]:
@@ -61,7 +66,6 @@ class Simulator:
         ready, _, _ = select.select([self._process.stdout], [], [], SIM_START_S)
         line = self._process.stdout.readline() if ready else b""
         if not line:
-            self.end()
             words = (folder / "simulator.stderr").read_text().strip().splitlines()
             raise DeviceError(f"the simulator did not start: {words[-1] if words else 'silent'}")
         facts: dict[str, Any] = json.loads(line)
@@ -118,22 +122,30 @@ class WireRun:
         self.shot = shot_of(bench, scenario.shot.technique(), f"{scenario.name or 'shot'}-1")
         self._state_count = 0
         self._reached_s: float | None = None
+        self._started_at: datetime | None = None
 
     def run(self) -> Seen:
         (self.folder / "work").mkdir(exist_ok=True)
         simulator = Simulator(self.bench, self.folder / "work", seed=self.seed)
-        session = self._session(simulator)
+        session: Session | None = None
         try:
+            session = self._session(simulator)
             simulator.ask("script", steps=[_plain(step) for step in self.scenario.steps()])
             session.start()
             session.program(self.shot)
             self._follow(session, simulator)
             shown = simulator.ask("show")
         finally:
-            session.end()
+            if session is not None:
+                session.end()
             simulator.end()
-        seen = self._seen(session, shown)
-        finish(
+        self._started_at = session.started_at
+        return self._seen(session, shown)
+
+    def finish(self) -> dict[str, Any]:
+        """Tie the folder together, after `run()`; returns the manifest."""
+        assert self._started_at is not None
+        return finish(
             self.folder,
             self.bench,
             technique=self.shot.technique,
@@ -141,9 +153,8 @@ class WireRun:
             simulated=True,
             seed=self.seed,
             scenario=self.scenario.name,
-            started_at=session.started_at.isoformat(),
+            started_at=self._started_at.isoformat(),
         )
-        return seen
 
     def _session(self, simulator: Simulator) -> Session:
         started_at = datetime.now(UTC)
@@ -166,6 +177,7 @@ class WireRun:
         while not self._over() and time.monotonic() < deadline_s:
             for line in session.news(0.01):
                 self._take(line, simulator)
+            session.check()
             for verb in simulator.unit_verbs():
                 self._unit_verb(verb, session)
 

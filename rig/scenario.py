@@ -6,6 +6,8 @@ states, a fault, an end, and device-side times. See rig/scenarios/README.md for 
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,15 +15,15 @@ from pydantic import Field, ValidationError
 
 from firmware_py.config import Strict
 from hal.types import Technique
+from rig import bench_names
 from rig.bench import parsed, read_text
 from rig.config_errors import Mistake, mistakes_of, suggestion, told
-from rig.exit_codes import ConfigError
+from rig.exit_codes import ConfigError, UsageError
+from rig.scenario_words import unknown_words
 from rig.toml_lines import key_lines
-from sim.script import UNIT_VERBS, VERBS, Step
+from sim.script import Step
 
-STATES = ("BOOT", "SELF_TEST", "STANDBY", "PREP", "READY", "INTERLOCK_CHECK", "EXPOSE",
-          "READOUT", "RELEASE_WAIT", "FAULT", "LOCKED")  # fmt: skip
-EVENTS = ("start", "beam_on", "beam_off", *STATES)
+SHIPPED = bench_names.ROOT / "rig" / "scenarios"
 
 
 class ShotSection(Strict):
@@ -102,43 +104,44 @@ class Scenario(Strict):
 def load_scenario(path: Path) -> Scenario:
     """Raises ConfigError with all the mistakes of the file."""
     text = read_text(path)
-    data = parsed(text, str(path))
+    file_name = bench_names.shown_path(path)
+    data = parsed(text, file_name)
     scenario: Scenario | None = None
     mistakes: list[Mistake] = []
     try:
         scenario = Scenario.model_validate(data | {"name": path.stem})
     except ValidationError as error:
         mistakes = mistakes_of(error.errors(include_url=False), Scenario)
-    mistakes += _unknown_words(data)
+    mistakes += unknown_words(data)
     if scenario is None or mistakes:
-        raise ConfigError(told(str(path), key_lines(text), mistakes))
+        raise ConfigError(told(file_name, key_lines(text), mistakes))
     return scenario
 
 
-def _unknown_words(data: dict[str, Any]) -> list[Mistake]:
-    verbs = (*VERBS, *UNIT_VERBS)
-    checks: list[tuple[tuple[str | int, ...], object, tuple[str, ...]]] = []
-    for index, step in enumerate(_tables(data.get("step"))):
-        checks.append((("step", index, "event"), step.get("event"), EVENTS))
-        checks.append((("step", index, "do"), step.get("do"), verbs))
-    expect = data.get("expect")
-    path = expect.get("path") if isinstance(expect, dict) else None
-    if isinstance(path, list):
-        checks += [(("expect", "path"), state, STATES) for state in path]
-    return [
-        Mistake(path=where, text=f"unknown word '{word}'; {suggestion(word, known)}")
-        for where, word, known in checks
-        if isinstance(word, str) and word not in known
-    ]
+def find_scenarios(words: Sequence[str]) -> list[Path]:
+    """Files, the files of folders in order of name, and shipped scenarios by their bare names.
 
-
-def _tables(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def find_scenarios(paths: list[Path]) -> list[Path]:
-    """Files, and the files of folders, in order of name."""
-    found: list[Path] = []
-    for path in paths:
-        found += sorted(path.glob("*.toml")) if path.is_dir() else [path]
+    Raises UsageError for what is none of these; two of one name could not be told apart.
+    """
+    found = list(dict.fromkeys(path for word in words for path in _meant(word)))
+    for name, count in Counter(path.stem for path in found).items():
+        if count > 1:
+            raise UsageError(f"{count} scenarios are called '{name}'; run them one by one")
     return found
+
+
+def _meant(word: str) -> list[Path]:
+    path = Path(word)
+    if path.is_dir():
+        files = sorted(path.glob("*.toml"))
+        if not files:
+            raise UsageError(f"{word}: no scenario in this folder (a scenario is a .toml file)")
+        return files
+    if path.is_file():
+        return [path]
+    shipped = {file.stem: file for file in sorted(SHIPPED.glob("*.toml"))}
+    if word in shipped:
+        return [shipped[word]]
+    if path.suffix == ".toml" or len(path.parts) > 1:
+        raise UsageError(f"{word}: no such file or folder")
+    raise UsageError(f"no scenario '{word}'; {suggestion(word, shipped)}")

@@ -27,8 +27,9 @@ from firmware_py.recorder.dicom.exam import TEST_EXAM, ExamInfo
 from hal.bus import BusClient
 from hal.ports import LinkError
 from hal.types import Shot
+from rig import unit_client
 from rig.bench import Bench
-from rig.exit_codes import DeviceError
+from rig.exit_codes import DeviceError, DxrigError, Refused
 from rig.run_folder import life_mark, record_header
 
 START_S = 15.0
@@ -118,6 +119,21 @@ class Session:
         self._traces.append(_Tail(self.folder / f"trace{mark}.jsonl"))
         self.unit_process = self._spawn("unit", "firmware_py", path)
         self._bus = self._connect(endpoint)
+        self._publish(endpoint)
+
+    def _publish(self, endpoint: str) -> None:
+        """Where `dxrig status`, `stop` and `reset` find the unit."""
+        assert self.unit_process is not None
+        facts = {
+            "bench": self.bench.name,
+            "rung": self.unit.rung,
+            "simulated": self.simulated,
+            "pid": self.unit_process.pid,
+            "bus": endpoint,
+            "folder": str(self.folder.absolute()),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        unit_client.publish(self.state, facts)
 
     def _spawn(self, name: str, module: str, config: Path) -> subprocess.Popen[bytes]:
         with (self.folder / "work" / f"{name}.stderr").open("ab") as stderr:
@@ -127,28 +143,36 @@ class Session:
                 stdout=stderr,
                 stderr=stderr,
                 start_new_session=True,  # Ctrl-C is for the session, which ends them in order
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
 
     def _connect(self, endpoint: str) -> BusClient:
         client = BusClient(endpoint)
         deadline_s = time.monotonic() + START_S
-        while time.monotonic() < deadline_s:
-            self.check()
-            with suppress(LinkError):
-                client.ask({"schema": 1, "kind": "status"}, timeout_s=0.5)
-                return client
+        try:
+            while time.monotonic() < deadline_s:
+                self.check()
+                with suppress(LinkError):
+                    client.ask({"schema": 1, "kind": "status"}, timeout_s=0.5)
+                    return client
+        except BaseException:
+            client.close()
+            raise
         client.close()
         raise DeviceError("the unit did not start in time; see work/unit.stderr in the run folder")
 
     def check(self) -> None:
-        """Raises DeviceError when a process has ended by itself, with what it said."""
-        for name, process in (("recorder", self.recorder_process), ("unit", self.unit_process)):
+        """Raises DeviceError or Refused when a process has ended by itself, with its words."""
+        for name, process in (("unit", self.unit_process), ("recorder", self.recorder_process)):
             if process is not None and process.poll() is not None:
-                raise DeviceError(self._last_words(name, process.returncode))
+                raise self._ended_by_itself(name, process.returncode)
+
+    def _ended_by_itself(self, name: str, code: int) -> DxrigError:
+        kind = Refused if code == Refused.code else DeviceError
+        return kind(self._last_words(name, code))
 
     def _last_words(self, name: str, code: int) -> str:
-        for path in (self.folder / f"{name}.log", self.folder / "work" / f"{name}.stderr"):
+        for path in (self.folder / "work" / f"{name}.stderr", self.folder / f"{name}.log"):
             with suppress(OSError):
                 words = path.read_text(encoding="utf-8").strip().splitlines()
                 if words:
@@ -157,8 +181,10 @@ class Session:
 
     def end(self) -> None:
         """Unit first: it ends the beam and makes safe; then the recorder."""
-        for process in (self.unit_process, self.recorder_process):
-            _end(process)
+        _end(self.unit_process)
+        if self.unit_process is not None:
+            unit_client.withdraw(self.state, self.unit_process.pid)
+        _end(self.recorder_process)
         self.drain()
         if self._bus is not None:
             self._bus.close()
@@ -242,7 +268,7 @@ def _end(process: subprocess.Popen[bytes] | None) -> None:
         process.wait()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Linux: a SIGTERM when the parent dies, so that no unit outlives its session."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rig.exit_codes import DeviceError
+from rig.exit_codes import DeviceError, UsageError
 
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
@@ -50,6 +50,18 @@ def run_folder(parent: Path, bench_name: str, started: datetime, run_id: str) ->
         folder.mkdir(mode=PRIVATE_FOLDER)
     except FileExistsError as error:
         raise DeviceError(f"{folder}: exists already; a run never overwrites another") from error
+    return folder
+
+
+def new_folder(folder: Path) -> Path:
+    """A folder that somebody named for a run's files: new, or empty. Raises UsageError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UsageError(f"{folder}: is not empty; name a new or an empty folder")
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise UsageError(f"{folder}: can't be used as a folder: {why}") from error
     return folder
 
 

@@ -1,0 +1,68 @@
+"""Outcomes as JUnit's XML in the form xunit2, which CI services read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from rig.exit_codes import UsageError
+from rig.outcomes import Outcome
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0
+
+
+def write_junit(
+    path: Path, rung: str, outcomes: Sequence[Outcome], *, unfinished: Sequence[str] = ()
+) -> None:
+    """`unfinished`: scenarios that an interruption kept from ending; an error each."""
+    cases = [_case(rung, outcome) for outcome in outcomes]
+    cases += [_interrupted(rung, name) for name in unfinished]
+    suite = ET.Element(
+        "testsuite",
+        name=f"dxrig {rung}",
+        tests=str(len(cases)),
+        failures=str(sum(case.find("failure") is not None for case in cases)),
+        errors=str(sum(case.find("error") is not None for case in cases)),
+        skipped="0",
+        time=f"{sum(outcome.seconds for outcome in outcomes):.3f}",
+    )
+    suite.extend(cases)
+    suites = ET.Element("testsuites")
+    suites.append(suite)
+    ET.indent(suites)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ET.ElementTree(suites).write(path, encoding="utf-8", xml_declaration=True)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise UsageError(f"{path}: the JUnit report can't be written: {why}") from error
+
+
+def _case(rung: str, outcome: Outcome) -> ET.Element:
+    case = _named(rung, outcome.name, outcome.seconds)
+    properties = ET.SubElement(case, "properties")
+    facts = {"title": outcome.title, "trace_sha256": outcome.trace_sha256 or ""}
+    for name, value in (*facts.items(), *(("covers", word) for word in outcome.covers)):
+        ET.SubElement(properties, "property", name=name, value=_clean(value))
+    if outcome.error is not None:
+        ET.SubElement(case, "error", message=_clean(outcome.error))
+    elif outcome.problems:
+        failure = ET.SubElement(case, "failure", message=_clean(outcome.problems[0]))
+        failure.text = _clean("\n".join(outcome.problems))
+    return case
+
+
+def _interrupted(rung: str, name: str) -> ET.Element:
+    case = _named(rung, name, 0.0)
+    ET.SubElement(case, "error", message="interrupted before its end")
+    return case
+
+
+def _named(rung: str, name: str, seconds: float) -> ET.Element:
+    return ET.Element("testcase", classname=f"dxrig.{rung}", name=name, time=f"{seconds:.3f}")
+
+
+def _clean(text: str) -> str:
+    return _FORBIDDEN.sub("?", text)
