@@ -20,7 +20,15 @@ PAGES = sorted(
 )
 TOP = frozenset((*PACKAGES, "tools", "tests", ".ci", ".github"))
 SUFFIXES = frozenset((".py", ".toml", ".md", ".lock", ".yml", ".rules", ".html", ".svg"))
-MADE_BY_RUNNING = ("runs/", "wheels", ".venv", "out.xml", "mine.toml")  # or by the reader
+MADE_BY_RUNNING = (
+    "runs/",
+    "wheels",
+    ".venv",
+    "out.xml",
+    "mine.toml",
+    "bench.toml",
+    "curve.svg",
+)  # or by the reader
 PLACEHOLDER = re.compile(r"[A-Z]{3,}|[$~<{]|\.\.\.|…")  # NAME.py, $XDG_STATE_HOME, <bench>
 
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
