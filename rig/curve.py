@@ -23,26 +23,29 @@ def monitor_reads(lines: Sequence[dict[str, Any]]) -> list[tuple[int, float, flo
 
 
 def draw_curve(path: Path, lines: Sequence[dict[str, Any]], *, kv: float, ma: float) -> None:
-    """An SVG of the reads, with the set values as thin lines."""
+    """An SVG of the reads: kV above mA, set values as thin lines, EXPOSE shaded."""
     from matplotlib import rc_context  # 1.3 s: only where a picture is drawn
     from matplotlib.figure import Figure
 
     reads = monitor_reads(lines)
     start_us = _entered(lines, "EXPOSE")
     times_ms = [(t_us - start_us) / 1000 for t_us, _, _ in reads]
+    end_us = _left(lines, "EXPOSE")
     with rc_context({"svg.hashsalt": "dxrig", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(7.2, 3.6), layout="constrained")
-        voltage = figure.add_subplot()
-        current = voltage.twinx()
-        voltage.axhline(kv, color="#1f5fa8", linewidth=0.7, alpha=0.5)
-        current.axhline(ma, color="#b3541e", linewidth=0.7, alpha=0.5)
-        voltage.plot(times_ms, [read[1] for read in reads], "o", color="#1f5fa8", markersize=4)
-        current.plot(times_ms, [read[2] for read in reads], "s", color="#b3541e", markersize=4)
-        voltage.set_ylabel("kV indicated", color="#1f5fa8")
-        current.set_ylabel("mA indicated", color="#b3541e")
-        voltage.set_xlabel("ms after EXPOSE; one dot a monitor read, lines are the set values")
-        voltage.set_ylim(0, kv * 1.2)
-        current.set_ylim(0, ma * 1.2)
+        figure = Figure(figsize=(7.2, 3.8), layout="constrained")
+        voltage, current = figure.subplots(2, sharex=True)
+        for axes, name, values, wanted, colour in (
+            (voltage, "kV", [read[1] for read in reads], kv, "#1f5fa8"),
+            (current, "mA", [read[2] for read in reads], ma, "#b3541e"),
+        ):
+            if end_us is not None:
+                axes.axvspan(0, (end_us - start_us) / 1000, color="#f4f1e6", linewidth=0)
+            axes.axhline(wanted, color=colour, linewidth=0.7, alpha=0.6)
+            axes.plot(times_ms, values, "o", color=colour, markersize=4)
+            axes.set_ylabel(name, color=colour)
+            axes.set_ylim(0, wanted * 1.25)
+            axes.spines[["top", "right"]].set_visible(False)
+        current.set_xlabel("ms after EXPOSE (shaded); a dot is a read, a thin line the set value")
         voltage.set_title("Indicated by the generator, not measured by a meter", fontsize=9)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
@@ -52,3 +55,9 @@ def draw_curve(path: Path, lines: Sequence[dict[str, Any]], *, kv: float, ma: fl
 def _entered(lines: Sequence[dict[str, Any]], state: str) -> int:
     times = [line["t_us"] for line in lines if line["kind"] == "state" and line["to"] == state]
     return times[0] if times else 0
+
+
+def _left(lines: Sequence[dict[str, Any]], state: str) -> int | None:
+    """None where the unit was killed in that state."""
+    times = [line["t_us"] for line in lines if line["kind"] == "state" and line["from"] == state]
+    return times[0] if times else None

@@ -25,6 +25,7 @@ from hal.types import Technique
 from rig.bench import Bench
 from rig.curve import draw_curve
 from rig.version import commit, version
+from rig.why import in_words
 
 LIBRARIES = ("numpy", "pydicom", "pymodbus", "pyserial", "pyzmq", "transitions")
 
@@ -147,7 +148,7 @@ def timeline(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         {
             "state": line["to"],
             "t_ms": line["t_us"] / 1000,
-            "why": line["why"].replace("_", " "),
+            "why": in_words(line["why"]),
             "faults": line.get("faults", []),
         }
         for line in lines

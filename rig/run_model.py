@@ -165,7 +165,8 @@ class ModelRun:
         return InlineRecorder(self._recorder, frames, t_us=self.rung.t_us)
 
     def _namespace(self) -> UUID:
-        return uuid5(NAMESPACE_OID, f"{self.bench.hash} {self.scenario.name} {self.seed}")
+        facts = (self.bench.hash, self.scenario.name, self.seed, self.shot.technique)
+        return uuid5(NAMESPACE_OID, " ".join(map(str, facts)))
 
     def _unit_verb(self, verb: str) -> None:
         """SIGKILL, SIGSTOP, SIGCONT and a fresh start, as the wire rung does them for real."""
