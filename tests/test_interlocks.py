@@ -320,6 +320,10 @@ NOT_TRUE: dict[str, dict[str, Any]] = {
     "pair seen before": {"generator": ready_generator(interlock_taken_us=CHECKING.since_us - 1)},
     "pair never asked": {"generator": ready_generator(interlock_taken_us=None)},
     "no window": {"panel": READY_PANEL},
+    "another panel": {"panel": replace(ALL_TRUE.panel, panel_id="P2")},
+    "panel unknown": {"panel": replace(ALL_TRUE.panel, panel_id=None)},
+    "window too short": {"panel": replace(ALL_TRUE.panel, window_us=1_699_999)},
+    "window unknown": {"panel": replace(ALL_TRUE.panel, window_us=None)},
     "window of earlier": {
         "panel": panel(state=PanelState.INTEGRATING, window_open_us=CHECKING.since_us - 1)
     },

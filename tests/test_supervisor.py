@@ -349,6 +349,16 @@ DEADLINES: dict[str, tuple[Memory, Inputs, int, tuple[str, ...]]] = {
         LIMITS.prep_us,
         ("PANEL_NOT_READY",),
     ),
+    "PREP with another panel": (
+        memory(S.PREP),
+        inputs(
+            room=room(stage_1=True),
+            generator=ready_generator(),
+            panel=panel(state=PanelState.READY, panel_id="P2"),
+        ),
+        LIMITS.prep_us,
+        ("PANEL_NOT_READY",),
+    ),
     "PREP without generator": (
         memory(S.PREP),
         inputs(room=room(stage_1=True), panel=panel(state=PanelState.READY)),
@@ -358,6 +368,12 @@ DEADLINES: dict[str, tuple[Memory, Inputs, int, tuple[str, ...]]] = {
     "INTERLOCK_CHECK without window": (
         memory(S.INTERLOCK_CHECK),
         inputs(room=held(), generator=ready_generator(), panel=panel(state=PanelState.READY)),
+        LIMITS.interlock_check_us,
+        ("WINDOW_REFUSED",),
+    ),
+    "INTERLOCK_CHECK with another panel": (
+        memory(S.INTERLOCK_CHECK),
+        in_beam(generator=ready_generator(), panel=replace(INTEGRATING, panel_id="P2")),
         LIMITS.interlock_check_us,
         ("WINDOW_REFUSED",),
     ),

@@ -88,6 +88,17 @@ def _shot_inhibits(memory: Memory, panel: PanelSample, shot: Shot | None, now: N
     return [code for wrong, code in checks if wrong]
 
 
+def right_panel(memory: Memory, panel: PanelSample) -> bool:
+    """SR-10: the selected panel answers, now, and its window is long enough."""
+    shot = memory.shot
+    return (
+        shot is not None
+        and panel.panel_id == shot.panel_id
+        and panel.window_us is not None
+        and window_fits(memory, panel, shot)
+    )
+
+
 def window_fits(memory: Memory, panel: PanelSample, shot: Shot) -> bool:
     """SR-10: the window outlasts the generator's own timer by the margin."""
     if panel.window_us is None:

@@ -118,9 +118,7 @@ def all_prepared(view: View) -> bool:
         shot is not None
         and _generator_ready(view)
         and panel.state is PanelState.READY
-        and panel.panel_id == shot.panel_id
-        and panel.window_us is not None
-        and interlocks.window_fits(memory, panel, shot)
+        and interlocks.right_panel(memory, panel)
         and view.inputs.recorder.intent_durable == shot.shot_id
     )
 
@@ -147,6 +145,7 @@ def everything_true_in_this_scan(view: View) -> bool:
         and _generator_ready(view)
         and inputs.generator.interlock_closed is True
         and since(inputs.generator.interlock_taken_us, memory.since_us)
+        and interlocks.right_panel(memory, inputs.panel)
         and inputs.panel.state is PanelState.INTEGRATING
         and since(inputs.panel.window_open_us, memory.since_us)
         and memory.shot is not None

@@ -166,9 +166,13 @@ def _prep_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     if not now.reached(memory.since_us + memory.limits.prep_us):
         return []
     assert memory.shot is not None
+    panel_ready = inputs.panel.state is PanelState.READY
     missing = (
         (inputs.recorder.intent_durable != memory.shot.shot_id, "INTENT_NOT_DURABLE"),
-        (inputs.panel.state is not PanelState.READY, "PANEL_NOT_READY"),
+        (
+            not (panel_ready and interlocks.right_panel(memory, inputs.panel)),
+            "PANEL_NOT_READY",
+        ),
     )
     return [code for is_missing, code in missing if is_missing] or ["GENERATOR_NOT_READY"]
 
@@ -176,7 +180,8 @@ def _prep_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
 def _check_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     if not now.reached(memory.since_us + memory.limits.interlock_check_us):
         return []
-    if inputs.panel.state is not PanelState.INTEGRATING:
+    integrating = inputs.panel.state is PanelState.INTEGRATING
+    if not (integrating and interlocks.right_panel(memory, inputs.panel)):
         return ["WINDOW_REFUSED"]
     pair_open = inputs.generator.interlock_closed is not True
     return ["INTERLOCK_OPEN" if pair_open else "GENERATOR_NOT_READY"]
