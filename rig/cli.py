@@ -31,6 +31,7 @@ COMMANDS = {
     "status": "Show what the running unit is doing.",
     "stop": "End the beam of the running unit, or its preparation.",
     "reset": "Clear a latched fault whose cause is gone.",
+    "recover": "List and acknowledge exposures that an earlier run left incomplete.",
     "doctor": "Find what keeps a bench from working on this computer.",
     "devices": "List serial ports, benches and drivers.",
     "config": "Check, show and start bench files.",

@@ -39,6 +39,7 @@ class SimServer:
         except LinkError as error:
             raise DeviceError(str(error)) from error
         self.bench = bench
+        self.seed = bench.sim.seed if seed is None else seed
         self._clock = WallClock()
         ends = Ends(
             generator=self._pty,
@@ -56,6 +57,7 @@ class SimServer:
         return {
             "bench": self.bench.name,
             "bench_sha256": self.bench.hash,
+            "seed": self.seed,
             "generator": {"url": self._pty.path},
             "room": {"url": f"tcp://{self._listener.host}:{self._listener.port}"},
             "panel": {
@@ -98,6 +100,10 @@ class SimServer:
         except (ScriptError, KeyError, TypeError, ValueError) as error:
             answer = {"error": f"{kind}: {error}"}
         self._bus.reply(client, {"schema": 1, "kind": f"{kind}.answer", **answer})
+
+    def _do_announcement(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """A file may be stale or wrong: whoever is about to beam asks the simulator itself."""
+        return self.announcement()
 
     def _do_show(self, message: Mapping[str, Any]) -> dict[str, Any]:
         return show(self)

@@ -181,6 +181,10 @@ class Driver:
             return True
         return now.reached(heard_us + LOST_AFTER_TIMEOUTS_COUNT * self._timeout_us)
 
+    def coils(self) -> dict[str, bool | None]:
+        """As last confirmed, by echo or read-back: for service, not for the scan."""
+        return {coil.name.lower(): self._confirmed[coil] for coil in Coil}
+
     # --- write
 
     def write(self, now: Now, outputs: Outputs) -> None:

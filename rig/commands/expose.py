@@ -1,0 +1,131 @@
+"""`dxrig expose`: one exposure, started by the handswitch and by nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rig.answers import answer_json
+from rig.options import bench_option, chosen_bench, json_option
+from rig.progress import progress_option
+
+if TYPE_CHECKING:
+    from rig.bench import Bench
+    from rig.exposure import Outcome
+
+at_option = click.option(
+    "--at",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the line that `sim up --json` printed; else found by bench name.",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What was asked for on the command line."""
+
+    kvp: float
+    ma: float | None
+    mas: float | None
+    ms: float | None
+    at: Path | None
+    rung: str | None
+    hand: str | None
+    out: Path | None
+    wait_s: float
+    allow_exposure: bool
+    progress: str
+    as_json: bool
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dxrig expose --kvp 70 --mas 0.5
+  dxrig expose --kvp 60 --ma 1 --ms 200 --json
+  dxrig expose --bench mine.toml --kvp 70 --mas 0.5 --allow-exposure
+
+Without a real bench it needs `dxrig sim up`. A real bench (rung = "bench" in its file) needs
+the key switch on and --allow-exposure, and a person at the handswitch.
+
+\b
+Exit codes: 0 planned end; 2 technique out of range; 3 device, link, or a beam ended by
+them or by an interlock; 4 refused before any beam; 130 released, stopped or interrupted.
+"""
+)
+@bench_option
+@click.option("--kvp", type=float, required=True, help="Tube voltage, kV.")
+@click.option("--mas", type=float, help="Charge that ends the beam; the highest mA unless --ma.")
+@click.option("--ma", type=float, help="Tube current, mA.")
+@click.option("--ms", type=float, help="Time that ends the beam; needs --ma.")
+@at_option
+@click.option(
+    "--hand",
+    type=click.Choice(["auto", "none"]),
+    help="auto: the simulated hand presses (default in a simulated room); none: you do.",
+)
+@click.option(
+    "--rung",
+    type=click.Choice(["wire", "bench"]),
+    help="wire: simulated devices on real ports; bench: real ones. Default: the bench file's.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="New folder for the run's files.")
+@click.option(
+    "--wait-s",
+    type=click.FloatRange(1, 3600),
+    default=120.0,
+    show_default=True,
+    help="How long to wait for a press.",
+)
+@click.option("--allow-exposure", is_flag=True, help="Permit X-rays on this run (real bench).")
+@progress_option
+@json_option
+@click.pass_context
+def command(ctx: click.Context, /, bench: str | None, **options: Any) -> None:
+    """Programme one exposure; the handswitch starts it."""
+    ctx.exit(_run(chosen_bench(ctx, bench), Order(**options)))
+
+
+def _run(bench: Bench, order: Order) -> int:
+    from rig.bench_lock import hold_bench
+    from rig.exposure_run import check_hand, expose, technique_of
+    from rig.exposure_view import LiveLines
+    from rig.guards import ports_of
+    from rig.state_dir import bench_state
+
+    technique = technique_of(bench, order.kvp, ma=order.ma, mas=order.mas, ms=order.ms)
+    ports = ports_of(bench, at=order.at, rung=order.rung)
+    check_hand(order.hand, ports)
+    by_hand = order.hand == "none" or not ports.simulated
+    state = bench_state(bench.name)
+    with hold_bench(state, "dxrig expose"):
+        outcome, manifest = expose(
+            bench,
+            ports,
+            technique,
+            state=state,
+            out=order.out,
+            by_hand=by_hand,
+            wait_s=order.wait_s,
+            allowed=order.allow_exposure,
+            view=LiveLines(order.progress, person=by_hand),
+        )
+    _answer(manifest, outcome, as_json=order.as_json)
+    return outcome.exit_code
+
+
+def _answer(manifest: dict[str, Any], outcome: Outcome, *, as_json: bool) -> None:
+    from rig.exposure_view import tell_result
+
+    if as_json:
+        manifest.pop("schema", None)
+        answer_json({**manifest, "exit_code": outcome.exit_code})
+        return
+    tell_result(manifest)
+    if outcome.timed_out and not manifest["faults"]:
+        click.echo("dxrig: nobody pressed the handswitch in time", err=True)
+    for told in manifest["faults"]:
+        click.echo(f"dxrig: {told}", err=True)

@@ -1,0 +1,172 @@
+"""An exposure's surroundings: its ports and state before, its folder afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from firmware_py.recorder.image.maps import save
+from firmware_py.runner import FULL
+from hal.types import Shot, Technique
+from rig.bench import Bench
+from rig.drivers import generator_of, nobody
+from rig.exit_codes import DeviceError, DxrigError, Refused, UsageError
+from rig.exposure import Exposure, Outcome
+from rig.exposure_view import LiveLines
+from rig.fault_words import all_words, what_was_heard
+from rig.guards import Ports, permit_exposure, room_on_disk
+from rig.hand import Hand, PersonsHand, SimulatedHand
+from rig.model import setting_of
+from rig.plan import plan, technique_for
+from rig.recovery import refuse_if_open
+from rig.run_folder import finish, lives
+from rig.run_model import valid_set
+from rig.session import Session
+from rig.state_dir import new_folder, run_folder
+from sim.build import pixel_model
+
+
+def technique_of(
+    bench: Bench, kv: float, *, ma: float | None, mas: float | None, ms: float | None
+) -> Technique:
+    """As the generator can make it. Raises UsageError with every reason why not."""
+    asked = technique_for(bench.unit.tube, kv, ma=ma, mas=mas, ms=ms)
+    return plan(bench.unit, generator_of(bench.unit.generator, nobody()), asked).effective
+
+
+def check_hand(hand: str | None, ports: Ports) -> None:
+    if hand == "auto" and not ports.simulated:
+        raise UsageError(
+            "--hand auto: the simulated hand exists only in a simulated room; "
+            "radiation has no remote start, a person presses the handswitch"
+        )
+
+
+def folder_for(bench: Bench, state: Path, out: Path | None) -> Path:
+    if out is not None:
+        return new_folder(out)
+    return run_folder(state / "runs", bench.name, datetime.now(UTC), uuid4().hex[:6])
+
+
+def expose(
+    bench: Bench,
+    ports: Ports,
+    technique: Technique,
+    *,
+    state: Path,
+    out: Path | None,
+    by_hand: bool,
+    wait_s: float,
+    allowed: bool,
+    view: LiveLines,
+) -> tuple[Outcome, dict[str, Any]]:
+    """The bench must be held. Returns what was seen, and the manifest with `run` and `faults`."""
+    refuse_if_open(state, bench.name)
+    permit_exposure(ports, allowed=allowed)
+    with _disk_told(state):
+        room_on_disk([state], ports.unit)
+        folder = folder_for(bench, state, out)
+    with _disk_told(folder):
+        room_on_disk([folder], ports.unit)
+        session = _session(bench, ports, folder, state)
+        exposure = Exposure(
+            session,
+            _shot(ports, technique),
+            _hand(ports, view, by_hand=by_hand),
+            wait_s=wait_s,
+            patient=by_hand,
+            say=view.say,
+            show=view.show,
+        )
+        try:
+            outcome = exposure.make()
+        except DxrigError as error:
+            raise type(error)(f"{error} (run folder: {folder})") from error
+        return outcome, _manifest(bench, ports, session, technique, outcome)
+
+
+def _session(bench: Bench, ports: Ports, folder: Path, state: Path) -> Session:
+    (folder / "work").mkdir()
+    started_at = datetime.now(UTC)
+    return Session(
+        bench=bench,
+        unit=ports.unit,
+        folder=folder,
+        state=state,
+        simulated=ports.simulated,
+        panel_set=_panel_set(bench, ports, folder, state, started_at),
+        started_at=started_at,
+    )
+
+
+def panel_set_path(state: Path, panel_id: str) -> Path:
+    """The maps of a panel, as calibration leaves them."""
+    return state / f"panel-{quote(panel_id, safe='')}.npz"
+
+
+def _panel_set(
+    bench: Bench, ports: Ports, folder: Path, state: Path, started_at: datetime
+) -> Path | None:
+    """The state folder's; a simulated panel without one gets a valid one, as it starts with."""
+    own = panel_set_path(state, ports.unit.panel.panel_id)
+    if own.exists():
+        return own
+    if ports.simulator is None:
+        return None
+    pixels = pixel_model(setting_of(bench, ports.simulator.get("seed")))
+    path = folder / "work" / "panel-set.npz"
+    save(valid_set(bench, pixels, started_at), path)
+    return path
+
+
+def _shot(ports: Ports, technique: Technique) -> Shot:
+    return Shot(
+        shot_id=f"x-{uuid4().hex[:12]}",
+        technique=technique,
+        exam_id="TEST",
+        panel_id=ports.unit.panel.panel_id,
+    )
+
+
+def _hand(ports: Ports, view: LiveLines, *, by_hand: bool) -> Hand:
+    if by_hand or ports.simulator is None:
+        return PersonsHand(view.say)
+    return SimulatedHand(ports.simulator)
+
+
+def _manifest(
+    bench: Bench, ports: Ports, session: Session, technique: Technique, outcome: Outcome
+) -> dict[str, Any]:
+    written = finish(
+        session.folder,
+        bench,
+        technique=technique,
+        rung=ports.unit.rung,
+        simulated=ports.simulated,
+        seed=(ports.simulator or {}).get("seed"),
+        scenario=None,
+        started_at=session.started_at.isoformat(),
+    )
+    record, _ = lives(session.folder)[0]
+    why = outcome.faults or outcome.refused or outcome.inhibits
+    told = all_words(why, ports.unit, what_was_heard(record))
+    return {"run": str(session.folder), **written, "faults": told}
+
+
+@contextmanager
+def _disk_told(folder: Path) -> Iterator[None]:
+    """A disk that fills up meanwhile is no bug; what was recorded stays."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        why = (error.strerror or str(error)).lower()
+        text = f"{folder}: {why}; free space, then look with `dxrig recover`"
+        beamed = (folder / "exposures").exists()
+        raise (DeviceError if beamed else Refused)(text) from error

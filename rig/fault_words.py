@@ -1,0 +1,67 @@
+"""A fault as people need it: what is wrong, at which device and port, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from firmware_py.config import UnitConfig
+from firmware_py.record import RecordError, read_record
+from hal.faults import FAULTS
+
+SILENT = {  # fault -> the link that fell silent
+    "GENERATOR_LINK_LOST": "generator",
+    "ROOM_IO_LOST": "room",
+    "PANEL_LINK_LOST": "panel",
+}
+TOGETHER = "SELF_TEST_TIMEOUT"  # says nothing beside the fault that names the device
+
+
+def words(code: str, unit: UnitConfig, heard: Mapping[str, str] | None = None) -> str:
+    """`heard`: what the record says of each link (`what_was_heard`)."""
+    fault, where = FAULTS[code], place(code, unit)
+    detail = (heard or {}).get(SILENT.get(code, ""), "")
+    return "".join(
+        (
+            fault.text.removesuffix("."),
+            f": {where}" if where else "",
+            f" ({detail})" if detail else "",
+            f". {fault.action}",
+        )
+    )
+
+
+def all_words(codes: Sequence[str], unit: UnitConfig, heard: Mapping[str, str]) -> list[str]:
+    named = [code for code in codes if code != TOGETHER] or list(codes)
+    return [words(code, unit, heard) for code in named]
+
+
+def place(code: str, unit: UnitConfig) -> str:
+    """The device behind a fault, with its port; "" where it is no single device."""
+    generator, room, panel = unit.generator, unit.room, unit.panel
+    if code.startswith("GENERATOR"):
+        return f"{generator.driver} at {generator.url}, {generator.baud} baud"
+    if code.startswith(("ROOM_IO", "SELF_TEST_ENABLE")):
+        return f"{room.driver} at {room.url}"
+    if code in ("FRAME_MISSING",):
+        return f"{panel.panel_id} at {panel.data_url}"
+    if code.startswith(("PANEL_LINK", "PANEL_NOT", "PANEL_ERROR", "WINDOW_REFUSED")):
+        return f"{panel.panel_id} at {panel.control_url}"
+    return ""
+
+
+def what_was_heard(record: Path) -> dict[str, str]:
+    """Of each link that failed or said only nonsense: why, from the run's own record."""
+    try:
+        header, scans, _ = read_record(record)
+    except (OSError, RecordError):
+        return {}
+    found = {}
+    for link in header["links"]:
+        failed = next((s.failed[link] for s in reversed(scans) if link in s.failed), "")
+        got_bytes = sum(len(scan.got.get(link, b"")) for scan in scans)
+        if got_bytes:
+            found[link] = f"{got_bytes} bytes came, no valid answer: wrong baud rate or device?"
+        elif failed:
+            found[link] = failed.split(": ", 1)[-1]
+    return found
