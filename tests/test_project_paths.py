@@ -20,15 +20,8 @@ PAGES = sorted(
 )
 TOP = frozenset((*PACKAGES, "tools", "tests", ".ci", ".github"))
 SUFFIXES = frozenset((".py", ".toml", ".md", ".lock", ".yml", ".rules", ".html", ".svg"))
-MADE_BY_RUNNING = (
-    "runs/",
-    "wheels",
-    ".venv",
-    "out.xml",
-    "mine.toml",
-    "bench.toml",
-    "curve.svg",
-)  # or by the reader
+MADE_BY_RUNNING = ("runs/", "wheels", ".venv", "out.xml", "bench.toml", "curve.svg")
+BY_THE_READER = ("mine.toml",)
 PLACEHOLDER = re.compile(r"[A-Z]{3,}|[$~<{]|\.\.\.|…")  # NAME.py, $XDG_STATE_HOME, <bench>
 
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
@@ -53,7 +46,7 @@ def claimed_paths(text: str) -> list[str]:
 
 
 def is_path(word: str) -> bool:
-    if PLACEHOLDER.search(word) or word.startswith(("/", "-", *MADE_BY_RUNNING)):
+    if PLACEHOLDER.search(word) or word.startswith(("/", "-", *MADE_BY_RUNNING, *BY_THE_READER)):
         return False
     if word.partition("/")[0] in TOP and "/" in word:
         return True
