@@ -65,7 +65,7 @@ def expose(
     allowed: bool,
     view: LiveLines,
 ) -> tuple[Outcome, dict[str, Any]]:
-    """The bench must be held. Returns what was seen, and the manifest with `run` and `faults`."""
+    """The bench must be held. Returns what was seen, and the answer."""
     refuse_if_open(state, bench.name)
     permit_exposure(ports, allowed=allowed)
     with _disk_told(state):
@@ -87,7 +87,7 @@ def expose(
             outcome = exposure.make()
         except DxrigError as error:
             raise type(error)(f"{error} (run folder: {folder})") from error
-        return outcome, _manifest(bench, ports, session, technique, outcome)
+        return outcome, _answer(bench, ports, session, technique, outcome)
 
 
 def _session(bench: Bench, ports: Ports, folder: Path, state: Path) -> Session:
@@ -139,11 +139,13 @@ def _hand(ports: Ports, view: LiveLines, *, by_hand: bool) -> Hand:
     return SimulatedHand(ports.simulator)
 
 
-def _manifest(
+def _answer(
     bench: Bench, ports: Ports, session: Session, technique: Technique, outcome: Outcome
 ) -> dict[str, Any]:
+    """As `dxrig demo` answers; `faults` are sentences for people."""
+    folder = session.folder.resolve()
     written = finish(
-        session.folder,
+        folder,
         bench,
         technique=technique,
         rung=ports.unit.rung,
@@ -152,10 +154,30 @@ def _manifest(
         scenario=None,
         started_at=session.started_at.isoformat(),
     )
-    record, _ = lives(session.folder)[0]
+    record, _ = lives(folder)[0]
     why = outcome.faults or outcome.refused or outcome.inhibits
-    told = all_words(why, ports.unit, what_was_heard(record))
-    return {"run": str(session.folder), **written, "faults": told}
+    names = ("bench", "rung", "simulated", "end_reason", "fault", "technique", "measured")
+    return {
+        "run": str(folder),
+        **{name: written[name] for name in names},
+        "timeline": written["timeline"],
+        "files": _files(folder),
+        "faults": all_words(why, ports.unit, what_was_heard(record)),
+    }
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """What people open, by name; only what there is."""
+    exposure = next((folder / "exposures").glob("x-*"), folder / "exposures")
+    places = {
+        "presentation": exposure / "presentation.dcm",
+        "processing": exposure / "processing.dcm",
+        "preview": exposure / "preview.png",
+        "curve": folder / "curve.svg",
+        "trace": folder / "trace.txt",
+        "record": folder / "record.bin",
+    }
+    return {name: str(path) for name, path in places.items() if path.is_file()}
 
 
 @contextmanager

@@ -53,29 +53,26 @@ class LiveLines:
             click.echo(f"{line['t_us'] / 1000:10.1f} ms  {told}", err=True)
 
 
-def tell_result(manifest: dict[str, Any]) -> None:
-    folder = Path(manifest["run"])
-    rows = [
-        (f"{row['t_ms']:.1f}", row["state"], row["why"] + _faults(row["faults"]))
-        for row in manifest["timeline"]
-    ]
-    answer_table(("ms", "state", "why"), rows, title="Timeline")
+def tell_result(made: dict[str, Any]) -> None:
+    """`made`: the command's answer."""
+    for row in made["timeline"]:
+        why = row["why"] + _faults(row["faults"])
+        click.echo(f"{row['t_ms'] / 1000:8.3f} s  {coloured(row['state'], STATE_WIDTH)}  {why}")
     click.echo()
-    answer_table(("", "asked for", "indicated"), _asked_and_indicated(manifest))
+    answer_table(("", "asked for", "indicated"), _asked_and_indicated(made))
     click.echo()
-    click.echo(f"end     {manifest['end_reason'] or 'no exposure'}")
-    click.echo(f"folder  {folder}")
-    for name in manifest["files"]:
-        if name.startswith("exposures/") or name == "curve.svg":
-            click.echo(f"        {folder / name}")
+    click.echo(f"Ended by: {made['end_reason'] or 'nothing: no exposure was begun'}")
+    click.echo(f"Files in {made['run']}")
+    for path in made["files"].values():
+        click.echo(f"  {Path(path).relative_to(made['run'])}")
 
 
 def _faults(codes: list[str]) -> str:
     return f": {', '.join(codes)}" if codes else ""
 
 
-def _asked_and_indicated(manifest: dict[str, Any]) -> list[tuple[str, str, str]]:
-    asked, seen = manifest["technique"], manifest["measured"]
+def _asked_and_indicated(made: dict[str, Any]) -> list[tuple[str, str, str]]:
+    asked, seen = made["technique"], made["measured"]
     rows = [
         ("kV", f"{asked['kv']:g}", _number(seen["kv"], ".1f")),
         ("mA", f"{asked['ma']:g}", _number(seen["ma"], ".3f")),

@@ -17,7 +17,7 @@ from firmware_py.recorder.store.files import free_bytes
 from rig import announce
 from rig.bench import Bench
 from rig.exit_codes import DeviceError, Refused
-from rig.simulator import ask
+from rig.simulator import ask, with_ports
 
 RealTime = Literal["wire", "bench"]
 
@@ -88,17 +88,6 @@ def urls(unit: UnitConfig) -> dict[str, str]:
         "panel.control_url": unit.panel.control_url,
         "panel.data_url": unit.panel.data_url,
     }
-
-
-def with_ports(unit: UnitConfig, facts: dict[str, Any]) -> UnitConfig:
-    """The unit's configuration on the ports that a simulator announced."""
-    data = unit.model_dump()
-    data["rung"] = "wire"
-    data["generator"]["url"] = facts["generator"]["url"]
-    data["room"]["url"] = facts["room"]["url"]
-    data["panel"]["control_url"] = facts["panel"]["control_url"]
-    data["panel"]["data_url"] = facts["panel"]["data_url"]
-    return UnitConfig.model_validate(data)
 
 
 def permit_exposure(ports: Ports, *, allowed: bool) -> None:

@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from firmware_py.config import UnitConfig
 from firmware_py.recorder.image.maps import save
 from firmware_py.recorder.store.journal import read_exposures
 from hal.bus import BusClient
@@ -31,6 +30,7 @@ from rig.run_folder import finish
 from rig.run_model import shot_of, valid_set
 from rig.scenario import Scenario
 from rig.session import Session, die_with_parent
+from rig.simulator import with_ports
 from sim.build import pixel_model
 
 SIM_START_S = 20.0
@@ -93,17 +93,6 @@ class Simulator:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
-
-
-def with_ports(unit: UnitConfig, facts: dict[str, Any]) -> UnitConfig:
-    """The unit's configuration on the ports that a simulator announced."""
-    data = unit.model_dump()
-    data["rung"] = "wire"
-    data["generator"]["url"] = facts["generator"]["url"]
-    data["room"]["url"] = facts["room"]["url"]
-    data["panel"]["control_url"] = facts["panel"]["control_url"]
-    data["panel"]["data_url"] = facts["panel"]["data_url"]
-    return UnitConfig.model_validate(data)
 
 
 class WireRun:

@@ -102,7 +102,7 @@ def _run(bench: Bench, order: Order) -> int:
     by_hand = order.hand == "none" or not ports.simulated
     state = bench_state(bench.name)
     with hold_bench(state, "dxrig expose"):
-        outcome, manifest = expose(
+        outcome, made = expose(
             bench,
             ports,
             technique,
@@ -113,19 +113,18 @@ def _run(bench: Bench, order: Order) -> int:
             allowed=order.allow_exposure,
             view=LiveLines(order.progress, person=by_hand),
         )
-    _answer(manifest, outcome, as_json=order.as_json)
+    _answer(made, outcome, as_json=order.as_json)
     return outcome.exit_code
 
 
-def _answer(manifest: dict[str, Any], outcome: Outcome, *, as_json: bool) -> None:
+def _answer(made: dict[str, Any], outcome: Outcome, *, as_json: bool) -> None:
     from rig.exposure_view import tell_result
 
     if as_json:
-        manifest.pop("schema", None)
-        answer_json({**manifest, "exit_code": outcome.exit_code})
+        answer_json({**made, "exit_code": outcome.exit_code})
         return
-    tell_result(manifest)
-    if outcome.timed_out and not manifest["faults"]:
+    tell_result(made)
+    if outcome.timed_out and not made["faults"]:
         click.echo("dxrig: nobody pressed the handswitch in time", err=True)
-    for told in manifest["faults"]:
+    for told in made["faults"]:
         click.echo(f"dxrig: {told}", err=True)

@@ -90,24 +90,6 @@ def _tell(server: SimServer, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-def ask(facts: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
-    """One question to a simulator's control. Raises DeviceError, UsageError."""
-    from hal.bus import BusClient
-    from hal.ports import LinkError
-    from rig.exit_codes import DeviceError, UsageError
-
-    client = BusClient(facts["control"])
-    try:
-        answer = client.ask({"schema": 1, **message})
-    except LinkError as error:
-        raise DeviceError(f"the simulator does not answer: {error}") from error
-    finally:
-        client.close()
-    if "error" in answer:
-        raise UsageError(answer["error"])
-    return answer
-
-
 @command.command(
     epilog="""\b
 Examples:
@@ -131,6 +113,7 @@ def press(
 ) -> None:
     """Press the simulated handswitch."""
     from rig.announce import found
+    from rig.simulator import ask
 
     facts = found(chosen_bench(ctx, bench).name, at)
     if release:
@@ -154,6 +137,7 @@ Examples:
 def do_command(ctx: click.Context, bench: str | None, at: Path | None, what: str) -> None:
     """Do something in the simulated room: open door, press e-stop, key off, ..."""
     from rig.announce import found
+    from rig.simulator import ask
 
     ask(found(chosen_bench(ctx, bench).name, at), {"kind": "do", "verb": what, "args": {}})
 
@@ -173,6 +157,7 @@ Examples:
 def show(ctx: click.Context, what: str, bench: str | None, at: Path | None, as_json: bool) -> None:
     """Show contacts, relays, beams: the simulator's own word."""
     from rig.announce import found
+    from rig.simulator import ask
 
     facts = ask(found(chosen_bench(ctx, bench).name, at), {"kind": "show"})
     if as_json:
