@@ -1,7 +1,8 @@
 """Run a recording again: links that return what they returned, and equality demanded.
 
-Needs no simulator, no port and no clock. Compared are every byte sent, scan by scan, the
-trace, and (where the run kept frames) pixel arrays and DICOM data sets.
+Needs no simulator, no port and no clock. Compared are every byte sent and every trace
+line, scan by scan, then (where the run kept frames) pixel arrays and DICOM data sets, then
+the hashes that the run wrote of its own record and trace.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import zip_longest
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from firmware_py.assemble import LINKS, Links, build_unit
 from firmware_py.config import UnitConfig
@@ -19,93 +20,16 @@ from firmware_py.record import RecordError, ScanRecord, read_record
 from firmware_py.recorder.archive import differences as images_differ
 from firmware_py.recorder.exposure_record import ImageError
 from firmware_py.unit import Unit
-from hal.now import NEVER_US, Now
-from hal.ports import LinkError
-from hal.types import ExposureReport, Intent, RecorderSample, Requests
+from hal.types import Requests
+from rig.replay_links import ByteReplay, MessageReplay, Player, RecorderReplay
 from rig.run_folder import lives
-
-
-@dataclass(slots=True)
-class _Played:
-    """The scan that is being played, and what the unit sends in it."""
-
-    scan: ScanRecord
-    sent: dict[str, bytes] = field(default_factory=dict)
-    sent_messages: dict[str, list[list[bytes]]] = field(default_factory=dict)
-
-
-class _Player:
-    """Stands for all links of a recording."""
-
-    def __init__(self) -> None:
-        self.now = _Played(ScanRecord(0, 0))
-
-    def play(self, scan: ScanRecord) -> None:
-        self.now = _Played(scan)
-
-
-class _ByteReplay:
-    def __init__(self, name: str, player: _Player) -> None:
-        self._name, self._player = name, player
-
-    def read(self, t_us: int) -> bytes:
-        scan = self._player.now.scan
-        if self._name in scan.failed:
-            raise LinkError(scan.failed[self._name])
-        return scan.got.get(self._name, b"")
-
-    def write(self, t_us: int, data: bytes) -> None:
-        sent = self._player.now.sent
-        sent[self._name] = sent.get(self._name, b"") + data
-
-    def arrival_us(self) -> int:
-        return NEVER_US
-
-    def close(self) -> None:
-        return None
-
-
-class _MessageReplay:
-    def __init__(self, name: str, player: _Player) -> None:
-        self._name, self._player = name, player
-
-    def read(self, t_us: int) -> Sequence[list[bytes]]:
-        scan = self._player.now.scan
-        if self._name in scan.failed:
-            raise LinkError(scan.failed[self._name])
-        return scan.got_messages.get(self._name, [])
-
-    def write(self, t_us: int, message: list[bytes]) -> None:
-        self._player.now.sent_messages.setdefault(self._name, []).append(message)
-
-    def arrival_us(self) -> int:
-        return NEVER_US
-
-    def close(self) -> None:
-        return None
-
-
-class _RecorderReplay:
-    """Publishes the recorder samples of the recording; intents and reports stand in the trace."""
-
-    def __init__(self, player: _Player) -> None:
-        self._player = player
-        self.sample = RecorderSample(taken_us=0)
-
-    def read(self, now: Now) -> RecorderSample:
-        if self._player.now.scan.recorder is not None:
-            self.sample = self._player.now.scan.recorder
-        return self.sample
-
-    def write(self, now: Now, intent: Intent | None, report: ExposureReport | None) -> None:
-        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
     scan_count: int
-    trace_sha256: str
-    differences: tuple[str, ...]  # the first one names the first differing scan
+    trace_sha256: str  # of all lives, as it came out now
+    differences: tuple[str, ...]  # of each life the first differing scan, before all else
 
     @property
     def equal(self) -> bool:
@@ -114,115 +38,145 @@ class Replay:
 
 def replay(folder: Path) -> Replay:
     """Raises RecordError when the folder holds no readable recording."""
-    scan_count, sha256, differences = 0, hashlib.sha256(), []
+    scan_count, sha256 = 0, hashlib.sha256()
+    differences: list[str] = []
     pairs = lives(folder)
     if not pairs:
         raise RecordError(f"{folder}: no record.bin; is this the folder of a run?")
     for record, trace in pairs:
-        unit, found = _replay_life(folder, record, trace)
+        unit, found = _replay_life(record, trace)
         differences += found
         scan_count += unit.scan_count
-        sha256.update(unit.trace.hexdigest().encode())
+        sha256.update("".join(line.as_json() + "\n" for line in unit.trace.lines).encode())
     differences += _image_differences(folder)
+    differences += _hash_differences(folder)
     return Replay(
-        scan_count=scan_count,
-        trace_sha256=unit.trace.hexdigest() if len(pairs) == 1 else sha256.hexdigest(),
-        differences=tuple(differences),
+        scan_count=scan_count, trace_sha256=sha256.hexdigest(), differences=tuple(differences)
     )
 
 
-def _replay_life(folder: Path, record: Path, trace: Path) -> tuple[Unit, list[str]]:
-    header, scans, sha256 = read_record(record)
+def _replay_life(record: Path, trace: Path) -> tuple[Unit, list[str]]:
+    try:
+        header, scans, _ = read_record(record)
+        recorded = trace.read_text(encoding="utf-8").splitlines() if trace.is_file() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{record.name} or its trace can't be read: {error}") from error
+    unit, player = _unit(header, record.name)
+    found = list(_scan_differences(unit, player, scans, _by_time(recorded)))
+    return unit, found[:1]  # what comes after the first one follows from it
+
+
+def _unit(header: dict[str, Any], name: str) -> tuple[Unit, Player]:
     try:
         config = UnitConfig.model_validate(header["unit"])
-    except ValueError as error:
-        raise RecordError(f"{record.name}: its header holds no unit's configuration") from error
-    unit, player = _unit(config, header.get("start_us", 0))
-    differences = list(_hash_difference(folder, record, sha256))
-    differences += _first(_sent_differences(unit, player, scans))
-    differences += _first(_trace_differences(trace, unit))
-    return unit, differences
-
-
-def _unit(config: UnitConfig, start_us: int) -> tuple[Unit, _Player]:
-    player = _Player()
+        start_us = int(header.get("start_us", 0))
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"{name}: its header holds no unit's configuration") from error
+    player = Player()
     links = Links(
-        generator=_ByteReplay(LINKS[0], player),
-        room=_ByteReplay(LINKS[1], player),
-        panel=_MessageReplay(LINKS[2], player),
+        generator=ByteReplay(LINKS[0], player),
+        room=ByteReplay(LINKS[1], player),
+        panel=MessageReplay(LINKS[2], player),
     )
-    return build_unit(
-        config, links, _RecorderReplay(player), poll_all=True, start_us=start_us
-    ), player
+    recorder = RecorderReplay(player)
+    return build_unit(config, links, recorder, poll_all=True, start_us=start_us), player
 
 
-def _image_differences(folder: Path) -> list[str]:
-    """Correct and wrap every kept frame again: pixels and data sets must be the same."""
-    found = []
-    for record in sorted(folder.glob("exposures/*/exposure.json")):
-        try:
-            found += [f"{record.parent.name}: {what}" for what in images_differ(record.parent)]
-        except (ImageError, OSError) as error:
-            found.append(str(error))
-    return found
+# --- scan by scan
 
 
-def _hash_difference(folder: Path, record: Path, sha256: str) -> Iterator[str]:
-    """The manifest is written when a run ends; a killed run has none, and its record stands."""
-    path = folder / "run.json"
-    if not path.is_file():
-        return
-    wanted = json.loads(path.read_text()).get("record_sha256", {}).get(record.name)
-    if wanted is not None and wanted != sha256:
-        yield f"{record.name}: its sha256 is {sha256[:16]}..., the run wrote {wanted[:16]}..."
-
-
-def _sent_differences(unit: Unit, player: _Player, scans: Sequence[ScanRecord]) -> Iterator[str]:
-    """Plays every scan; tells where the unit sends something else than it sent."""
+def _scan_differences(
+    unit: Unit, player: Player, scans: Sequence[ScanRecord], recorded: dict[int, list[str]]
+) -> Iterator[str]:
+    """Plays every scan; tells where the unit sends or says something else than it did."""
     requests: Requests | None = None
     for index, scan in enumerate(scans):
-        player.play(scan)
         if scan.requests is not None and scan.requests != requests:
             requests = scan.requests
             unit.request(requests)
-        if scan.safe:
-            unit.make_safe(scan.t_us)
-        else:
-            unit.scan(scan.t_us, scan.late_us)
-        yield from _sent_difference(index, scan, player.now)
+        where = f"scan {index} at {scan.t_us / 1000:.3f} ms"
+        try:
+            said = _play(unit, player, scan)
+        except Exception as error:  # as the recorded unit may have stopped
+            yield f"{where}: the unit stops: {type(error).__name__}: {error}"
+            return
+        yield from (f"{where}: {what}" for what in _sent_differences(scan, player))
+        was = [] if scan.safe else recorded.pop(scan.t_us, [])
+        killed_here = index == len(scans) - 1 and said[: len(was)] == was  # before it was written
+        if said != was and not killed_here:
+            yield f"{where}: {_trace_difference(was, said)}"
+    for lines in recorded.values():
+        yield f"no scan says what the trace holds: {lines[0]}"
 
 
-def _sent_difference(index: int, scan: ScanRecord, played: _Played) -> Iterator[str]:
+def _play(unit: Unit, player: Player, scan: ScanRecord) -> list[str]:
+    """The trace lines of this scan."""
+    player.play(scan)
+    if scan.safe:
+        unit.make_safe(scan.t_us)
+        return []
+    return [line.as_json() for line in unit.scan(scan.t_us, scan.late_us)]
+
+
+def _sent_differences(scan: ScanRecord, player: Player) -> Iterator[str]:
     for name in LINKS:
-        was, is_ = scan.sent.get(name, b""), played.sent.get(name, b"")
+        was, is_ = scan.sent.get(name, b""), player.now.sent.get(name, b"")
         was_messages = scan.sent_messages.get(name, [])
-        is_messages = played.sent_messages.get(name, [])
+        is_messages = player.now.sent_messages.get(name, [])
         if was != is_:
-            yield f"scan {index} at {_ms(scan)}: to {name} sent {_hex(is_)}, recorded {_hex(was)}"
+            yield f"to {name} sent {_hex(is_)}, recorded {_hex(was)}"
         if was_messages != is_messages:
-            yield (
-                f"scan {index} at {_ms(scan)}: to {name} sent {is_messages}, "
-                f"recorded {was_messages}"
-            )
-
-
-def _ms(scan: ScanRecord) -> str:
-    return f"{scan.t_us / 1000:.3f} ms"
+            yield f"to {name} sent {is_messages}, recorded {was_messages}"
 
 
 def _hex(data: bytes) -> str:
     return data.hex(" ") or "nothing"
 
 
-def _first(differences: Iterator[str]) -> list[str]:
-    """The first one, but everything is played: the trace needs all scans."""
-    found = list(differences)
-    return found[:1]
+def _trace_difference(was: Sequence[str], said: Sequence[str]) -> str:
+    only_now = [line for line in said if line not in was]
+    only_then = [line for line in was if line not in said]
+    return f"trace {' '.join(only_now) or 'nothing'}, recorded {' '.join(only_then) or 'nothing'}"
 
 
-def _trace_differences(trace: Path, unit: Unit) -> Iterator[str]:
-    recorded = trace.read_text(encoding="utf-8").splitlines() if trace.is_file() else []
-    played = [line.as_json() for line in unit.trace.lines]
-    for index, (was, is_) in enumerate(zip_longest(recorded, played, fillvalue="(no line)")):
-        if was != is_:
-            yield f"{trace.name} line {index + 1}: {is_}, recorded {was}"
+def _by_time(lines: Sequence[str]) -> dict[int, list[str]]:
+    """The trace's lines by their `t_us`; a line that has none stands under -1."""
+    found: dict[int, list[str]] = {}
+    for line in lines:
+        try:
+            t_us = int(json.loads(line)["t_us"])
+        except (ValueError, KeyError, TypeError):
+            t_us = -1
+        found.setdefault(t_us, []).append(line)
+    return found
+
+
+# --- what lies beside the record
+
+
+def _image_differences(folder: Path) -> Iterator[str]:
+    """Correct and wrap every kept frame again: pixels and data sets must be the same."""
+    for record in sorted(folder.glob("exposures/*/exposure.json")):
+        try:
+            found = images_differ(record.parent)
+        except (ImageError, OSError) as error:
+            found = [str(error)]
+        yield from (f"{record.parent.name}: {what}" for what in found)
+
+
+def _hash_differences(folder: Path) -> Iterator[str]:
+    """The manifest is written when a run ends; a run killed before has none, and stands."""
+    path = folder / "run.json"
+    if not path.is_file():
+        return
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        wanted = {**manifest["record_sha256"], **manifest["trace_sha256"], **manifest["files"]}
+    except (ValueError, KeyError, TypeError) as error:
+        yield f"run.json: can't be read ({error})"
+        return
+    for name, sha256 in wanted.items():
+        file = folder / name
+        found = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "missing"
+        if found != sha256:
+            yield f"{name}: its sha256 is {found[:16]}, the run wrote {str(sha256)[:16]}"
