@@ -23,6 +23,7 @@ INHIBITS_EVERY_S = 0.25
 INHIBITS_LAST_S = 1.0  # samples of the first scans may still be missing
 SETTLE_S = 5.0  # after a fault in the beam: dose and frame are still on their way
 OVER = ("FAULT", "LOCKED")
+IN_SEQUENCE = ("PREP", "READY", "INTERLOCK_CHECK", "EXPOSE", "READOUT")
 END_REASON = {"planned end": DONE, "handswitch released": ENDED, "stop requested": ENDED}
 
 # No beam, and not because a device failed: the unit refused for safety.
@@ -122,13 +123,27 @@ class Exposure:
             self._follow()
         except KeyboardInterrupt:
             self.outcome.interrupted = True
-            self._say("ending the beam and saving what was recorded")
+            with _uninterrupted():
+                self._stop()
         finally:
             with _uninterrupted():
                 self._hand.let_go()
                 self._session.end()
             self._take_the_rest()
         return self.outcome
+
+    def _stop(self) -> None:
+        """The ordinary end of a beam, and time for its dose and frame to be saved."""
+        self._say("ending the beam and saving what was recorded")
+        if not self._session.bus_endpoint:
+            return  # it had not begun
+        self._session.ask("stop")
+        end_s = time.monotonic() + SETTLE_S
+        while self._busy() and time.monotonic() < end_s:
+            self._step()
+
+    def _busy(self) -> bool:
+        return self.outcome.state in IN_SEQUENCE or not self.outcome.settled
 
     def _take_the_rest(self) -> None:
         for line in self._session.lines[self._taken_count :]:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -98,7 +99,10 @@ class Session:
             "panel_set": str(self.panel_set) if self.panel_set else None,
         }
         path = self._work("recorder.json", config)
-        self.recorder_process = self._spawn("recorder", "firmware_py.recorder", path)
+        # Without us it stays until the unit has ended, and saves the dose.
+        self.recorder_process = self._spawn(
+            "recorder", "firmware_py.recorder", path, orphaned=signal.SIGHUP
+        )
 
     def start_unit(self) -> None:
         """A first life, or one after the unit was killed: each has its own record and trace."""
@@ -135,7 +139,9 @@ class Session:
         }
         unit_client.publish(self.state, facts)
 
-    def _spawn(self, name: str, module: str, config: Path) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, name: str, module: str, config: Path, *, orphaned: signal.Signals = signal.SIGTERM
+    ) -> subprocess.Popen[bytes]:
         with (self.folder / "work" / f"{name}.stderr").open("ab") as stderr:
             return subprocess.Popen(
                 [sys.executable, "-m", module, str(config)],
@@ -143,7 +149,7 @@ class Session:
                 stdout=stderr,
                 stderr=stderr,
                 start_new_session=True,  # Ctrl-C is for the session, which ends them in order
-                preexec_fn=die_with_parent,
+                preexec_fn=partial(die_with_parent, orphaned),
             )
 
     def _connect(self, endpoint: str) -> BusClient:
@@ -268,7 +274,7 @@ def _end(process: subprocess.Popen[bytes] | None) -> None:
         process.wait()
 
 
-def die_with_parent() -> None:
-    """Linux: a SIGTERM when the parent dies, so that no unit outlives its session."""
+def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
+    """Linux: a signal when the parent dies, so that no unit outlives its session."""
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number)

@@ -123,6 +123,11 @@ class Process:
             self.step()
             self._bus.wait(PAUSE_S)
 
+    @property
+    def alone(self) -> bool:
+        """No client is connected."""
+        return self._bus is None or self._bus.clients_count == 0
+
     def step(self) -> None:
         """Take what has arrived, and tell."""
         assert self._bus is not None
