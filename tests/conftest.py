@@ -23,6 +23,17 @@ CONTRACTS = sorted(path.stem for path in Path(__file__).parent.glob("contract_*.
 pytest.register_assert_rewrite(*(f"tests.{name}" for name in CONTRACTS))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="Rewrite tests/golden; review the difference."
+    )
+
+
+@pytest.fixture
+def update_golden(pytestconfig: pytest.Config) -> bool:
+    return bool(pytestconfig.getoption("--update-golden"))
+
+
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     line = missing_peers(terminalreporter.stats.get("skipped", []))
     terminalreporter.write_line(line, yellow=not line.startswith("0 "))
