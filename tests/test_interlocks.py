@@ -177,6 +177,8 @@ def test_the_panel_ends_the_sequence_up_to_the_beam_and_has_a_deadline_of_its_ow
     state: State, changes: dict[str, Any], expected: str
 ) -> None:
     before, seen = NORMAL[state]
+    if state is S.PREP:  # which has asked for long enough
+        before = replace(before, since_us=T_US - LIMITS.panel_age_us)
     after, _ = step(before, replace(seen, panel=replace(seen.panel, **changes)))
     if state is S.READOUT:
         assert after.state is S.READOUT
@@ -189,6 +191,15 @@ def test_a_panel_sample_is_fresh_one_microsecond_before_its_age_limit() -> None:
     taken_us = T_US - LIMITS.panel_age_us + 1
     after, _ = step(before, replace(seen, panel=replace(seen.panel, taken_us=taken_us)))
     assert after.state is S.EXPOSE
+
+
+def test_prep_gives_a_panel_that_was_asked_seldom_the_time_to_answer() -> None:
+    """STANDBY asks every 200 ms; the answer to PREP's first question may take several scans."""
+    before, seen = NORMAL[S.PREP]
+    old = replace(seen, panel=replace(seen.panel, taken_us=T_US - 2 * LIMITS.panel_age_us))
+    for since_us, expected in ((1 - LIMITS.panel_age_us, S.PREP), (-LIMITS.panel_age_us, S.FAULT)):
+        after, _ = step(replace(before, since_us=T_US + since_us), old)
+        assert after.state is expected
 
 
 # --- what inhibits a press

@@ -8,7 +8,7 @@ from __future__ import annotations
 from firmware_py.decide import technique, tube_load
 from firmware_py.decide.memory import Memory, State
 from hal.faults import FAULTS, Reaction
-from hal.now import Now
+from hal.now import Now, latest_us
 from hal.types import GeneratorState, Inputs, PanelSample, PanelState, Shot
 
 
@@ -37,11 +37,19 @@ def panel_causes(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     panel = inputs.panel
     if panel.state is PanelState.DISCONNECTED:
         return ["PANEL_LINK_LOST"]
-    if now.reached(panel.taken_us + memory.limits.panel_age_us) and _panel_in_use(memory):
+    if _panel_in_use(memory) and now.reached(_panel_old_us(memory, panel)):
         return ["PANEL_LINK_LOST"]
     if panel.state is PanelState.ERROR or panel.faults:
         return ["PANEL_ERROR"]
     return []
+
+
+def _panel_old_us(memory: Memory, panel: PanelSample) -> int:
+    """STANDBY asks the panel seldom: an older sample has its whole age limit once more in PREP."""
+    newest_us = panel.taken_us
+    if memory.state is State.PREP:
+        newest_us = latest_us(newest_us, memory.since_us)
+    return newest_us + memory.limits.panel_age_us
 
 
 def _panel_in_use(memory: Memory) -> bool:
