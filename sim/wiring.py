@@ -106,7 +106,7 @@ class Wiring:
 
     def _reset(self) -> None:
         """The moment of pressing counts: a contact that is held or welded resets nothing."""
-        if self._loop() and self._trip_us is None:
+        if self._loop():
             self.safety_relay = True
 
     def _loop(self) -> bool:

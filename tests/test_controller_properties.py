@@ -43,7 +43,7 @@ class Judge:
         self.memory = Memory(limits=LIMITS)
         self.outputs = Outputs()
         self.visited: Counter[State] = Counter()
-        self.beam_count = 0
+        self.shot_ids: list[str] = []  # of the beams, in order
         self._dice = random.Random(f"judge {seed}")
         self._opened_since_beam = True  # the ghost: the plant's switch, as it really was
 
@@ -74,7 +74,9 @@ class Judge:
         assert self.plant.stage_1
         assert self.plant.stage_2
         self._opened_since_beam = False
-        self.beam_count += 1
+        assert self.memory.shot is not None
+        assert self.memory.shot.shot_id not in self.shot_ids, "one programmed shot, two beams"
+        self.shot_ids.append(self.memory.shot.shot_id)
 
 
 def judge_outputs(memory: Memory, outputs: Outputs) -> None:
@@ -152,7 +154,7 @@ def test_thousands_of_scans_with_devices_that_go_wrong() -> None:
     visited = sum((judge.visited for judge in judges), Counter())
     assert set(visited) == set(S), "the generator no longer reaches every state"
     assert min(visited[state] for state in (S.EXPOSE, S.READOUT, S.FAULT)) >= 100
-    assert sum(judge.beam_count for judge in judges) >= 40
+    assert sum(len(judge.shot_ids) for judge in judges) >= 40
 
 
 stories = st.lists(
@@ -204,7 +206,18 @@ def test_the_bench_of_these_tests_makes_a_whole_exposure() -> None:
         if judge.memory.state not in seen[-1:]:
             seen.append(judge.memory.state)
     assert seen == [S.PREP, S.READY, S.INTERLOCK_CHECK, S.EXPOSE, S.READOUT, S.RELEASE_WAIT]
-    assert judge.beam_count == 1
+    assert judge.shot_ids == ["shot-1"]
+
+
+@pytest.mark.req("SR-04")
+def test_a_shot_that_was_made_is_not_made_again() -> None:
+    judge = in_standby()
+    judge.plant.press()
+    run_to(S.RELEASE_WAIT, run_to(S.EXPOSE, judge)).plant.release()
+    run_to(S.STANDBY, judge).plant.press()
+    run_to(S.RELEASE_WAIT, judge)
+    assert judge.memory.refused == ("SHOT_USED",)
+    assert judge.shot_ids == ["shot-1"]
 
 
 @pytest.mark.req("SR-04")
@@ -215,7 +228,7 @@ def test_a_switch_that_stays_pressed_makes_one_beam_however_long() -> None:
         judge.scan()
         judge.plant.pass_scans()
         judge.plant.program()
-    assert judge.beam_count <= 1
+    assert len(judge.shot_ids) <= 1
     assert judge.memory.state is S.FAULT
 
 

@@ -386,6 +386,14 @@ def test_a_drained_battery_ends_the_beam_when_the_voltage_under_load_reaches_21_
     assert model.fault_bits(600 * S) == {"battery_low"}
 
 
+def test_a_battery_that_can_not_bear_the_load_at_all_ends_the_beam_after_the_ramp() -> None:
+    model = monoblock(kv=120.0, ma=1.0)
+    model.battery.charge = 0.04  # 21.8 V without a load
+    assert model.start(START_US)
+    run(model, 2 * S)
+    assert model.courses[0].off_us == START_US + 150_000
+
+
 def test_the_voltage_comes_back_without_the_load_and_the_bit_stays_until_cleared() -> None:
     model = monoblock(kv=120.0, ma=1.0)
     model.battery.charge = 0.05

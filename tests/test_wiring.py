@@ -160,6 +160,9 @@ def test_a_reset_that_is_held_or_stuck_closes_nothing() -> None:
     chain.contact(100 * MS, "reset", True)
     chain.contact(200 * MS, "door", False)
     chain.contact(201 * MS, "door", True)
+    chain.contact(300 * MS, "door", False)
+    chain.contact(400 * MS, "door", True)
+    chain.contact(500 * MS, "reset", True)
     chain.run(1_000 * MS)
     assert not chain.wiring.safety_relay
 
