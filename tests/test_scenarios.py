@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from firmware_py.decide.states import SEQUENCE, TABLE, TRIPS
+from hal.now import Now
 from rig.bench import Bench
 from rig.exit_codes import ConfigError, UsageError
 from rig.judge import problems
@@ -55,7 +57,7 @@ def _coprime() -> Bench:
     unit = bench().unit
     polls = {"status_poll_ms": 23, "monitor_poll_ms": 103, "standby_poll_ms": 487}
     generator = unit.generator.model_copy(update=polls)
-    room = unit.room.model_copy(update={"active_poll_ms": 7, "standby_poll_ms": 23})
+    room = unit.room.model_copy(update={"active_poll_ms": 37, "standby_poll_ms": 53})
     return replace(bench(), unit=unit.model_copy(update={"generator": generator, "room": room}))
 
 
@@ -75,6 +77,31 @@ def test_neither_does_it_change_with_poll_periods_that_meet_no_deadline(name: st
     every_scan = run(name, on=_coprime(), jump=False, poll_all=True)[0]
     assert trace_of(every_scan) == trace_of(jumped)
     assert trace_of(jumped) != trace_of(shipped(name)[0])
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        ("_feedback", "generator_silent_in_beam"),
+        ("_buzzer", "clean_by_mas"),
+        ("_pulse", "switch_stuck_after_the_end"),
+    ],
+)
+def test_one_forgotten_deadline_shows(
+    where: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check above is able to fail: this deadline is asked for, but nobody is woken for it."""
+    reached = Now.reached
+
+    def forgetful(now: Now, deadline_us: int) -> bool:
+        if sys._getframe(1).f_code.co_name == where:
+            return now.t_us >= deadline_us
+        return reached(now, deadline_us)
+
+    monkeypatch.setattr(Now, "reached", forgetful)
+    jumped = run(name, on=_coprime())[0]
+    every_scan = run(name, on=_coprime(), jump=False, poll_all=True)[0]
+    assert trace_of(every_scan) != trace_of(jumped)
 
 
 # Rows that no scenario takes; tests/test_sequence_table.py takes each of them alone.
