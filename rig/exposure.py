@@ -23,6 +23,7 @@ INHIBITS_EVERY_S = 0.25
 INHIBITS_LAST_S = 1.0  # samples of the first scans may still be missing
 SETTLE_S = 5.0  # after a fault in the beam: dose and frame are still on their way
 OVER = ("FAULT", "LOCKED")
+WAITING = ("STANDBY", *OVER)
 IN_SEQUENCE = ("PREP", "READY", "INTERLOCK_CHECK", "EXPOSE", "READOUT")
 END_REASON = {"planned end": DONE, "handswitch released": ENDED, "stop requested": ENDED}
 
@@ -152,14 +153,20 @@ class Exposure:
 
     def _follow(self) -> None:
         deadline_s = time.monotonic() + self._wait_s
-        while not self.outcome.over and not self._hopeless():
+        while not self._over() and not self._hopeless():
             self._step()
-            if self.outcome.state == "STANDBY" and time.monotonic() > deadline_s:
+            if self.outcome.state in WAITING and time.monotonic() > deadline_s:
                 self.outcome.timed_out = True
                 return
         end_s = time.monotonic() + SETTLE_S
         while not self.outcome.settled and time.monotonic() < end_s:
             self._step()
+
+    def _over(self) -> bool:
+        """A person may cure a fault that came before any press: it is told and waited for."""
+        outcome = self.outcome
+        curable = self._patient and outcome.was_standby and outcome.report is None
+        return outcome.over and not (curable and outcome.state in OVER)
 
     def _step(self) -> None:
         self._session.check()
@@ -173,6 +180,8 @@ class Exposure:
     def _entered(self, state: str) -> None:
         if state == "STANDBY" and self.outcome.over:
             return
+        if state in OVER:
+            self._say(f"{', '.join(self.outcome.faults)}: cure it, then `dxrig reset`")
         if state == "STANDBY":
             self._look_for_inhibits()
             if self.outcome.inhibits:

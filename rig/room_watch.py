@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 from firmware_py.config import UnitConfig
 from firmware_py.real_ports import ROOM_BAUD, open_byte_link
 from hal.clock import WallClock
+from hal.links import TapLink
 from hal.now import Now
 from hal.ports import LinkError
 from hal.room_io import open_room_io
@@ -41,7 +42,9 @@ class RoomWatch:
             self._link = open_byte_link(unit.room.url, ROOM_BAUD)
         except LinkError as error:
             raise DeviceError(f"room I/O: {error}") from error
-        self._driver = open_room_io(unit.room.driver, self._link, unit.room)
+        self._heard = _Heard()
+        tapped = TapLink("room", self._link, self._heard)
+        self._driver = open_room_io(unit.room.driver, tapped, unit.room)
         self._clock = WallClock()
 
     def __enter__(self) -> RoomWatch:
@@ -89,8 +92,23 @@ class RoomWatch:
             time.sleep(POLL_S)
 
     def _why(self) -> str:
-        try:
-            self._link.read(self._clock.now_us())
-        except LinkError as error:
-            return f" ({str(error).removeprefix(f'{self._url}: ')})"
-        return ""
+        if self._heard.bytes_count:
+            return f" as one ({self._heard.bytes_count} bytes came, none of them a valid reply)"
+        return f" ({self._heard.trouble})" if self._heard.trouble else ""
+
+
+class _Heard:
+    """What came over the link: enough to say why it is not believed."""
+
+    def __init__(self) -> None:
+        self.bytes_count = 0
+        self.trouble = ""
+
+    def got(self, link: str, data: bytes) -> None:
+        self.bytes_count += len(data)
+
+    def sent(self, link: str, data: bytes) -> None:
+        return None
+
+    def failed(self, link: str, why: str) -> None:
+        self.trouble = why.rpartition(": ")[2]
