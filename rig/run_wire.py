@@ -57,7 +57,7 @@ class Simulator:
         try:
             self.facts = self._announced(folder)
         except BaseException:  # Ctrl-C too: nothing is left running
-            self.end()
+            self._end_process()
             raise
         self.control = BusClient(self.facts["control"])
 
@@ -85,6 +85,10 @@ class Simulator:
         return [m["verb"] for m in self.control.poll() if m["kind"] == "unit"]
 
     def end(self) -> None:
+        self.control.close()
+        self._end_process()
+
+    def _end_process(self) -> None:
         self._process.terminate()
         try:
             self._process.wait(5)

@@ -122,6 +122,9 @@ class Session:
         path = self._work(f"unit{mark}.json", setup)
         self._traces.append(_Tail(self.folder / f"trace{mark}.jsonl"))
         self.unit_process = self._spawn("unit", "firmware_py", path)
+        if self._bus is not None:  # that of the life before
+            self._bus.close()
+            self._bus = None
         self._bus = self._connect(endpoint)
         self._publish(endpoint)
 
