@@ -186,6 +186,8 @@ class Session:
                 words = path.read_text(encoding="utf-8").strip().splitlines()
                 if words:
                     return words[-1]
+        if code < 0:
+            return f"the {name} process was killed ({signal.Signals(-code).name})"
         return f"the {name} process ended with {code} and said nothing"
 
     def end(self) -> None:
