@@ -186,6 +186,8 @@ class Session:
                 words = path.read_text(encoding="utf-8").strip().splitlines()
                 if words:
                     return words[-1]
+        if code == Refused.code:  # its own words had no room either
+            return f"{self.folder}: the disk is full: the run ended, outputs are safe; free space"
         if code < 0:
             return f"the {name} process was killed ({signal.Signals(-code).name})"
         return f"the {name} process ended with {code} and said nothing"
