@@ -17,7 +17,7 @@ from rig.judge import problems
 from rig.scenario import SHIPPED, find_scenarios, load_scenario
 from rig.scenario_words import STATES
 from rig.why import WORDS
-from tests.model_runs import NAMES, bench, run, shipped, trace_of
+from tests.model_runs import NAMES, bench, run, scenario, shipped, trace_of
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -50,6 +50,18 @@ def test_its_trace_is_the_same_without_jumping_and_with_every_device_polled(name
     jumped, every_scan = shipped(name)[0], run(name, jump=False, poll_all=True)[0]
     assert every_scan.rung.scan_count > jumped.rung.scan_count
     assert trace_of(every_scan) == trace_of(jumped)
+
+
+def test_a_release_is_a_release_whichever_wire_tells_it_first() -> None:
+    """Stage 2 stands in the interlock pair: the generator may see it before the room I/O."""
+    released = scenario("released_in_expose")
+    at = next(index for index, step in enumerate(released.step) if step.event == "beam_on")
+    for after_ms in range(720, 745):
+        steps = list(released.step)
+        steps[at] = steps[at].model_copy(update={"after_ms": float(after_ms)})
+        made, seen = run(released.model_copy(update={"step": steps, "deadline_s": 5.0}))
+        found = problems(made.scenario.expect.model_copy(update={"true_mas": None}), seen)
+        assert found == [], after_ms
 
 
 def _coprime() -> Bench:
