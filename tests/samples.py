@@ -36,7 +36,7 @@ def room(t_us: int = T_US, **changes: Any) -> RoomSample:
 
 
 def held(t_us: int = T_US, **changes: Any) -> RoomSample:
-    return room(t_us, stage_1=True, stage_2=True, **changes)
+    return room(t_us, **({"stage_1": True, "stage_2": True} | changes))
 
 
 def generator(t_us: int = T_US, **changes: Any) -> GeneratorSample:

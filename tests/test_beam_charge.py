@@ -33,7 +33,7 @@ def read(taken_us: int, kv: float | None = 80.0, ma: float | None = 0.5) -> Gene
 
 def after(*samples: GeneratorSample, beam: Beam = ORDERED) -> Beam:
     for one in samples:
-        beam = beams.follow(beam, one)
+        beam = beams.follow(beam, one, one.taken_us)
     return beam
 
 
@@ -42,8 +42,8 @@ def after(*samples: GeneratorSample, beam: Beam = ORDERED) -> Beam:
 
 def test_a_sample_that_says_nothing_new_leaves_the_same_object() -> None:
     beam = after(read(1_300_000))
-    assert beams.follow(beam, read(1_300_000)) is beam
-    assert beams.follow(ORDERED, sample()) is ORDERED
+    assert beams.follow(beam, read(1_300_000), 1_300_000) is beam
+    assert beams.follow(ORDERED, sample(), 1_300_000) is ORDERED
 
 
 def test_what_happened_before_the_order_belongs_to_another_beam() -> None:

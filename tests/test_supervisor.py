@@ -125,7 +125,7 @@ def test_the_bands_count_from_the_settle_time_on(late_us: int, counts: bool) -> 
 def observed(before: Memory, seen: Inputs) -> tuple[Memory, Inputs]:
     """The memory as `step` judges it: the sample's monitor read is in the beam."""
     assert before.beam is not None
-    return replace(before, beam=beams.follow(before.beam, seen.generator)), seen
+    return replace(before, beam=beams.follow(before.beam, seen.generator, seen.t_us)), seen
 
 
 def test_a_feedback_that_says_nothing_any_more_is_out_of_band() -> None:
@@ -245,6 +245,32 @@ def test_a_beam_that_the_generator_ended_is_early_or_planned(late_us: int, early
         assert (after.state, after.why) == (S.READOUT, "generator_timer_ended")
         assert outputs.report.reason is EndReason.PLANNED
     assert outputs.report.end_us == edge_us + late_us
+
+
+@pytest.mark.parametrize(
+    ("contact", "dest", "named"),
+    [
+        ({"stage_2": False}, S.READOUT, "handswitch_released"),
+        ({"door": False}, S.FAULT, "DOOR_OPEN"),
+        ({}, S.FAULT, "BEAM_ENDED_EARLY"),
+    ],
+)
+def test_an_early_off_waits_for_the_contact_that_may_explain_it(
+    contact: dict[str, bool], dest: State, named: str
+) -> None:
+    """The pair opens in hardware: the generator's "off" may come before the room's answer."""
+    off = generator(T_US, beam_on=False, beam_taken_us=T_US - 10_000)
+    accepted = accepted_at(T_US - 300_000)
+    before, _ = step(accepted, in_beam(T_US, generator=off, room=held(T_US - 5_000)))
+    assert before.state is S.EXPOSE
+    assert before.beam is not None
+    assert before.beam.off_seen_us == T_US
+    room = held(T_US, **contact)
+    after, outputs = step(before, in_beam(T_US + 5_000, generator=off, room=room))
+    assert after.state is dest
+    assert named in (after.why, *after.faults)
+    assert outputs.report is not None
+    assert outputs.report.end_us == T_US - 10_000
 
 
 @pytest.mark.req("SR-30")

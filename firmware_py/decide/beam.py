@@ -15,13 +15,15 @@ from hal.now import NEVER_US, Now, earliest_us, latest_us, since
 from hal.types import GeneratorSample, Technique
 
 
-def follow(beam: Beam, sample: GeneratorSample) -> Beam:
+def follow(beam: Beam, sample: GeneratorSample, t_us: int) -> Beam:
     """The beam after this sample; the same object when the sample says nothing new."""
     if beam.sent_us is None and since(sample.on_sent_us, beam.ordered_us):
         beam = replace(beam, sent_us=sample.on_sent_us)
     accepted = beam.sent_us is not None and since(sample.on_answered_us, beam.sent_us)
     if beam.accepted_us is None and accepted:
         beam = replace(beam, accepted_us=sample.on_answered_us)
+    if beam.off_seen_us is None and went_off(beam, sample):
+        beam = replace(beam, off_seen_us=t_us)
     if beam.accepted_us is None or not since(sample.monitor_taken_us, beam.accepted_us):
         return beam
     if sample.monitor_taken_us == beam.read_us or sample.kv is None or sample.ma is None:
@@ -90,13 +92,19 @@ def passes_us(beam: Beam, mas: float) -> int:
     return beam.read_us + int(missing_mas / beam.read_ma * 1e6) + 1
 
 
+def went_off(beam: Beam, sample: GeneratorSample) -> bool:
+    """The generator says "off" in an answer that was asked for after it had accepted ON."""
+    accepted_us = beam.accepted_us
+    if accepted_us is None or sample.beam_on is not False:
+        return False
+    return since(sample.beam_taken_us, accepted_us)
+
+
 def ended_by_itself(
     beam: Beam, sample: GeneratorSample, technique: Technique, limits: Limits
 ) -> bool | None:
     """True: the generator's timer ended the beam. False: ended before its time. None: it is on."""
-    if beam.sent_us is None or beam.accepted_us is None or sample.beam_on is not False:
-        return None
-    if not since(sample.beam_taken_us, beam.accepted_us):
+    if beam.sent_us is None or not went_off(beam, sample):
         return None
     tolerance_us = timer_us(technique, limits) // 10 + limits.time_step_us
     return since(sample.beam_taken_us, beam.sent_us + timer_us(technique, limits) - tolerance_us)

@@ -36,7 +36,7 @@ def _observe(memory: Memory, inputs: Inputs) -> Memory:
     if not memory.reset_armed and inputs.room.link_ok and _reset_open(inputs):
         memory = replace(memory, reset_armed=True)
     if memory.state is State.EXPOSE and memory.beam is not None:
-        beam = beams.follow(memory.beam, inputs.generator)
+        beam = beams.follow(memory.beam, inputs.generator, inputs.t_us)
         memory = memory if beam is memory.beam else replace(memory, beam=beam)
     elif memory.state is State.SELF_TEST:
         memory = _follow_self_test(memory, inputs)

@@ -65,6 +65,7 @@ class Beam:
     ordered_us: int
     sent_us: int | None = None
     accepted_us: int | None = None
+    off_seen_us: int | None = None  # the scan that first saw the status "off"
     read_us: int | None = None  # time of the newest monitor read used
     read_ma: float = 0.0
     read_mas: float = 0.0  # charge up to `read_us`

@@ -60,7 +60,8 @@ def _still_there(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
 
 def _generator(memory: Memory, inputs: Inputs) -> list[str]:
     found = interlocks.generator_causes(inputs)
-    pair_matters = memory.state is State.EXPOSE
+    beam = memory.beam if memory.state is State.EXPOSE else None
+    pair_matters = beam is not None and not _contact_may_explain(beam, inputs)
     # READOUT: releasing stage 2 opens the pair by hardware, the bit is expected and cleared.
     return [code for code in found if code != "INTERLOCK_OPEN" or pair_matters]
 
@@ -93,7 +94,7 @@ def _feedback(
         late = now.reached(beam.ordered_us + limits.beam_start_us)
         return ["GENERATOR_STATUS_OLD"] if late else []
     if beams.ended_by_itself(beam, generator, technique, limits) is False:
-        return ["BEAM_ENDED_EARLY"]
+        return [] if _contact_may_explain(beam, inputs) else ["BEAM_ENDED_EARLY"]
     status_us = generator.beam_taken_us if generator.beam_taken_us is not None else 0
     newest_us = status_us if since(status_us, beam.accepted_us) else beam.accepted_us
     found = []
@@ -102,6 +103,15 @@ def _feedback(
     if now.reached(beams.timer_end_us(beam, technique, limits)):
         found.append("BACKUP_TIME")
     return found
+
+
+def _contact_may_explain(beam: Beam, inputs: Inputs) -> bool:
+    """A contact that opens ends the beam in hardware, and the generator may tell it first.
+
+    So its "off" is judged once a look at the room, asked for later, has named the contact or
+    cleared it.
+    """
+    return beam.off_seen_us is not None and not since(inputs.room.taken_us, beam.off_seen_us)
 
 
 def _bands(beam: Beam, inputs: Inputs, shot: Shot, limits: Limits, now: Now) -> list[str]:
