@@ -108,10 +108,12 @@ def _feedback(
 def _contact_may_explain(beam: Beam, inputs: Inputs) -> bool:
     """A contact that opens ends the beam in hardware, and the generator may tell it first.
 
-    So its "off" is judged once a look at the room, asked for later, has named the contact or
-    cleared it.
+    So its "off" is judged once a look at the room, asked for later, has shown every contact
+    closed; an open one speaks for itself.
     """
-    return beam.off_seen_us is not None and not since(inputs.room.taken_us, beam.off_seen_us)
+    room = inputs.room
+    closed = room.stage_1 and room.stage_2 and room.door and room.estop and room.chain
+    return beam.off_seen_us is not None and not (closed and since(room.taken_us, beam.off_seen_us))
 
 
 def _bands(beam: Beam, inputs: Inputs, shot: Shot, limits: Limits, now: Now) -> list[str]:
