@@ -152,7 +152,7 @@ def _folder(task: Task) -> Iterator[Path]:
 
 
 def outcomes(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
-    """As they come: on the wire rung the shortest first, on the model rung in order."""
+    """As they end: in order on the model rung, `jobs` at a time on the wire rung."""
     if tasks and tasks[0].rung == "model":
         pixels = pixel_model(setting_of(tasks[0].bench, tasks[0].seed))
         yield from (attempt(task, pixels) for task in tasks)

@@ -153,6 +153,14 @@ def test_every_reason_of_the_table_has_plain_words() -> None:
     assert {row.when.__name__ for row in TABLE} == set(WORDS) - {"power up"}
 
 
+def test_the_readme_lists_every_scenario_as_its_file_has_it() -> None:
+    text = (SHIPPED / "README.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ")[:3] for line in text.splitlines()
+            if line.startswith("| `") and line.count("|") == 5]  # fmt: skip
+    wanted = [[f"`{n}`", scenario(n).title, ", ".join(scenario(n).covers)] for n in NAMES]
+    assert rows == wanted
+
+
 # --- what the files may say
 
 
