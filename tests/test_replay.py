@@ -16,7 +16,6 @@ from click.testing import CliRunner
 
 from firmware_py.record import RecordError, ScanRecord, read_record
 from rig.cli import main
-from rig.commands.diff import command as diff_command
 from rig.diff import compare
 from rig.exit_codes import CheckFailed, UsageError
 from rig.replay import replay
@@ -238,14 +237,14 @@ def test_a_trace_that_ends_early_differs_where_it_ends(recorded: Path, folder: P
     lines = (folder / "trace.jsonl").read_text().splitlines(keepends=True)
     (folder / "trace.jsonl").write_text("".join(lines[:-1]))
     assert compare(recorded, folder).line == len(lines)
-    result = CliRunner().invoke(diff_command, [str(recorded), str(folder)])
+    result = CliRunner().invoke(main, ["diff", str(recorded), str(folder)])
     assert result.exit_code == 1
     assert result.output.splitlines()[-1] == f"> {len(lines):>5}  (the trace ends here)"
 
 
 def test_other_facts_are_shown_and_make_a_difference(recorded: Path, folder: Path) -> None:
     _replace(folder / "run.json", b'"kv": 80.0', b'"kv": 81.0')
-    result = CliRunner().invoke(diff_command, [str(recorded), str(folder), "--json"])
+    result = CliRunner().invoke(main, ["diff", str(recorded), str(folder), "--json"])
     answer = json.loads(result.output)
     assert (result.exit_code, answer["line"]) == (1, None)
     assert answer["facts"] == [{"name": "technique.kv", "a": 80.0, "b": 81.0}]
