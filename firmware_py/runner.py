@@ -31,7 +31,8 @@ from hal.now import Now
 from hal.ports import Clock
 from hal.types import Shot
 
-SAFE_SCANS = 40  # after the end: OFF is repeated until the generator has answered
+SAFE_SCANS = 4  # after the end, at least: an OFF that waited for a reply leaves after it
+SAFE_LIMIT_US = 2_000_000  # at most: a device that is gone confirms nothing
 STOP_LIMIT_US = 5_000_000
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -74,8 +75,8 @@ class Runner:
         except Exception as error:
             bug = error
         finally:
-            self._make_safe()  # before anything is written: a disk may hang
-        return self._tell(log, bug)
+            unsafe = self._make_safe()  # before anything is written: a disk may hang
+        return self._tell(log, bug or unsafe)
 
     def quit(self) -> None:
         """End the beam in the ordinary way first; the loop goes on until it is off."""
@@ -192,12 +193,27 @@ class Runner:
 
     # --- the end
 
-    def _make_safe(self) -> None:
+    def _make_safe(self) -> Exception | None:
+        """Until the devices confirm it, or time is up; the first bug on the way."""
         gc.enable()
-        for _ in range(SAFE_SCANS):
-            with contextlib.suppress(Exception):
-                self._unit.make_safe(self._clock.now_us())
+        start_us = self._clock.now_us()
+        bug: Exception | None = None
+        safe_count = 0
+        while not self._made_safe(start_us, safe_count):
+            try:
+                found = self._unit.make_safe(self._clock.now_us())
+            except Exception as error:
+                found = error
+            bug = bug or found
+            safe_count += 1
             self._clock.wait_until(self._clock.now_us() + self._scan_us)
+        return bug
+
+    def _made_safe(self, start_us: int, safe_count: int) -> bool:
+        if safe_count < SAFE_SCANS:
+            return False
+        late = Now(self._clock.now_us()).reached(start_us + SAFE_LIMIT_US)
+        return late or self._unit.is_safe(start_us)
 
     def _tell(self, log: Path, bug: Exception | None) -> int:
         if bug is not None:

@@ -16,7 +16,7 @@ from firmware_py.decide.controller import step
 from firmware_py.decide.memory import Memory
 from firmware_py.record import Recording
 from firmware_py.trace import Line, Trace
-from hal.now import NEVER_US, Now
+from hal.now import NEVER_US, Now, since
 from hal.ports import Generator, Panel, RecorderPort, RoomIO
 from hal.types import Inputs, Outputs, RecorderSample, Requests
 
@@ -70,6 +70,19 @@ class _Slot:
             self._write(now, outputs)
             self.next_us = min(self.next_us, now.next_us)
 
+    def make_safe(self, t_us: int, outputs: Outputs) -> list[Exception]:
+        """Written even where the read fails; what failed, for whoever tells people."""
+        found: list[Exception] = []
+        try:
+            self.read(t_us, poll_all=True)
+        except Exception as error:
+            found.append(error)
+        try:
+            self.write(t_us, outputs, changed=True)
+        except Exception as error:
+            found.append(error)
+        return found
+
 
 class Unit:
     def __init__(
@@ -103,6 +116,7 @@ class Unit:
         )
         self._links = tuple(slot.link for slot in self._slots)
         self._next_us = 0  # by what is known now; bytes may arrive before
+        self._enabled_us = 0  # the latest scan that held or spared the enable relay
 
     def request(self, requests: Requests) -> None:
         """What people and programs outside the scan ask for, from the next scan on."""
@@ -158,20 +172,37 @@ class Unit:
         changed = outputs != self.outputs
         if changed:
             self.outputs = outputs
+        if outputs.enable or outputs.enable_lapse:
+            self._enabled_us = t_us
         for slot in self._slots:
             slot.write(t_us, self.outputs, changed=changed)
 
-    def make_safe(self, t_us: int) -> None:
-        """Drop everything, whatever the state, and keep asking: the runner's last act."""
+    # --- the runner's last act
+
+    def make_safe(self, t_us: int) -> Exception | None:
+        """Drop everything, whatever the state; one device's bug keeps no other from its OFF.
+
+        Returns the first bug, for people.
+        """
         if self._recording:
             self._recording.scan(t_us, 0, safe=True)
         self.outputs = Outputs()
-        for slot in self._slots:
-            slot.read(t_us, poll_all=True)
-            slot.write(t_us, self.outputs, changed=True)
+        found = [error for slot in self._slots for error in slot.make_safe(t_us, self.outputs)]
         self._next_us = 0
         if self._recording:
             self._recording.end_scan()
+        return found[0] if found else None
+
+    def is_safe(self, since_us: int) -> bool:
+        """Proven by the devices: no beam since the last ON, and the enable relay open.
+
+        `since_us`: when making safe began; an answer to an earlier OFF proves nothing.
+        """
+        generator, room = self._devices.generator.sample, self._devices.room.sample
+        answered = generator.beam_on is None and since(generator.off_confirmed_us, since_us)
+        opened = room.link_ok and room.enable_readback is False
+        is_off = generator.beam_on is False or answered
+        return is_off and opened and since(room.enable_taken_us, self._enabled_us + 1)
 
 
 class NoArrivals:

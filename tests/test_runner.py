@@ -15,7 +15,7 @@ from typing import Any, cast
 import pytest
 
 from firmware_py.decide.memory import Memory, State
-from firmware_py.runner import SAFE_SCANS, STOP_LIMIT_US, Runner
+from firmware_py.runner import SAFE_LIMIT_US, SAFE_SCANS, STOP_LIMIT_US, Runner
 from firmware_py.trace import Line
 from firmware_py.unit import Unit
 from hal.bus import Client
@@ -52,6 +52,7 @@ class FakeUnit:
         self.seen: list[Requests] = []
         self.plan: dict[int, Callable[[], None]] = {}
         self.safe_count = 0
+        self.safe_from_count = 0  # the scan of making safe that convinces the devices
         self.gc_was_on: list[bool] = []
 
     def request(self, requests: Requests) -> None:
@@ -64,8 +65,12 @@ class FakeUnit:
         self.plan.get(len(self.scans), lambda: None)()
         return [Line(t_us, "note", {"n": len(self.scans)})]
 
-    def make_safe(self, t_us: int) -> None:
+    def make_safe(self, t_us: int) -> Exception | None:
         self.safe_count += 1
+        return None
+
+    def is_safe(self, since_us: int) -> bool:
+        return self.safe_count >= self.safe_from_count
 
     def enter(self, state: State) -> None:
         self.memory = replace(self.memory, state=state)
@@ -209,6 +214,24 @@ def test_a_bug_that_lasts_keeps_nothing_from_being_made_safe(bench: Bench) -> No
     bench.at(1, lambda: broken(0))
     assert bench.run() == 3
     assert bench.unit.safe_count == 1 + SAFE_SCANS
+
+
+def test_it_is_made_safe_until_the_devices_confirm_it(bench: Bench) -> None:
+    bench.unit.safe_from_count = 57
+    assert bench.run(scans=2) == 0
+    assert bench.unit.safe_count == 57
+
+
+def test_a_device_that_confirms_nothing_is_not_waited_for_for_ever(bench: Bench) -> None:
+    bench.unit.safe_from_count = 10**9
+    assert bench.run(scans=2) == 0
+    assert bench.unit.safe_count == SAFE_LIMIT_US // SCAN_US
+
+
+def test_a_bug_of_the_last_act_is_told_too(bench: Bench) -> None:
+    bench.unit.make_safe = lambda t_us: KeyError("panel")  # type: ignore[method-assign]
+    assert bench.run(scans=2) == 3
+    assert "an internal error (KeyError: 'panel')" in bench.log.read_text()
 
 
 @pytest.mark.parametrize(("state", "code"), [(State.STANDBY, 4), (State.EXPOSE, 3)])
