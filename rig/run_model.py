@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from firmware_py.decide.memory import State
 from firmware_py.record import Recording
 from firmware_py.recorder.archive import Archive
 from firmware_py.recorder.image.maps import PanelSet
@@ -107,7 +106,7 @@ class ModelRun:
         self.rung.on_lines = self._took
         self.script = Script(self.rung.world, scenario.steps(), self._unit_verb)
         self._journal: Journal | None = None
-        self._recorder: Recorder | None = None
+        self._incomplete_count = 0  # at the end, by the journal
         self._state_count = 0
 
     def run(self) -> Seen:
@@ -161,8 +160,8 @@ class ModelRun:
         if folder is not None:
             panel_set = valid_set(self.bench, self._pixels, STARTED_AT)
             archive = Archive(folder, panel_set, durable=False)
-        self._recorder = Recorder(setup, self._journal, archive=archive)
-        return InlineRecorder(self._recorder, frames, t_us=self.rung.t_us)
+        recorder = Recorder(setup, self._journal, archive=archive)
+        return InlineRecorder(recorder, frames, t_us=self.rung.t_us)
 
     def _namespace(self) -> UUID:
         facts = (self.bench.hash, self.scenario.name, self.seed, self.shot.technique)
@@ -193,15 +192,12 @@ class ModelRun:
         return [line for life in self.lives for line in life.lines]
 
     def seen(self) -> Seen:
-        unit = self.rung.unit
-        done = unit is not None and unit.memory.state is not State.EXPOSE
-        recorder = self._recorder
         return Seen(
             lines=[as_dict(line) for line in self.lines],
             beams=beams_of(self.rung.world),
             actions=self.script.done,
             image_count=self._image_count(),
-            incomplete_count=len(recorder.recover()) if recorder and done else 0,
+            incomplete_count=self._incomplete_count,
         )
 
     def _image_count(self) -> int:
@@ -214,6 +210,7 @@ class ModelRun:
 
     def _close(self) -> None:
         if self._journal is not None:
+            self._incomplete_count = len(self._journal.incomplete())
             self._journal.close()
         if self.folder is None:
             return

@@ -212,7 +212,7 @@ class WireRun:
             beams=[BeamSeen(**beam) for beam in shown["beams"]],
             actions=[(action["t_us"], action["do"]) for action in shown["actions"]],
             image_count=len(saved),
-            incomplete_count=sum(exposure.missing is not None for exposure in exposures),
+            incomplete_count=sum(exposure.incomplete for exposure in exposures),
             same_clock=False,
         )
 

@@ -82,6 +82,11 @@ class Exposure:
         return "image" if self.beam and self.image is None else None
 
     @property
+    def incomplete(self) -> bool:
+        """It lacks something, and nobody has acknowledged that."""
+        return self.missing is not None and self.acknowledged_by is None
+
+    @property
     def dose_text(self) -> str:
         if self.beam is False:
             return "no beam"
@@ -178,11 +183,7 @@ class Journal:
 
     def incomplete(self) -> list[Exposure]:
         """Intents without a dose, and beams without an image, that nobody acknowledged."""
-        return [
-            exposure
-            for exposure in self.exposures()
-            if exposure.missing is not None and exposure.acknowledged_by is None
-        ]
+        return [exposure for exposure in self.exposures() if exposure.incomplete]
 
     @property
     def broken(self) -> str | None:

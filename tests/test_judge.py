@@ -1,0 +1,38 @@
+"""What a run leaves unfinished is counted, and what a rung can't judge is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rig.judge import problems
+from rig.scenario import Scenario, StepSection, UntilSection
+from tests.model_runs import run, scenario
+
+
+def _changed(name: str, *, drop_steps: tuple[str, ...] = (), **changes: Any) -> Scenario:
+    """A shipped scenario without some steps, and with other sections."""
+    found = scenario(name)
+    steps = [step for step in found.step if step.do not in drop_steps]
+    return found.model_copy(update={"step": steps} | changes)
+
+
+def test_an_exposure_that_nobody_finished_is_counted_though_its_unit_is_dead() -> None:
+    cut = _changed("unit_killed_in_beam", drop_steps=("start unit",), deadline_s=8.0)
+    made, seen = run(cut)
+    assert (made.rung.unit, seen.incomplete_count) == (None, 1)
+    wanted = cut.expect.model_copy(update={"incomplete": 0})
+    assert "1 incomplete exposures, expected 0" in problems(wanted, seen)
+
+
+def test_an_exposure_is_incomplete_while_its_beam_is_on() -> None:
+    ends = UntilSection(event="EXPOSE", nth=1, after_ms=700.0)
+    _, seen = run(_changed("clean_by_mas", until=ends))
+    assert (seen.states()[-1], seen.incomplete_count) == ("EXPOSE", 1)
+
+
+def test_a_beam_whose_image_was_lost_is_incomplete() -> None:
+    lost = StepSection(event="start", do="panel", args={"drop_frame": True})
+    clean = scenario("clean_by_mas")
+    ends = UntilSection(event="FAULT", nth=1)
+    _, seen = run(clean.model_copy(update={"step": [lost, *clean.step], "until": ends}))
+    assert (seen.faults(), seen.image_count, seen.incomplete_count) == (["FRAME_MISSING"], 0, 1)
