@@ -44,9 +44,29 @@ class Seen:
         return next((t_us for t_us, done in self.actions if done == verb), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """An expectation that can't be judged on this rung: which, and why."""
+
+    text: str
+
+
+Finding = str | Skip  # a problem, or what was not judged
+
+
 def problems(expect: ExpectSection, seen: Seen) -> list[str]:
     """Empty: as expected. Each problem says what was expected and what was seen."""
-    return [problem for judge in _JUDGES for problem in judge(expect, seen)]
+    return [found for found in _findings(expect, seen) if isinstance(found, str)]
+
+
+def skipped(expect: ExpectSection, seen: Seen) -> list[str]:
+    """What the scenario expects and nobody looked at, as "which: why"."""
+    return [found.text for found in _findings(expect, seen) if isinstance(found, Skip)]
+
+
+def _findings(expect: ExpectSection, seen: Seen) -> Iterator[Finding]:
+    for judge in _JUDGES:
+        yield from judge(expect, seen)
 
 
 def _path(expect: ExpectSection, seen: Seen) -> Iterator[str]:
@@ -115,8 +135,11 @@ def _off(expect: ExpectSection, seen: Seen) -> Iterator[str]:
         )
 
 
-def _react(expect: ExpectSection, seen: Seen) -> Iterator[str]:
-    if expect.react is None or not seen.same_clock:
+def _react(expect: ExpectSection, seen: Seen) -> Iterator[Finding]:
+    if expect.react is None:
+        return
+    if not seen.same_clock:
+        yield Skip("react: the unit's trace and the room's actions have clocks of their own here")
         return
     action_us = seen.action_us(expect.react.after)
     entered = _after(seen.of("state"), expect.react.to, action_us)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -16,16 +16,19 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 def write_junit(
     path: Path, rung: str, outcomes: Sequence[Outcome], *, unfinished: Sequence[str] = ()
 ) -> None:
-    """`unfinished`: scenarios that an interruption kept from ending; an error each."""
-    cases = [_case(rung, outcome) for outcome in outcomes]
+    """`unfinished`: scenarios that an interruption kept from ending; an error each.
+
+    What a rung can't judge of a scenario is a skipped case of its own, beside the scenario's.
+    """
+    cases = [case for outcome in outcomes for case in _cases(rung, outcome)]
     cases += [_interrupted(rung, name) for name in unfinished]
     suite = ET.Element(
         "testsuite",
         name=f"dxrig {rung}",
         tests=str(len(cases)),
-        failures=str(sum(case.find("failure") is not None for case in cases)),
-        errors=str(sum(case.find("error") is not None for case in cases)),
-        skipped="0",
+        failures=_count(cases, "failure"),
+        errors=_count(cases, "error"),
+        skipped=_count(cases, "skipped"),
         time=f"{sum(outcome.seconds for outcome in outcomes):.3f}",
     )
     suite.extend(cases)
@@ -38,6 +41,19 @@ def write_junit(
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise UsageError(f"{path}: the JUnit report can't be written: {why}") from error
+
+
+def _count(cases: Sequence[ET.Element], what: str) -> str:
+    return str(sum(case.find(what) is not None for case in cases))
+
+
+def _cases(rung: str, outcome: Outcome) -> Iterator[ET.Element]:
+    yield _case(rung, outcome)
+    for text in outcome.skipped:
+        what, _, why = text.partition(": ")
+        case = _named(rung, f"{outcome.name}: {what}", 0.0)
+        ET.SubElement(case, "skipped", message=_clean(why))
+        yield case
 
 
 def _case(rung: str, outcome: Outcome) -> ET.Element:

@@ -19,7 +19,7 @@ from rig.bench import Bench
 from rig.bench_names import shown_path
 from rig.config_errors import Mistake, told
 from rig.exit_codes import ConfigError, DxrigError
-from rig.judge import Seen, problems
+from rig.judge import Seen, problems, skipped
 from rig.model import ModelRung, setting_of
 from rig.run_folder import trace_sha256
 from rig.run_model import ModelRun, shot_of
@@ -48,6 +48,7 @@ class Outcome:
     covers: tuple[str, ...]
     seconds: float
     problems: tuple[str, ...] = ()  # seen and expected differ
+    skipped: tuple[str, ...] = ()  # expected, but not judged on this rung: "which: why"
     error: str | None = None  # it could not be run to its end
     states: tuple[str, ...] = ()
     end_reason: str | None = None
@@ -118,6 +119,7 @@ def attempt(task: Task, pixels: PixelModel | None = None) -> Outcome:
         covers=tuple(task.scenario.covers),
         seconds=round(time.perf_counter() - started_s, 3),
         problems=() if error else tuple(problems(task.scenario.expect, seen)),
+        skipped=() if error else tuple(skipped(task.scenario.expect, seen)),
         error=error,
         states=tuple(seen.states()),
         end_reason=report.get("reason"),

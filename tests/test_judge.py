@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from rig.judge import problems
+import pytest
+
+from rig.judge import problems, skipped
 from rig.scenario import Scenario, StepSection, UntilSection
-from tests.model_runs import run, scenario
+from tests.model_runs import NAMES, run, scenario, shipped
 
 
 def _changed(name: str, *, drop_steps: tuple[str, ...] = (), **changes: Any) -> Scenario:
@@ -36,3 +39,21 @@ def test_a_beam_whose_image_was_lost_is_incomplete() -> None:
     ends = UntilSection(event="FAULT", nth=1)
     _, seen = run(clean.model_copy(update={"step": [lost, *clean.step], "until": ends}))
     assert (seen.faults(), seen.image_count, seen.incomplete_count) == (["FRAME_MISSING"], 0, 1)
+
+
+# --- what a rung can't judge
+
+
+def test_with_two_clocks_a_reaction_time_is_skipped_and_said() -> None:
+    made, seen = shipped("released_in_prep")
+    expect, apart = made.scenario.expect, replace(seen, same_clock=False)
+    told = ["react: the unit's trace and the room's actions have clocks of their own here"]
+    assert (skipped(expect, seen), skipped(expect, apart)) == ([], told)
+    assert problems(expect, apart) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_reaction_times_need_one_clock(name: str) -> None:
+    made, seen = shipped(name)
+    found = skipped(made.scenario.expect, replace(seen, same_clock=False))
+    assert len(found) == (made.scenario.expect.react is not None)

@@ -143,6 +143,31 @@ def test_plain_progress_goes_to_stderr_and_the_answer_alone_to_stdout() -> None:
     assert json.loads(result.stdout)["passed"] == 2
 
 
+def test_what_the_rung_cannot_judge_is_said_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A passed scenario stays one; what was not judged of it is a skipped case beside it."""
+    why = "two clocks"
+    monkeypatch.setattr("rig.outcomes.skipped", lambda *_: [f"react: {why}"])
+    report = tmp_path / "junit.xml"
+    lines = dxrig("released_in_prep", "--junit", str(report)).stdout.splitlines()
+    assert lines[0].startswith("pass  released_in_prep  ")
+    assert lines[1] == "      skipped: react: two clocks"
+    assert lines[2].startswith("1 passed, 0 failed, 1 expectations skipped on the model rung in ")
+    suite = ET.parse(report).getroot().find("testsuite")
+    assert suite is not None
+    assert {name: suite.attrib[name] for name in ("tests", "failures", "errors", "skipped")} == {
+        "tests": "2", "failures": "0", "errors": "0", "skipped": "1",
+    }  # fmt: skip
+    cases = _cases(report)
+    assert [child.tag for child in cases["released_in_prep"]] == ["properties"]
+    (element,) = cases["released_in_prep: react"]
+    assert (element.tag, element.attrib) == ("skipped", {"message": why})
+    answer = json.loads(dxrig("released_in_prep", "--json").stdout)
+    assert (answer["passed"], answer["skipped"]) == (1, 1)
+    assert answer["scenarios"][0]["skipped"] == [f"react: {why}"]
+
+
 def test_what_xml_cannot_hold_is_replaced_in_the_report(tmp_path: Path) -> None:
     outcome = Outcome(
         name="odd", title="<&>", covers=(), seconds=0.25, problems=("bell \x07 & null \x00",)

@@ -9,7 +9,7 @@ import pytest
 from rig.outcomes import Outcome, load_tasks, outcomes
 from rig.replay import replay
 from rig.scenario import SHIPPED
-from tests.model_runs import bench
+from tests.model_runs import bench, scenario
 
 NAMES = (
     "clean_by_time",
@@ -39,6 +39,10 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
 @pytest.mark.parametrize("name", NAMES)
 def test_it_sees_on_real_ports_what_it_expects(name: str, seen: dict[str, Outcome]) -> None:
     assert (seen[name].error, seen[name].problems) == (None, ())
+    react = scenario(name).expect.react
+    assert [text.partition(":")[0] for text in seen[name].skipped] == ["react"] * (
+        react is not None
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -110,12 +110,21 @@ def _told(outcome: Outcome, name_width: int) -> str:
     mark = click.style("pass", fg="green") if outcome.passed else click.style("FAIL", fg="red")
     lines = [f"{mark}  {outcome.name:<{name_width}}  {outcome.seconds:5.1f} s  {outcome.title}"]
     found = outcome.problems if outcome.error is None else (outcome.error,)
-    return "\n".join(lines + [f"      {problem}" for problem in found])
+    lines += [f"      {problem}" for problem in found]
+    return "\n".join(lines + [f"      skipped: {text}" for text in outcome.skipped])
 
 
 def _total(ended: Sequence[Outcome], rung: str, seconds: float) -> str:
     passed = sum(outcome.passed for outcome in ended)
-    return f"{passed} passed, {len(ended) - passed} failed on the {rung} rung in {seconds:.1f} s"
+    counts = [f"{passed} passed", f"{len(ended) - passed} failed"]
+    if skipped := _skipped_count(ended):
+        counts.append(f"{skipped} expectations skipped")
+    return f"{', '.join(counts)} on the {rung} rung in {seconds:.1f} s"
+
+
+def _skipped_count(ended: Sequence[Outcome]) -> int:
+    """Expectations that the rung can't judge; their scenarios did run."""
+    return sum(len(outcome.skipped) for outcome in ended)
 
 
 def _answer(rung: str, bench_name: str, ended: Sequence[Outcome]) -> dict[str, Any]:
@@ -127,6 +136,6 @@ def _answer(rung: str, bench_name: str, ended: Sequence[Outcome]) -> dict[str, A
         "bench": bench_name,
         "passed": passed,
         "failed": len(ended) - passed,
-        "skipped": 0,
+        "skipped": _skipped_count(ended),
         "scenarios": [{**asdict(outcome), "passed": outcome.passed} for outcome in ended],
     }
