@@ -31,6 +31,7 @@ class Kind(IntEnum):
     RECORDER = 7  # RecorderSample as JSON
     REQUESTS = 8  # Requests as JSON
     SAFE = 9  # as SCAN, but nothing was decided: the unit made safe and ended
+    NOT_SENT = 10  # link, text: the link refused what stands in the SENT just before
 
 
 class RecordError(Exception):
@@ -61,6 +62,9 @@ class Recording:
 
     def failed(self, link: str, why: str) -> None:
         self._entry(Kind.FAILED, self._link(link) + why.encode())
+
+    def not_sent(self, link: str, why: str) -> None:
+        self._entry(Kind.NOT_SENT, self._link(link) + why.encode())
 
     def got_message(self, link: str, message: list[bytes]) -> None:
         self._entry(Kind.GOT_MESSAGE, self._link(link) + _parts(message))
@@ -104,6 +108,8 @@ class ScanRecord:
     failed: dict[str, str] = field(default_factory=dict)
     got_messages: dict[str, list[list[bytes]]] = field(default_factory=dict)
     sent_messages: dict[str, list[list[bytes]]] = field(default_factory=dict)
+    writes_count: dict[str, int] = field(default_factory=dict)
+    not_sent: dict[str, dict[int, str]] = field(default_factory=dict)  # of the nth write: why
     recorder: RecorderSample | None = None
     requests: Requests | None = None
 
@@ -164,12 +170,22 @@ def _fill(scan: ScanRecord, kind: Kind, payload: bytes, links: list[str]) -> Non
     link, data = links[payload[0]], payload[1:]
     if kind == Kind.GOT:
         scan.got[link] = scan.got.get(link, b"") + data
-    elif kind == Kind.SENT:
-        scan.sent[link] = scan.sent.get(link, b"") + data
     elif kind == Kind.FAILED:
         scan.failed[link] = data.decode()
     elif kind == Kind.GOT_MESSAGE:
         scan.got_messages.setdefault(link, []).append(_read_parts(data))
+    else:
+        _fill_write(scan, kind, link, data)
+
+
+def _fill_write(scan: ScanRecord, kind: Kind, link: str, data: bytes) -> None:
+    count = scan.writes_count.get(link, 0)
+    if kind == Kind.NOT_SENT:
+        scan.not_sent.setdefault(link, {})[count - 1] = data.decode()
+        return
+    scan.writes_count[link] = count + 1
+    if kind == Kind.SENT:
+        scan.sent[link] = scan.sent.get(link, b"") + data
     else:
         scan.sent_messages.setdefault(link, []).append(_read_parts(data))
 

@@ -77,6 +77,8 @@ class FrameSink(Protocol):
 
     def failed(self, link: str, why: str) -> None: ...
 
+    def not_sent(self, link: str, why: str) -> None: ...
+
 
 class TapFrames:
     """Hands on everything, and tells a sink what passed (the message form of `TapLink`)."""
@@ -101,7 +103,7 @@ class TapFrames:
         try:
             self._link.write(t_us, message)
         except LinkError as error:
-            self._sink.failed(self.name, str(error))
+            self._sink.not_sent(self.name, str(error))
             raise
 
     def arrival_us(self) -> int:

@@ -13,7 +13,6 @@ import os
 import socket
 import tty
 from collections import deque
-from collections.abc import Callable
 from typing import Protocol
 
 import serial
@@ -367,7 +366,11 @@ class TapSink(Protocol):
 
     def sent(self, link: str, data: bytes) -> None: ...
 
-    def failed(self, link: str, why: str) -> None: ...
+    def failed(self, link: str, why: str) -> None:
+        """A read raised LinkError."""
+
+    def not_sent(self, link: str, why: str) -> None:
+        """A write raised LinkError: that of the latest `sent`."""
 
 
 class TapLink:
@@ -379,24 +382,25 @@ class TapLink:
         self._sink = sink
 
     def read(self, t_us: int) -> bytes:
-        data = self._watched(lambda: self._link.read(t_us))
+        try:
+            data = self._link.read(t_us)
+        except LinkError as error:
+            self._sink.failed(self.name, str(error))
+            raise
         if data:
             self._sink.got(self.name, data)
         return data
 
     def write(self, t_us: int, data: bytes) -> None:
         self._sink.sent(self.name, data)
-        self._link.write(t_us, data)
+        try:
+            self._link.write(t_us, data)
+        except LinkError as error:
+            self._sink.not_sent(self.name, str(error))
+            raise
 
     def arrival_us(self) -> int:
         return self._link.arrival_us()
 
     def close(self) -> None:
         self._link.close()
-
-    def _watched(self, read: Callable[[], bytes]) -> bytes:
-        try:
-            return read()
-        except LinkError as error:
-            self._sink.failed(self.name, str(error))
-            raise

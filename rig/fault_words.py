@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from firmware_py.config import UnitConfig
-from firmware_py.record import RecordError, read_record
+from firmware_py.record import RecordError, ScanRecord, read_record
 from hal.faults import FAULTS
 
 SILENT = {  # fault -> the link that fell silent
@@ -58,10 +58,16 @@ def what_was_heard(record: Path) -> dict[str, str]:
         return {}
     found = {}
     for link in header["links"]:
-        failed = next((s.failed[link] for s in reversed(scans) if link in s.failed), "")
+        failed = next((why for scan in reversed(scans) if (why := _why(scan, link))), "")
         got_bytes = sum(len(scan.got.get(link, b"")) for scan in scans)
         if got_bytes:
             found[link] = f"{got_bytes} bytes came, no valid answer: wrong baud rate or device?"
         elif failed:
             found[link] = failed.split(": ", 1)[-1]
     return found
+
+
+def _why(scan: ScanRecord, link: str) -> str:
+    """Of a read that failed in this scan, else of a write."""
+    not_sent = scan.not_sent.get(link, {})
+    return scan.failed.get(link) or next(iter(not_sent.values()), "")

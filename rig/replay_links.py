@@ -18,6 +18,15 @@ class Played:
     scan: ScanRecord
     sent: dict[str, bytes] = field(default_factory=dict)
     sent_messages: dict[str, list[list[bytes]]] = field(default_factory=dict)
+    writes_count: dict[str, int] = field(default_factory=dict)
+
+    def wrote(self, link: str) -> None:
+        """Raises LinkError where this write failed in the recording."""
+        index = self.writes_count.get(link, 0)
+        self.writes_count[link] = index + 1
+        why = self.scan.not_sent.get(link, {}).get(index)
+        if why is not None:
+            raise LinkError(why)
 
 
 class Player:
@@ -41,8 +50,9 @@ class ByteReplay:
         return scan.got.get(self._name, b"")
 
     def write(self, t_us: int, data: bytes) -> None:
-        sent = self._player.now.sent
-        sent[self._name] = sent.get(self._name, b"") + data
+        now = self._player.now
+        now.sent[self._name] = now.sent.get(self._name, b"") + data
+        now.wrote(self._name)
 
     def arrival_us(self) -> int:
         return NEVER_US
@@ -62,7 +72,9 @@ class MessageReplay:
         return scan.got_messages.get(self._name, [])
 
     def write(self, t_us: int, message: list[bytes]) -> None:
-        self._player.now.sent_messages.setdefault(self._name, []).append(message)
+        now = self._player.now
+        now.sent_messages.setdefault(self._name, []).append(message)
+        now.wrote(self._name)
 
     def arrival_us(self) -> int:
         return NEVER_US

@@ -112,3 +112,6 @@ class _Heard:
 
     def failed(self, link: str, why: str) -> None:
         self.trouble = why.rpartition(": ")[2]
+
+    def not_sent(self, link: str, why: str) -> None:
+        self.failed(link, why)

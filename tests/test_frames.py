@@ -339,6 +339,9 @@ class Notes:
     def failed(self, link: str, why: str) -> None:
         self.lines.append(("failed", link, why))
 
+    def not_sent(self, link: str, why: str) -> None:
+        self.lines.append(("not sent", link, why))
+
 
 def test_a_tap_tells_what_passed_and_hands_it_on() -> None:
     notes = Notes()
@@ -370,8 +373,11 @@ def test_a_tap_tells_of_a_failure_and_lets_it_through() -> None:
         tap.read(0)
     with pytest.raises(LinkError, match="gone too"):
         tap.write(0, [b"x"])
-    assert notes.lines[0] == ("failed", "panel", "gone")
-    assert notes.lines[2] == ("failed", "panel", "gone too")
+    assert notes.lines == [
+        ("failed", "panel", "gone"),
+        ("sent", "panel", "x"),
+        ("not sent", "panel", "gone too"),
+    ]
 
 
 # --- where a socket may listen ------------------------------------------------------------------

@@ -303,6 +303,9 @@ class Notes:
     def failed(self, link: str, why: str) -> None:
         self.seen.append(("failed", link, why))
 
+    def not_sent(self, link: str, why: str) -> None:
+        self.seen.append(("not sent", link, why))
+
 
 def test_a_tap_hands_on_and_tells_what_passed() -> None:
     notes = Notes()
@@ -321,3 +324,13 @@ def test_a_tap_tells_that_the_port_has_failed_and_raises_too() -> None:
     with closing(tap), pytest.raises(LinkError):
         tap.read(0)
     assert [(kind, link) for kind, link, _ in notes.seen] == [("failed", "room")]
+
+
+def test_a_tap_tells_a_write_that_failed_from_a_read_that_failed() -> None:
+    notes = Notes()
+    with closing(TapLink("room", TcpLink("127.0.0.1", 9), notes)) as tap, pytest.raises(LinkError):
+        tap.write(0, b"ask")
+    assert notes.seen == [
+        ("sent", "room", b"ask"),
+        ("not sent", "room", "tcp://127.0.0.1:9: not connected yet"),
+    ]
