@@ -3,18 +3,21 @@
 A file is one JSON header line, then entries `kind, size, payload`. Replay substitutes
 exactly this layer, so a run needs nothing but its record and its configuration to run
 again. About 10-30 bytes a scan; written as it happens, so that a killed unit leaves all
-but its last scan.
+but its last scan. A disk that takes no more ends the record at its last whole scan, and
+never the unit.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import errno
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, NamedTuple, Protocol
 
 from hal.types import RecorderSample, Requests, Shot, Technique
 
@@ -32,23 +35,38 @@ class Kind(IntEnum):
     REQUESTS = 8  # Requests as JSON
     SAFE = 9  # as SCAN, but nothing was decided: the unit made safe and ended
     NOT_SENT = 10  # link, text: the link refused what stands in the SENT just before
+    STOPPED = 11  # text: the disk took no more, the run went on
 
 
 class RecordError(Exception):
     """The record can't be read. Carries what and where."""
 
 
-class Recording:
-    """Writes a record; it is the sink of every tap."""
+class RecordFile(Protocol):
+    """What a record needs of a file, buffered or not."""
 
-    def __init__(self, file: BinaryIO, header: dict[str, Any]) -> None:
+    def write(self, data: memoryview, /) -> int | None: ...
+
+    def truncate(self, size: int, /) -> int: ...
+
+    def seek(self, offset: int, /) -> int: ...
+
+
+class Recording:
+    """Writes a record; it is the sink of every tap.
+
+    `stopped`: why nothing is written any more, None as long as all is well.
+    """
+
+    def __init__(self, file: RecordFile, header: dict[str, Any]) -> None:
+        """`file`: may be unbuffered. Raises OSError when not even the header can be written."""
         self._file = file
+        self.stopped: OSError | None = None
+        self._whole_bytes = 0  # up to the end of the last scan that is in the file
         self._links: list[str] = header["links"]
         self._chunk = bytearray()
         self._t_us = 0
-        self._hash = hashlib.sha256()
-        self._put(json.dumps({"schema": SCHEMA, **header}).encode() + b"\n")
-        self.end_scan()
+        self._write(json.dumps({"schema": SCHEMA, **header}).encode() + b"\n")
 
     def scan(self, t_us: int, late_us: int, *, safe: bool = False) -> None:
         self._entry(Kind.SAFE if safe else Kind.SCAN, _varint(t_us - self._t_us) + _varint(late_us))
@@ -80,22 +98,43 @@ class Recording:
 
     def end_scan(self) -> None:
         """Hand the scan's entries to the file: one write, no fsync (that is not the unit's)."""
-        if self._chunk:
-            self._hash.update(self._chunk)
-            self._file.write(self._chunk)
-            self._chunk.clear()
+        chunk = bytes(self._chunk)
+        self._chunk.clear()
+        if self.stopped is not None:
+            return
+        try:
+            self._write(chunk)
+        except OSError as error:
+            self._stop(error)
 
-    def hexdigest(self) -> str:
-        return self._hash.hexdigest()
+    def _write(self, data: bytes) -> None:
+        """All of it: an unbuffered file may take a part, and only then raise."""
+        rest = memoryview(data)
+        while rest:
+            count_bytes = self._file.write(rest)
+            if not count_bytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            rest = rest[count_bytes:]
+        self._whole_bytes += len(data)
+
+    def _stop(self, error: OSError) -> None:
+        """Cut back to the last whole scan, and say so in what that frees."""
+        self.stopped = error
+        with contextlib.suppress(OSError):
+            self._file.truncate(self._whole_bytes)
+            self._file.seek(self._whole_bytes)
+            why = (error.strerror or str(error)).encode()
+            self._file.write(memoryview(_entry(Kind.STOPPED, why)))
 
     def _link(self, name: str) -> bytes:
         return bytes([self._links.index(name)])
 
     def _entry(self, kind: Kind, payload: bytes) -> None:
-        self._put(bytes([kind]) + _varint(len(payload)) + payload)
+        self._chunk += _entry(kind, payload)
 
-    def _put(self, data: bytes) -> None:
-        self._chunk += data
+
+def _entry(kind: Kind, payload: bytes) -> bytes:
+    return bytes([kind]) + _varint(len(payload)) + payload
 
 
 @dataclass(slots=True)
@@ -114,10 +153,18 @@ class ScanRecord:
     requests: Requests | None = None
 
 
-def read_record(path: Path) -> tuple[dict[str, Any], list[ScanRecord], str]:
-    """(header, scans, sha256). A record cut off by a kill reads up to its last whole entry."""
-    data = path.read_bytes()
-    head, newline, body = data.partition(b"\n")
+class Record(NamedTuple):
+    header: dict[str, Any]
+    scans: list[ScanRecord]
+    trouble: str  # why the record ends before the run did; "" where nothing says that it does
+
+
+def read_record(path: Path) -> Record:
+    """Up to the first damage, which is told, or to where a kill cut it off, which leaves no trace.
+
+    Raises RecordError when there is no readable header, OSError as usual.
+    """
+    head, newline, body = path.read_bytes().partition(b"\n")
     try:
         header = json.loads(head)
         links: list[str] = header["links"]
@@ -127,10 +174,11 @@ def read_record(path: Path) -> tuple[dict[str, Any], list[ScanRecord], str]:
         raise RecordError(
             f"{path.name}: schema {header.get('schema')}, this version reads {SCHEMA}"
         )
-    return header, _scans(body, links, path.name), hashlib.sha256(data).hexdigest()
+    return Record(header, *_scans(body, links, len(head) + 1))
 
 
-def _scans(body: bytes, links: list[str], name: str) -> list[ScanRecord]:
+def _scans(body: bytes, links: list[str], start_bytes: int) -> tuple[list[ScanRecord], str]:
+    """(scans, trouble); a scan with a damaged entry does not count."""
     scans: list[ScanRecord] = []
     t_us = 0
     for at_bytes, kind, payload in _entries(body):
@@ -139,11 +187,14 @@ def _scans(body: bytes, links: list[str], name: str) -> list[ScanRecord]:
                 dt_us, rest = _read_varint(payload)
                 t_us += dt_us
                 scans.append(ScanRecord(t_us, _read_varint(rest)[0], kind == Kind.SAFE))
+            elif kind == Kind.STOPPED:
+                return scans, f"nothing was recorded after this ({payload.decode()})"
             else:
                 _fill(scans[-1], Kind(kind), payload, links)
         except (ValueError, IndexError, KeyError, TypeError) as error:
-            raise RecordError(f"{name}: entry at byte {at_bytes} is damaged ({error})") from error
-    return scans
+            what = f"the entry at byte {start_bytes + at_bytes} is damaged ({error})"
+            return scans[:-1], what
+    return scans, ""
 
 
 def _entries(body: bytes) -> Iterator[tuple[int, int, bytes]]:

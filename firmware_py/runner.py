@@ -113,6 +113,8 @@ class Runner:
                 self._say(line)
         except OSError as error:
             self._disk_trouble(error)
+        if self._unit.record_trouble is not None:
+            self._disk_trouble(self._unit.record_trouble)
         if self._unit.memory.state is not state:
             self._beamed |= self._unit.memory.state is State.EXPOSE
             self._collect_or_not()

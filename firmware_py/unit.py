@@ -127,6 +127,11 @@ class Unit:
     def requests(self) -> Requests:
         return self._requests
 
+    @property
+    def record_trouble(self) -> OSError | None:
+        """Why the record ends before the run does; the unit goes on without it."""
+        return self._recording.stopped if self._recording else None
+
     def next_us(self) -> int:
         """If nothing else arrives, a scan before this time changes nothing."""
         return min(self._next_us, *[link.arrival_us() for link in self._links])

@@ -57,12 +57,17 @@ def replay(folder: Path) -> Replay:
 
 def _replay_life(record: Path, trace: Path) -> tuple[Unit, list[str]]:
     try:
-        header, scans, _ = read_record(record)
+        header, scans, trouble = read_record(record)
         recorded = trace.read_text(encoding="utf-8").splitlines() if trace.is_file() else []
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{record.name} or its trace can't be read: {error}") from error
     unit, player = _unit(header, record.name)
-    found = list(_scan_differences(unit, player, scans, _by_time(recorded)))
+    lines = _by_time(recorded)
+    found = list(_scan_differences(unit, player, scans, lines))
+    if trouble:  # the lines of later scans have none to be compared with
+        found.append(f"{record.name}: up to scan {len(scans) - 1}: {trouble}")
+    else:
+        found += [f"no scan says what the trace holds: {of[0]}" for of in lines.values()]
     return unit, found[:1]  # what comes after the first one follows from it
 
 
@@ -88,7 +93,10 @@ def _unit(header: dict[str, Any], name: str) -> tuple[Unit, Player]:
 def _scan_differences(
     unit: Unit, player: Player, scans: Sequence[ScanRecord], recorded: dict[int, list[str]]
 ) -> Iterator[str]:
-    """Plays every scan; tells where the unit sends or says something else than it did."""
+    """Plays every scan; tells where the unit sends or says something else than it did.
+
+    Takes from `recorded` what it has compared.
+    """
     requests: Requests | None = None
     for index, scan in enumerate(scans):
         if scan.requests is not None and scan.requests != requests:
@@ -105,8 +113,6 @@ def _scan_differences(
         killed_here = index == len(scans) - 1 and said[: len(was)] == was  # before it was written
         if said != was and not killed_here:
             yield f"{where}: {_trace_difference(was, said)}"
-    for lines in recorded.values():
-        yield f"no scan says what the trace holds: {lines[0]}"
 
 
 def _play(unit: Unit, player: Player, scan: ScanRecord) -> list[str]:

@@ -48,6 +48,7 @@ class FakeUnit:
         self.memory = Memory(limits=LIMITS, state=State.STANDBY)
         self.inputs: Inputs | None = None
         self.requests = Requests()
+        self.record_trouble: OSError | None = None
         self.scans: list[tuple[int, int]] = []
         self.seen: list[Requests] = []
         self.plan: dict[int, Callable[[], None]] = {}
@@ -249,6 +250,16 @@ def test_a_full_disk_ends_in_the_ordinary_way(bench: Bench, state: State, code: 
     )
     assert bench.unit.seen[-1].stop is (state is State.EXPOSE)
     assert bench.unit.safe_count == SAFE_SCANS
+
+
+def test_a_record_that_stopped_is_a_full_disk(bench: Bench) -> None:
+    bench.unit.enter(State.EXPOSE)
+    no_space = OSError(errno.ENOSPC, "No space left on device")
+    bench.at(2, lambda: setattr(bench.unit, "record_trouble", no_space))
+    bench.at(5, lambda: bench.unit.enter(State.STANDBY))
+    assert bench.run(scans=99) == 4  # no scan entered EXPOSE: the beam of this test never was
+    assert bench.log.read_text().count("no space left on device") == 1
+    assert [requests.stop for requests in bench.unit.seen] == [False, False, True, True, True]
 
 
 def test_another_disk_error_is_a_bug(bench: Bench) -> None:
