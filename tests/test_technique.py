@@ -9,12 +9,15 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from firmware_py.decide.controller import step
 from firmware_py.decide.memory import State
 from firmware_py.decide.technique import maximum_mas, permitted, timer_us
+from hal.generators.vj_ixs import Driver
+from hal.generators.vj_ixs_ratings import preparation
+from hal.links import pipe
 from hal.types import Requests, Shot, Technique
 from tests.samples import LIMITS, SHOT, TUBE, inputs, memory, room
 
@@ -170,3 +173,36 @@ def test_the_timer_is_rounded_up_and_has_the_ramp_on_top_for_mas(
 def test_the_most_that_can_be_given_is_full_current_for_the_timer() -> None:
     assert maximum_mas(technique(), LIMITS) == pytest.approx(0.75)
     assert maximum_mas(technique(mas=None, ms=995.0), LIMITS) == pytest.approx(0.5)
+
+
+# --- ... and what the wire carries: two formulas, one number
+
+
+def _on_the_wire_us(asked: Technique) -> int:
+    """The argument of OT, in its 10 ms (SPC-P366)."""
+    texts = [question.text for question, _ in preparation(asked, again=False)]
+    (exposure_time,) = [text for text in texts if text.startswith("OT")]
+    return int(exposure_time.removeprefix("OT")) * 10_000
+
+
+kvs = st.floats(30, 120)
+mas_ = st.floats(0.2, 1)
+off_by = st.sampled_from([0.0, 1e-12, -1e-12, 2e-7, -2e-7, 4e-4, -4e-4])
+near_a_step = st.builds(lambda count, off: count / 100 + off, st.integers(1, 400), off_by)
+
+
+@pytest.mark.req("SR-53")
+@settings(max_examples=500)
+@given(kv=kvs, ma=mas_, s=st.one_of(st.floats(0.01, 4), near_a_step), timed=st.booleans())
+@example(kv=80.0, ma=0.5, s=0.1000004, timed=False)
+@example(kv=80.0, ma=0.5, s=0.1000004, timed=True)
+def test_the_bound_on_an_unknown_dose_is_that_of_the_devices_own_timer(
+    kv: float, ma: float, s: float, timed: bool
+) -> None:
+    asked = Technique(kv=kv, ma=ma, mas=None if timed else ma * s, ms=1000 * s if timed else None)
+    assume(kv * ma <= 119)
+    driver = Driver(pipe()[0])
+    used = driver.effective(asked)
+    assert driver.effective(used) == used
+    assert timer_us(used, LIMITS) == _on_the_wire_us(used) == _on_the_wire_us(asked)
+    assert maximum_mas(used, LIMITS) == driver.maximum_mas(used)

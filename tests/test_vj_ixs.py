@@ -530,6 +530,8 @@ def test_the_capabilities_are_the_documents_worst_case_at_9600_baud() -> None:
         (Technique(kv=60.0, ma=0.2, ms=0.1), Technique(kv=60.0, ma=0.2, ms=10.0), 0.002),
         (Technique(kv=60.0, ma=0.3, mas=0.1), Technique(kv=60.0, ma=0.3, mas=0.1), 0.252),
         (Technique(kv=120.0, ma=1.0, mas=2.0), Technique(kv=120.0, ma=1.0, mas=2.0), 2.5),
+        (Technique(kv=80.0, ma=0.5, mas=0.0500002), Technique(kv=80.0, ma=0.5, mas=0.05), 0.3),
+        (Technique(kv=80.0, ma=0.5, mas=0.0504), Technique(kv=80.0, ma=0.5, mas=0.05), 0.3),
     ],
 )
 def test_a_technique_is_taken_in_the_devices_steps(
@@ -550,6 +552,7 @@ def test_a_technique_is_taken_in_the_devices_steps(
         (Technique(kv=80.0, ma=1.1, mas=1.0), r"ma must be 0.2-1 mA .* got 1.1"),
         (Technique(kv=80.0, ma=0.5, ms=1e6), r"ms makes 1000000 ms, must be 10-999990 ms"),
         (Technique(kv=80.0, ma=0.5, mas=500.0), r"mas makes 1000500 ms"),
+        (Technique(kv=80.0, ma=0.5, mas=4e-4), r"mas must be at least 0.001 mAs, got 0.0004"),
         (Technique(kv=80.0, ma=0.5, ms=float("nan")), r"ms must be a positive number"),
         (Technique(kv=80.0, ma=0.5), r"exactly one of mas and ms"),
     ],

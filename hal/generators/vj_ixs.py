@@ -36,8 +36,8 @@ from hal.exchange import Answer, Exchange
 from hal.generators.vj_ixs_ratings import (
     Step,
     capabilities,
-    device_time_ms,
     effective,
+    maximum_mas,
     preparation,
 )
 from hal.generators.vj_ixs_wire import (
@@ -113,7 +113,7 @@ class Driver:
         return effective(technique)
 
     def maximum_mas(self, technique: Technique) -> float:
-        return technique.ma * device_time_ms(technique) / 1000
+        return maximum_mas(technique)
 
     def read(self, now: Now) -> GeneratorSample:
         asked, lost_count = self._exchange.waiting_for, self._exchange.timeouts_count

@@ -29,6 +29,7 @@ from hal.types import Technique
 SCAN_US = 5_000  # a reply is seen, and the next question asked, at the next scan
 TIME_STEP_MS = 10
 TIME_MAX_MS = 999_990
+MAS_DECIMALS = 3  # 1 uAs: the wire has no mAs; this is the unit's own step
 RANGES = {"kv": (30.0, 120.0, "kV"), "ma": (0.2, 1.0, "mA")}
 POWER_MAX_W = 120.0
 
@@ -64,13 +65,26 @@ def capabilities(baud: int) -> GeneratorCapabilities:
 
 
 def device_time_ms(technique: Technique) -> int:
-    """What OT is set to: the planned time in whole steps, plus the ramp where mAs end it."""
-    steps = math.ceil(round(technique.planned_ms / TIME_STEP_MS, 6))
+    """What OT is set to: the planned time in whole steps, plus the ramp where mAs end it.
+
+    Whole microseconds first, as `firmware_py.decide.technique.timer_us` counts: the unit's
+    bound on an unknown dose and the device's timer must be one number.
+    """
+    steps = -(-round(technique.planned_ms * 1000) // (TIME_STEP_MS * 1000))
     return steps * TIME_STEP_MS + (RAMP_US // 1000 if technique.mas is not None else 0)
 
 
+def maximum_mas(technique: Technique) -> float:
+    """Full current for as long as OT allows."""
+    return technique.ma * (device_time_ms(technique) * 1000) / 1e6
+
+
 def effective(technique: Technique) -> Technique:
-    """The technique in this device's steps: 0.1 kV, 0.1 uA, 10 ms upwards."""
+    """The technique in this device's steps: 0.1 kV, 0.1 uA, 10 ms upwards; mAs in 1 uAs.
+
+    On that grid a planned time lies on a 10 ms step or at least 1 us beside it, so no
+    rounding error decides how many steps it takes.
+    """
     problems = technique.problems()
     if problems:
         raise ValueError("; ".join(problems))
@@ -78,7 +92,7 @@ def effective(technique: Technique) -> Technique:
         value = getattr(technique, name)
         if not least <= value <= most:
             raise ValueError(f"{name} must be {least:g}-{most:g} {unit} (SPC-P366), got {value!r}")
-    quantised = replace(technique, kv=round(technique.kv, 1), ma=round(technique.ma, 4))
+    quantised = _quantised(technique)
     power_w = quantised.kv * quantised.ma
     if power_w > POWER_MAX_W:
         raise ValueError(f"kv x ma must be at most {POWER_MAX_W:g} W (SPC-P366), got {power_w:g}")
@@ -87,6 +101,14 @@ def effective(technique: Technique) -> Technique:
         field = "ms" if technique.ms is not None else "mas"
         raise ValueError(f"{field} makes {time_ms} ms, must be {TIME_STEP_MS}-{TIME_MAX_MS} ms")
     return quantised if technique.ms is None else replace(quantised, ms=float(time_ms))
+
+
+def _quantised(technique: Technique) -> Technique:
+    """All but the time. Raises ValueError when nothing is left of the mAs."""
+    mas = None if technique.mas is None else round(technique.mas, MAS_DECIMALS)
+    if mas == 0:
+        raise ValueError(f"mas must be at least {10**-MAS_DECIMALS:g} mAs, got {technique.mas!r}")
+    return replace(technique, kv=round(technique.kv, 1), ma=round(technique.ma, 4), mas=mas)
 
 
 Step = tuple[Question, int]  # and the reply that it must get
