@@ -7,18 +7,20 @@ import contextlib
 from firmware_py.assemble import Links
 from firmware_py.config import UnitConfig
 from hal.frames import DealerLink
-from hal.links import SerialLink, TcpLink
+from hal.links import SerialLink, TcpLink, tcp_address
 from hal.ports import ByteLink
 
 ROOM_BAUD = 9600  # RTU modules: protocols.md 8.2
 
 
 def open_byte_link(url: str, baud: int) -> ByteLink:
-    """tcp://HOST:PORT, else whatever pyserial opens. Raises LinkError with one sentence."""
+    """tcp://HOST:PORT, else whatever pyserial opens. Raises LinkError with one sentence.
+
+    May block for as long as a host name takes; the link itself never does.
+    """
     if not url.startswith("tcp://"):
         return SerialLink(url, baud=baud)
-    host, _, port = url.removeprefix("tcp://").rpartition(":")
-    return TcpLink(host, int(port))
+    return TcpLink(*tcp_address(url))
 
 
 def open_links(config: UnitConfig) -> Links:

@@ -13,7 +13,7 @@ import os
 import socket
 import tty
 from collections import deque
-from typing import Protocol
+from typing import Any, Protocol
 
 import serial
 
@@ -22,6 +22,7 @@ from hal.ports import ByteLink, LinkError
 
 READ_BYTES = 4096
 RECONNECT_US = 1_000_000
+PORT_MAX = 65_535
 
 
 # --- in memory --------------------------------------------------------------------------------
@@ -180,12 +181,23 @@ def _why_not_open(url: str, error: Exception) -> str:
     return f"{url}: can't be opened ({text})"
 
 
+def tcp_address(url: str) -> tuple[str, int]:
+    """(host, port) of tcp://HOST:PORT; LinkError for whatever is none."""
+    scheme, _, rest = url.partition("://")
+    host, _, port = rest.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= PORT_MAX
+    if scheme != "tcp" or not host or not is_port:
+        raise LinkError(f"{url}: is no address; write tcp://HOST:PORT, PORT 1-{PORT_MAX}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
 class TcpLink:
     """A TCP client that connects without blocking and comes back by itself."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._address = (host, port)
-        self._name = f"tcp://{host}:{port}"
+        """May block for a host name: asked here once, never in a scan. LinkError if unknown."""
+        self._name = f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+        self._family, self._address = _resolved(self._name, host, port)
         self._socket: socket.socket | None = None
         self._connected = False
         self._trouble = "not connected yet"
@@ -234,20 +246,40 @@ class TcpLink:
             if t_us < self._retry_us:
                 return
             self._retry_us = t_us + RECONNECT_US
-            self._socket = socket.socket()
-            self._socket.setblocking(False)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        state = self._socket.connect_ex(self._address)
+        try:
+            state = self._try()
+        except OSError as error:  # no more sockets, or an address that can't be had here
+            state = error.errno or errno.EIO
         if state in (0, errno.EISCONN):
             self._connected = True
         elif state not in (errno.EINPROGRESS, errno.EALREADY):
             self._drop(t_us, os.strerror(state).lower())
+
+    def _try(self) -> int:
+        if self._socket is None:
+            self._socket = socket.socket(self._family)
+            self._socket.setblocking(False)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return self._socket.connect_ex(self._address)
 
     def _drop(self, t_us: int, why: str) -> LinkError:
         self.close()
         self._trouble = why
         self._retry_us = t_us + RECONNECT_US
         return LinkError(f"{self._name}: {why}")
+
+
+def _resolved(name: str, host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
+    """The numeric address; IPv4 first, since that is what devices speak."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, OverflowError) as error:
+        raise LinkError(
+            f"{name}: no machine of the name {host!r} is known here; check its spelling and the "
+            "network's name server, or write the device's IP address"
+        ) from error
+    family, _, _, _, address = min(found, key=lambda one: one[0] is not socket.AF_INET)
+    return family, address
 
 
 # --- the device's side of real ports ----------------------------------------------------------

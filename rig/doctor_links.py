@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from firmware_py.config import UnitConfig
-from hal.links import SerialLink
+from hal.links import SerialLink, tcp_address
 from hal.ports import LinkError
 from rig.bench_lock import owner_of
 from rig.doctor import Finding, Verdict
@@ -53,12 +52,14 @@ def _serial(name: str, url: str, baud: int) -> Finding:
 
 
 def _tcp(name: str, url: str) -> Finding:
-    parts = urlsplit(url)
     try:
-        with socket.create_connection((parts.hostname, parts.port or 0), timeout=CONNECT_S):
+        host, port = tcp_address(url)
+        with socket.create_connection((host, port), timeout=CONNECT_S):
             trouble = ""
+    except LinkError as error:
+        trouble = str(error).removeprefix(f"{url}: ")
     except socket.gaierror:
-        trouble = f"the name {parts.hostname} is not known here; write its IP address"
+        trouble = f"the name {host} is not known here; write its IP address"
     except TimeoutError:
         trouble = f"no answer in {CONNECT_S:g} s; check power, cable and address"
     except OSError as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from hal.links import (
     TapLink,
     TcpLink,
     pipe,
+    tcp_address,
 )
 from hal.now import NEVER_US
 from hal.ports import ByteLink, LinkError
@@ -237,6 +240,72 @@ def refused_soon(unit: TcpLink) -> None:
         except LinkError as error:
             if "refused" in str(error):
                 raise
+
+
+def test_a_host_name_is_asked_once_when_the_link_is_opened(
+    monkeypatch: pytest.MonkeyPatch, listener: ListenerLink
+) -> None:
+    asked = []
+    whole = socket.getaddrinfo
+
+    def counted(host: str, *more: Any, **options: Any) -> Any:
+        asked.append(host)
+        return whole("127.0.0.1", *more, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", counted)
+    with closing(TcpLink("room-io", listener.port)) as unit:
+        connected(unit, listener)
+        listener.close()
+        with pytest.raises(LinkError, match=r"tcp://room-io:\d+: the device closed"):
+            repeated(lambda: unit.read(0))
+        with pytest.raises(LinkError):
+            unit.read(RECONNECT_US)
+    assert asked == ["room-io"]
+    assert unit._address == ("127.0.0.1", listener.port)
+
+
+@pytest.mark.parametrize("error", [socket.gaierror(-2, "unknown"), UnicodeError("label too long")])
+def test_an_unknown_host_name_is_told_when_the_link_is_opened(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def unknown(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(LinkError) as told:
+        TcpLink("room-io", 502)
+    assert str(told.value) == (
+        "tcp://room-io:502: no machine of the name 'room-io' is known here; check its spelling "
+        "and the network's name server, or write the device's IP address"
+    )
+
+
+def test_a_machine_out_of_sockets_is_a_link_that_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*_: Any) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with closing(TcpLink("127.0.0.1", 9)) as unit:
+        monkeypatch.setattr(socket, "socket", none_left)
+        with pytest.raises(LinkError, match=r"tcp://127\.0\.0\.1:9: too many open files"):
+            unit.read(0)
+
+
+def test_tcp_addresses_are_a_host_and_a_port() -> None:
+    assert tcp_address("tcp://192.168.1.12:502") == ("192.168.1.12", 502)
+    assert tcp_address("tcp://room-io:65535") == ("room-io", 65535)
+    assert tcp_address("tcp://[::1]:502") == ("::1", 502)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["tcp://host", "tcp://host:", "tcp://:502", "tcp://1.2.3.4:0", "tcp://1.2.3.4:65536", "tcp://",
+     "tcp://1.2.3.4:99999999999999999999", "tcp://1.2.3.4:abc", "tcp://1.2.3.4:-1", "tcp://h:²",
+     "udp://1.2.3.4:502"],
+)  # fmt: skip
+def test_what_is_no_tcp_address_is_told_in_a_sentence(url: str) -> None:
+    with pytest.raises(LinkError) as told:
+        tcp_address(url)
+    assert str(told.value) == f"{url}: is no address; write tcp://HOST:PORT, PORT 1-65535"
 
 
 @pytest.mark.wire
