@@ -52,6 +52,8 @@ def limits(
         beam_start_us=start_us + own.scan_ms * 1000,
         status_age_us=generator.status_age_us + own.scan_ms * 1000,
         off_confirm_us=start_us + 2 * beam_us,
+        fall_us=generator.kv_fall_us,
+        generator_identity=config.generator.identity,
         ramp_us=generator.kv_rise_us,
         time_step_us=round(generator.time_step_ms * 1000),
         enable_pulse_us=room.pulse_us,

@@ -27,6 +27,9 @@ class GeneratorConfig(Strict):
     url: str = Field(description="serial device or pyserial URL")
     baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = 9600
     dialect: Literal["R3", "R4"] = "R3"
+    identity: str | None = Field(
+        default=None, description="model and serial number that must answer, as `status` shows it"
+    )
     status_poll_ms: Annotated[int, Field(ge=5, le=1000)] = 20
     monitor_poll_ms: Annotated[int, Field(ge=20, le=2000)] = 100
     standby_poll_ms: Annotated[int, Field(ge=20, le=2000)] = 500

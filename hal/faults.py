@@ -20,7 +20,7 @@ class Reaction(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """`text`: what is wrong, in plain words. `action`: what service does, with pin or test point."""
+    """`text`: what is wrong, in plain words. `action`: what service does, with the pin."""
 
     code: str
     reaction: Reaction
@@ -47,6 +47,8 @@ _ROWS = (
      "None: READY ends by itself to spare the tube.", "SR-08"),
     ("ROOM_IO_LOST", Reaction.ABORT, "The room I/O does not answer, or too late.",
      "Check its power and network cable; `dxrig io` shows it live.", "SR-09"),
+    ("ENABLE_WELDED", Reaction.LOCK, "The interlock pair is closed without the enable relay.",
+     "Its contact is welded or bridged: measure J3-7 to J3-8 with stage 2 held.", "SR-46"),
     ("LAMP_FAILED", Reaction.INHIBIT, "The beam lamp draws no current.",
      "Replace the lamp. Lamp current: room input 7.", "SR-38"),
     # --- generator

@@ -12,7 +12,7 @@ WORDS = {
     "pressed": "stage 1 pressed",
     "stage_1_released": "stage 1 released",
     "handswitch_released": "handswitch released",
-    "stage_2_firm": "stage 2 pressed",
+    "stage_2_firm_and_pair_open": "stage 2 pressed",
     "both_stages_open": "both stages of the handswitch are open",
     "stop_requested": "stop requested",
     "shot_changed": "another shot was programmed",

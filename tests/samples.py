@@ -63,16 +63,28 @@ def recorder(t_us: int = T_US, **changes: Any) -> RecorderSample:
     return replace(sample, **changes)
 
 
+def kept(t_us: int = T_US, **changes: Any) -> RecorderSample:
+    """The intent of the shot is durable."""
+    return recorder(t_us, **({"intent_durable": SHOT.shot_id} | changes))
+
+
 def inputs(t_us: int = T_US, **changes: Any) -> Inputs:
     """Everything in order and a shot programmed; nobody at the switch."""
     values: dict[str, Any] = {
         "room": room(t_us),
         "generator": generator(t_us),
         "panel": panel(t_us),
-        "recorder": recorder(t_us, intent_durable=SHOT.shot_id),
+        "recorder": recorder(t_us),
         "requests": Requests(shot=SHOT),
     }
     return Inputs(t_us=t_us, **(values | changes))
+
+
+def off_proved(t_us: int, **changes: Any) -> Inputs:
+    """OFF was answered 20 ms after it left, and a status asked for since then says "off"."""
+    values = {"beam_on": False, "beam_taken_us": t_us - 5_000, "off_confirmed_us": t_us}
+    sample = replace(ON, **(values | changes))
+    return in_beam(t_us, generator=sample, panel=replace(INTEGRATING, taken_us=t_us))
 
 
 def memory(state: State, **changes: Any) -> Memory:
@@ -109,6 +121,7 @@ def exposing(beam: Beam = BEAM, **changes: Any) -> Memory:
 def in_beam(t_us: int = T_US, **changes: Any) -> Inputs:
     """Everything in order in mid-beam; `ON` is the generator's sample."""
     values: dict[str, Any] = {
+        "recorder": kept(t_us),
         "room": held(t_us),
         "generator": ON,
         "panel": replace(INTEGRATING, taken_us=t_us),

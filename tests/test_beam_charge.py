@@ -9,7 +9,7 @@ import pytest
 
 from firmware_py.decide import beam as beams
 from firmware_py.decide.memory import Beam
-from hal.now import NEVER_US, Now
+from hal.now import NEVER_US
 from hal.types import GeneratorSample, Technique
 from tests.samples import LIMITS, generator
 
@@ -181,22 +181,6 @@ def test_the_back_up_time_is_the_timer_and_a_tenth_and_10_ms_and_the_age_of_a_st
     wanted_us = 1 * S + 2_750_000 + 10_000 + LIMITS.status_age_us
     assert beams.timer_end_us(ACCEPTED, MAS, LIMITS) == wanted_us
     assert beams.timer_end_us(ORDERED, MAS, LIMITS) == wanted_us - 10_000
-
-
-@pytest.mark.parametrize(
-    ("beam", "seen", "end_us"),
-    [
-        (ACCEPTED, sample(beam_on=True, beam_taken_us=1_900_000), 2_010_000),
-        (ACCEPTED, off(1_900_000), 1_900_000),
-        (ACCEPTED, off(1_199_999), 2_010_000),  # asked before the beam was accepted
-        (ACCEPTED, off(9 * S), 3_500_000),  # not longer than its own timer
-        (ORDERED, off(1_500_000), 1_500_000),
-    ],
-)
-def test_the_end_is_when_off_was_asked_for_or_else_a_lead_from_now(
-    beam: Beam, seen: GeneratorSample, end_us: int
-) -> None:
-    assert beams.end_us(Now(2 * S), beam, seen, MAS, LIMITS) == end_us
 
 
 def test_a_beam_that_ended_within_the_ramp_is_counted_from_when_on_was_sent() -> None:

@@ -31,6 +31,7 @@ from tests.samples import (
     held,
     in_beam,
     inputs,
+    kept,
     memory,
     panel,
     ready_generator,
@@ -321,6 +322,7 @@ ALL_TRUE = inputs(
     room=held(),
     generator=ready_generator(),
     panel=panel(state=PanelState.INTEGRATING, window_open_us=T_US),
+    recorder=kept(),
 )
 NOT_TRUE: dict[str, dict[str, Any]] = {
     "generator not ready": {"generator": ready_generator(state=GeneratorState.PREPARING)},
@@ -341,6 +343,8 @@ NOT_TRUE: dict[str, dict[str, Any]] = {
     "window never": {"panel": panel(state=PanelState.INTEGRATING)},
     "intent not durable": {"recorder": recorder()},
     "another intent": {"recorder": recorder(intent_durable="shot-0")},
+    "recorder gone": {"recorder": kept(alive=False)},
+    "disk full": {"recorder": kept(disk_ok=False)},
 }
 
 

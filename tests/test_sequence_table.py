@@ -9,7 +9,7 @@ import pytest
 from firmware_py.decide.controller import step
 from firmware_py.decide.memory import Memory, SelfTestStep, State
 from firmware_py.decide.states import SEQUENCE, TABLE, TRIPS, Row, build_machine
-from hal.types import EndReason, Inputs, PanelState, Requests
+from hal.types import EndReason, Inputs, PanelState, Requests, Technique
 from tests.samples import (
     INTEGRATING,
     LIMITS,
@@ -22,7 +22,9 @@ from tests.samples import (
     held,
     in_beam,
     inputs,
+    kept,
     memory,
+    off_proved,
     panel,
     ready_generator,
     recorder,
@@ -30,6 +32,7 @@ from tests.samples import (
 )
 
 S = State
+BY_TIME = replace(SHOT, technique=Technique(kv=80.0, ma=0.5, ms=1000.0))
 READY_PANEL = panel(state=PanelState.READY)
 OTHER = Requests(shot=replace(SHOT, shot_id="shot-2"))
 RESET = Requests(shot=SHOT, reset=True)
@@ -46,7 +49,10 @@ TAKEN: dict[tuple[State, State, str], tuple[Memory, Inputs]] = {
         memory(S.STANDBY),
         inputs(room=room(stage_1=True, door=False)),
     ),
-    (S.STANDBY, S.PREP, "pressed"): (memory(S.STANDBY), inputs(room=room(stage_1=True))),
+    (S.STANDBY, S.PREP, "pressed"): (
+        memory(S.STANDBY),
+        inputs(room=room(stage_1=True)),
+    ),
     (S.PREP, S.RELEASE_WAIT, "stage_1_released"): (memory(S.PREP), inputs()),
     (S.PREP, S.RELEASE_WAIT, "stop_requested"): (
         memory(S.PREP),
@@ -58,7 +64,12 @@ TAKEN: dict[tuple[State, State, str], tuple[Memory, Inputs]] = {
     ),
     (S.PREP, S.READY, "all_prepared"): (
         memory(S.PREP),
-        inputs(room=room(stage_1=True), generator=ready_generator(), panel=READY_PANEL),
+        inputs(
+            room=room(stage_1=True),
+            generator=ready_generator(),
+            panel=READY_PANEL,
+            recorder=kept(),
+        ),
     ),
     (S.READY, S.RELEASE_WAIT, "stage_1_released"): (memory(S.READY), inputs()),
     (S.READY, S.RELEASE_WAIT, "stop_requested"): (
@@ -73,7 +84,7 @@ TAKEN: dict[tuple[State, State, str], tuple[Memory, Inputs]] = {
         memory(S.READY, since_us=T_US - LIMITS.ready_us),
         inputs(room=room(stage_1=True)),
     ),
-    (S.READY, S.INTERLOCK_CHECK, "stage_2_firm"): (
+    (S.READY, S.INTERLOCK_CHECK, "stage_2_firm_and_pair_open"): (
         memory(S.READY, stage_2_since_us=T_US - 20_000),
         inputs(room=held()),
     ),
@@ -91,7 +102,7 @@ TAKEN: dict[tuple[State, State, str], tuple[Memory, Inputs]] = {
     ),
     (S.INTERLOCK_CHECK, S.EXPOSE, "everything_true_in_this_scan"): (
         memory(S.INTERLOCK_CHECK),
-        inputs(room=held(), generator=ready_generator(), panel=INTEGRATING),
+        inputs(room=held(), generator=ready_generator(), panel=INTEGRATING, recorder=kept()),
     ),
     (S.EXPOSE, S.READOUT, "handswitch_released"): (exposing(), in_beam(room=room(stage_1=True))),
     (S.EXPOSE, S.READOUT, "stop_requested"): (
@@ -100,13 +111,11 @@ TAKEN: dict[tuple[State, State, str], tuple[Memory, Inputs]] = {
     ),
     (S.EXPOSE, S.READOUT, "planned_charge_reached"): (exposing(READ), in_beam()),
     (S.EXPOSE, S.READOUT, "generator_timer_ended"): (
-        replace(
-            exposing(replace(READ, sent_us=T_US - 1_500_000, read_mas=0.3)),
-        ),
+        replace(exposing(replace(READ, sent_us=T_US - 1_000_000)), shot=BY_TIME),
         in_beam(generator=replace(ON, beam_on=False)),
     ),
     (S.READOUT, S.RELEASE_WAIT, "everything_saved"): (
-        memory(S.READOUT, off_proven=True),
+        memory(S.READOUT),
         inputs(recorder=recorder(dose_saved=SHOT.shot_id, image_saved=SHOT.shot_id)),
     ),
     (S.RELEASE_WAIT, S.STANDBY, "both_stages_open"): (
@@ -151,7 +160,7 @@ def test_trips_are_taken_from_every_state(row: Row) -> None:
         if row.dest is S.LOCKED
         else in_beam(room=held(estop=False), generator=generator())
     )
-    after, _ = step(memory(row.source), seen)
+    after, _ = step(memory(row.source, since_us=T_US - LIMITS.fall_us), seen)
     assert (after.state, after.since_us) == (row.dest, T_US)
     assert after.faults[0] == ("STRAY_BEAM" if row.dest is S.LOCKED else "ESTOP")
 
@@ -199,22 +208,25 @@ def test_only_expose_orders_the_beam_and_only_two_states_pull_the_enable_relay()
 
 def test_the_report_says_what_was_indicated_and_how_it_ended() -> None:
     before, seen = TAKEN[(S.EXPOSE, S.READOUT, "planned_charge_reached")]
-    after, outputs = step(before, seen)
+    ended, outputs = step(before, seen)
+    assert outputs.report is None  # the proof that the beam is off has not come yet
+    after, outputs = step(ended, off_proved(T_US + 20_000))
     report = outputs.report
     assert report is not None
     assert after.report is report
     assert (report.reason, report.beam, report.kv, report.ma) == (EndReason.PLANNED, True, 80, 0.5)
     # read_mas at the read + 0.5 mA for 20 ms since + 10 ms until OFF acts
     assert report.mas == pytest.approx(0.49 + 0.5 * 0.030)
-    assert report.maximum_mas == pytest.approx(0.5 * 0.910)
+    assert report.maximum_mas == pytest.approx(0.5 * 0.920)
 
 
 def test_a_beam_without_a_monitor_read_has_an_unknown_dose_with_a_bound_and_never_zero() -> None:
     before, seen = TAKEN[(S.EXPOSE, S.READOUT, "handswitch_released")]
-    _, outputs = step(before, replace(seen, generator=replace(ON, monitor_taken_us=None)))
+    ended, _ = step(before, replace(seen, generator=replace(ON, monitor_taken_us=None)))
+    _, outputs = step(ended, off_proved(T_US + 20_000))
     assert outputs.report is not None
     assert outputs.report.mas is None
-    assert outputs.report.maximum_mas == pytest.approx(0.5 * 0.910)
+    assert outputs.report.maximum_mas == pytest.approx(0.5 * 0.920)
 
 
 @pytest.mark.parametrize("state", [S.PREP, S.READY, S.INTERLOCK_CHECK])

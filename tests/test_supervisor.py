@@ -10,13 +10,14 @@ import pytest
 from firmware_py.decide import beam as beams
 from firmware_py.decide import supervisor
 from firmware_py.decide.controller import step
-from firmware_py.decide.memory import Beam, Memory, SelfTestStep, State
+from firmware_py.decide.memory import Beam, Ending, Memory, SelfTestStep, State
 from hal.now import Now
 from hal.types import (
     EndReason,
     GeneratorSample,
     GeneratorState,
     Inputs,
+    Outputs,
     PanelState,
     Requests,
     Shot,
@@ -35,6 +36,7 @@ from tests.samples import (
     held,
     in_beam,
     inputs,
+    kept,
     memory,
     panel,
     ready_generator,
@@ -44,6 +46,7 @@ from tests.samples import (
 
 S = State
 RESET = Requests(shot=SHOT, reset=True)
+WAITING = Ending(ordered_us=T_US - 10_000, reason=EndReason.PLANNED)
 
 
 def causes(before: Memory, seen: Inputs) -> tuple[str, ...]:
@@ -164,6 +167,13 @@ def test_the_scan_in_which_the_charge_passes_is_asked_for() -> None:
 # --- time
 
 
+def proved(ended: Memory, t_us: int, **changes: Any) -> Outputs:
+    """The scan 20 ms after OFF was ordered at `t_us`, in which its proof has come."""
+    values = {"beam_on": False, "beam_taken_us": t_us + 15_000, "off_confirmed_us": t_us + 20_000}
+    sample = generator(t_us + 20_000, **(values | changes))
+    return step(ended, in_beam(t_us + 20_000, generator=sample))[1]
+
+
 def accepted_at(accepted_us: int, technique: Technique = SHOT.technique) -> Memory:
     beam = Beam(
         ordered_us=accepted_us - 210_000, sent_us=accepted_us - 200_000, accepted_us=accepted_us
@@ -210,22 +220,23 @@ def test_an_order_that_is_not_answered_in_time_is_a_status_too_old(sent_us: int 
 def test_a_beam_that_fell_silent_has_an_unknown_dose_when_on_had_left(sent_us: int | None) -> None:
     t_us = T_US + LIMITS.beam_start_us
     sample = generator(t_us, on_sent_us=sent_us)
-    _, outputs = step(exposing(Beam(ordered_us=T_US)), in_beam(t_us, generator=sample))
+    after, outputs = step(exposing(Beam(ordered_us=T_US)), in_beam(t_us, generator=sample))
+    if sent_us is not None:
+        assert outputs.report is None
+        outputs = proved(after, t_us)
     report = outputs.report
     assert report is not None
     assert (report.beam, report.mas, report.maximum_mas) == (
-        (False, 0.0, 0.75) if sent_us is None else (True, None, 0.75)
+        (False, 0.0, 0.0) if sent_us is None else (True, None, 0.75)
     )
-    assert report.end_us is None
 
 
 @pytest.mark.req("SR-41")
-def test_a_refused_start_is_a_fault_and_no_beam() -> None:
+def test_a_refused_start_is_a_fault() -> None:
     refused = generator(on_sent_us=T_US - 5_000, refused=True)
     after, outputs = step(exposing(Beam(ordered_us=T_US - 10_000)), in_beam(generator=refused))
     assert (after.state, after.faults) == (S.FAULT, ("GENERATOR_REFUSED",))
-    assert outputs.report is not None
-    assert (outputs.report.reason, outputs.report.beam) == (EndReason.REFUSED, False)
+    assert outputs.expose_from_us is None
 
 
 @pytest.mark.req("SR-39")
@@ -236,15 +247,15 @@ def test_a_beam_that_the_generator_ended_is_early_or_planned(late_us: int, early
     t_us = edge_us + 20_000
     sample = generator(t_us, beam_on=False, beam_taken_us=edge_us + late_us)
     by_time = accepted_at(T_US, Technique(kv=80.0, ma=0.5, ms=1500.0))
-    after, outputs = step(by_time, in_beam(t_us, generator=sample))
-    assert outputs.report is not None
+    after, _ = step(by_time, in_beam(t_us, generator=sample))
     if early:
         assert (after.state, after.faults) == (S.FAULT, ("BEAM_ENDED_EARLY",))
-        assert outputs.report.reason is EndReason.FAULT
     else:
         assert (after.state, after.why) == (S.READOUT, "generator_timer_ended")
-        assert outputs.report.reason is EndReason.PLANNED
-    assert outputs.report.end_us == edge_us + late_us
+    report = proved(after, t_us, beam_taken_us=edge_us + late_us).report
+    assert report is not None
+    assert report.reason is (EndReason.FAULT if early else EndReason.PLANNED)
+    assert report.end_us == edge_us + late_us
 
 
 @pytest.mark.parametrize(
@@ -266,13 +277,14 @@ def test_an_early_off_waits_for_the_contact_that_may_explain_it(
     assert before.beam is not None
     assert before.beam.off_seen_us == T_US
     room = held(T_US, **contact)
-    after, outputs = step(before, in_beam(T_US + 5_000, generator=off, room=room))
+    after, _ = step(before, in_beam(T_US + 5_000, generator=off, room=room))
     assert after.state is dest
     assert (after.why if dest is S.READOUT else after.faults) == (
         named if dest is S.READOUT else (named,)
     )
-    assert outputs.report is not None
-    assert outputs.report.end_us == T_US - 10_000
+    report = proved(after, T_US + 5_000, beam_taken_us=T_US - 10_000).report
+    assert report is not None
+    assert report.end_us == T_US - 10_000
 
 
 @pytest.mark.req("SR-30")
@@ -301,8 +313,8 @@ def test_a_late_scan_without_a_beam_is_no_fault() -> None:
 @pytest.mark.req("SR-34")
 @pytest.mark.parametrize("state", [s for s in S if s not in (S.EXPOSE, S.READOUT)])
 def test_a_beam_that_nobody_ordered_locks(state: State) -> None:
-    before = memory(state, test_step_us=T_US)
-    stray = generator(beam_on=True, beam_taken_us=before.since_us)
+    before = memory(state, since_us=T_US - LIMITS.fall_us, test_step_us=T_US)
+    stray = generator(beam_on=True, beam_taken_us=T_US)
     after, outputs = step(before, inputs(generator=stray))
     assert after.state is S.LOCKED
     assert (outputs.contactor, outputs.enable, outputs.beam_lamp) == (False, False, True)
@@ -362,7 +374,7 @@ DEADLINES: dict[str, tuple[Memory, Inputs, int, tuple[str, ...]]] = {
     "SELF_TEST, relay does not drop": (
         memory(S.SELF_TEST, test_step=SelfTestStep.DROP_OUT, test_step_us=T_US - 10_000),
         inputs(room=room(enable_readback=True, enable_taken_us=T_US)),
-        LIMITS.enable_pulse_us + 100_000 + LIMITS.room_age_us,
+        LIMITS.enable_pulse_us + LIMITS.enable_look_us,
         ("SELF_TEST_ENABLE",),
     ),
     "PREP without intent": (
@@ -373,7 +385,7 @@ DEADLINES: dict[str, tuple[Memory, Inputs, int, tuple[str, ...]]] = {
     ),
     "PREP without panel": (
         memory(S.PREP),
-        inputs(room=room(stage_1=True), generator=ready_generator()),
+        inputs(room=room(stage_1=True), generator=ready_generator(), recorder=kept()),
         LIMITS.prep_us,
         ("PANEL_NOT_READY",),
     ),
@@ -383,13 +395,14 @@ DEADLINES: dict[str, tuple[Memory, Inputs, int, tuple[str, ...]]] = {
             room=room(stage_1=True),
             generator=ready_generator(),
             panel=panel(state=PanelState.READY, panel_id="P2"),
+            recorder=kept(),
         ),
         LIMITS.prep_us,
         ("PANEL_NOT_READY",),
     ),
     "PREP without generator": (
         memory(S.PREP),
-        inputs(room=room(stage_1=True), panel=panel(state=PanelState.READY)),
+        inputs(room=room(stage_1=True), panel=panel(state=PanelState.READY), recorder=kept()),
         LIMITS.prep_us,
         ("GENERATOR_NOT_READY",),
     ),
@@ -418,13 +431,13 @@ DEADLINES: dict[str, tuple[Memory, Inputs, int, tuple[str, ...]]] = {
         ("GENERATOR_NOT_READY",),
     ),
     "READOUT, off not confirmed": (
-        memory(S.READOUT),
+        memory(S.READOUT, beam=READ, ending=WAITING),
         inputs(),
         LIMITS.off_confirm_us,
         ("BEAM_OFF_NOT_CONFIRMED",),
     ),
     "READOUT, no frame": (
-        memory(S.READOUT, off_proven=True),
+        memory(S.READOUT),
         inputs(recorder=recorder(dose_saved=SHOT.shot_id)),
         LIMITS.readout_us,
         ("FRAME_MISSING",),
@@ -490,38 +503,7 @@ def test_ready_is_held_for_its_time_and_then_given_up_without_a_fault(
 
 def test_a_frame_that_the_recorder_gave_up_is_missing_at_once() -> None:
     lost = recorder(image_failed=SHOT.shot_id)
-    assert fault_of(memory(S.READOUT, off_proven=True), inputs(recorder=lost)) == ("FRAME_MISSING",)
-
-
-# --- proof that the beam is off
-
-
-@pytest.mark.req("SR-33")
-@pytest.mark.parametrize(
-    ("changes", "proven"),
-    [
-        ({"off_confirmed_us": T_US}, True),
-        ({"off_confirmed_us": T_US - 1}, False),
-        ({"beam_on": False, "beam_taken_us": T_US}, True),
-        ({"beam_on": False, "beam_taken_us": T_US - 1}, False),
-        ({"beam_on": False}, False),
-        ({"beam_on": None, "beam_taken_us": T_US}, False),
-        ({"beam_on": True, "beam_taken_us": T_US}, False),
-        ({}, False),
-    ],
-)
-def test_off_is_proven_by_an_answer_to_off_or_a_status_asked_for_after_the_end(
-    changes: dict[str, Any], proven: bool
-) -> None:
-    before = memory(S.READOUT, since_us=T_US)
-    after, outputs = step(before, inputs(T_US + 5_000, generator=generator(**changes)))
-    assert after.off_proven is proven
-    assert (outputs.window_from_us is None) is proven  # the window stays until then
-
-
-def test_off_that_was_proven_once_stays_proven() -> None:
-    after, _ = step(memory(S.READOUT, off_proven=True), inputs())
-    assert after.off_proven
+    assert fault_of(memory(S.READOUT), inputs(recorder=lost)) == ("FRAME_MISSING",)
 
 
 # --- the way out of FAULT

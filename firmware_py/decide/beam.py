@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from firmware_py.decide.memory import Beam, Limits
 from firmware_py.decide.technique import timer_us
-from hal.now import NEVER_US, Now, earliest_us, latest_us, since
+from hal.now import NEVER_US, latest_us, since
 from hal.types import GeneratorSample, Technique
 
 
@@ -23,7 +23,7 @@ def follow(beam: Beam, sample: GeneratorSample, t_us: int) -> Beam:
     if beam.accepted_us is None and accepted:
         beam = replace(beam, accepted_us=sample.on_answered_us)
     if beam.off_seen_us is None and went_off(beam, sample):
-        beam = replace(beam, off_seen_us=t_us)
+        beam = replace(beam, off_seen_us=t_us, off_asked_us=sample.beam_taken_us)
     if beam.accepted_us is None or not since(sample.monitor_taken_us, beam.accepted_us):
         return beam
     if sample.monitor_taken_us == beam.read_us or sample.kv is None or sample.ma is None:
@@ -110,16 +110,10 @@ def ended_by_itself(
     return since(sample.beam_taken_us, beam.sent_us + timer_us(technique, limits) - tolerance_us)
 
 
-def end_us(
-    now: Now, beam: Beam, sample: GeneratorSample, technique: Technique, limits: Limits
-) -> int:
-    """When the beam ended or will have ended, as far as the unit can tell in this scan."""
-    started_us = beam.accepted_us if beam.accepted_us is not None else beam.ordered_us
-    if sample.beam_on is False and since(sample.beam_taken_us, started_us):
-        assert sample.beam_taken_us is not None
-        timer_end_us = (beam.sent_us or beam.ordered_us) + timer_us(technique, limits)
-        return earliest_us(sample.beam_taken_us, timer_end_us)
-    return now.t_us + limits.off_lead_us
+def timer_us_of(beam: Beam, technique: Technique, limits: Limits) -> int:
+    """When the generator's own timer ends the beam."""
+    start_us = beam.sent_us if beam.sent_us is not None else beam.ordered_us
+    return start_us + timer_us(technique, limits)
 
 
 def start_us(beam: Beam, end_us: int) -> int | None:

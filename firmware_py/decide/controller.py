@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from firmware_py.decide import account, supervisor, tube_load
 from firmware_py.decide import beam as beams
-from firmware_py.decide import supervisor, tube_load
 from firmware_py.decide.entry import enter
 from firmware_py.decide.memory import Memory, SelfTestStep, State
 from firmware_py.decide.outputs import outputs_for
@@ -21,7 +21,7 @@ from hal.types import Inputs, Outputs, RoomSample
 
 def step(memory: Memory, inputs: Inputs) -> tuple[Memory, Outputs]:
     now = Now(inputs.t_us)
-    memory = _observe(memory, inputs)
+    memory = account.settle(_observe(memory, inputs), inputs, now)
     view = View(memory, inputs, now, supervisor.causes(memory, inputs, now))
     state = next_state(view)
     if state is not memory.state:
@@ -40,12 +40,22 @@ def _observe(memory: Memory, inputs: Inputs) -> Memory:
         memory = memory if beam is memory.beam else replace(memory, beam=beam)
     elif memory.state is State.SELF_TEST:
         memory = _follow_self_test(memory, inputs)
-    elif memory.state is State.READOUT and not memory.off_proven:
-        proven = supervisor.off_proven(memory, inputs)
-        memory = replace(memory, off_proven=True) if proven else memory
     elif memory.state is State.LOCKED and inputs.room.link_ok and not inputs.room.key:
         memory = memory if memory.key_was_off else replace(memory, key_was_off=True)
+    memory = _watch_lamp(memory, inputs)
     return _forget_saved_report(memory, inputs)
+
+
+def _watch_lamp(memory: Memory, inputs: Inputs) -> Memory:
+    """SR-38: a lamp that is lit by a beam draws current; seen again, it is good again."""
+    room, beam = inputs.room, memory.beam
+    if room.link_ok and room.lamp_current:
+        return replace(memory, lamp_dark=False) if memory.lamp_dark else memory
+    lit = memory.state is State.EXPOSE and beam is not None and beam.accepted_us is not None
+    if not lit or beam is None or beam.accepted_us is None or memory.lamp_dark:
+        return memory
+    dark = room.link_ok and since(room.taken_us, beam.accepted_us + memory.limits.lamp_us)
+    return replace(memory, lamp_dark=True) if dark else memory
 
 
 def _reset_open(inputs: Inputs) -> bool:

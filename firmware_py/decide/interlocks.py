@@ -9,7 +9,7 @@ from firmware_py.decide import technique, tube_load
 from firmware_py.decide.memory import Memory, State
 from hal.faults import FAULTS, Reaction
 from hal.now import Now, latest_us
-from hal.types import GeneratorState, Inputs, PanelSample, PanelState, Shot
+from hal.types import GeneratorState, Inputs, PanelSample, PanelState, RecorderSample, Shot
 
 
 def room_causes(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
@@ -71,10 +71,24 @@ def inhibits(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
             (not recorder.panel_set_ok, "PANEL_SET_MISSING"),
             (recorder.incomplete_count != 0, "INCOMPLETE_EXPOSURE"),
             (memory.report is not None, "RECORDER_LOST"),
+            (memory.lamp_dark, "LAMP_FAILED"),
+            (not _known(memory, inputs), "GENERATOR_IDENTITY"),
         )
         if wrong
     ]
-    return tuple(found + _shot_inhibits(memory, inputs.panel, shot, now))
+    return tuple(found + _shot_inhibits(memory, inputs, shot, now))
+
+
+def _known(memory: Memory, inputs: Inputs) -> bool:
+    """SR-50: the generator that the bench names, where it names one."""
+    wanted = memory.limits.generator_identity
+    return wanted is None or inputs.generator.identity == wanted
+
+
+def _used(memory: Memory, recorder: RecorderSample) -> tuple[str | None, ...]:
+    """Ids that an acknowledgement already names: a new one could not be told from it."""
+    saved = (recorder.dose_saved, recorder.image_saved, recorder.image_failed)
+    return (memory.used_shot_id, recorder.intent_durable, *saved)
 
 
 def _inhibits(code: str) -> bool:
@@ -82,13 +96,14 @@ def _inhibits(code: str) -> bool:
     return code != "INTERLOCK_OPEN" and FAULTS[code].reaction is not Reaction.WARN
 
 
-def _shot_inhibits(memory: Memory, panel: PanelSample, shot: Shot | None, now: Now) -> list[str]:
+def _shot_inhibits(memory: Memory, inputs: Inputs, shot: Shot | None, now: Now) -> list[str]:
+    panel, recorder = inputs.panel, inputs.recorder
     if shot is None:
         return ["NO_SHOT"]
     if not technique.permitted(shot.technique, memory.limits):
         return ["TECHNIQUE"]
     checks = (
-        (shot.shot_id == memory.used_shot_id, "SHOT_USED"),
+        (shot.shot_id in _used(memory, recorder), "SHOT_USED"),
         (not tube_load.fits(memory, shot.technique, now, memory.limits), "TUBE_HEAT"),
         (panel.panel_id is not None and panel.panel_id != shot.panel_id, "PANEL_WRONG"),
         (not window_fits(memory, panel, shot), "WINDOW_TOO_SHORT"),

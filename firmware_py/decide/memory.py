@@ -41,6 +41,7 @@ class Limits:
     status_age_us: int = 150_000  # generator status during the beam, after the ramp
     off_lead_us: int = 10_000  # OFF ordered -> HV off, as expected; not the worst case
     off_confirm_us: int = 800_000  # OFF written -> answered, worst case of this wire
+    fall_us: int = 50_000  # HV off -> the status says so
     ramp_us: int = 500_000  # worst kV rise; the generator's back-up time includes it for mAs
     time_step_us: int = 10_000
     window_margin_us: int = 200_000  # SR-10
@@ -52,9 +53,11 @@ class Limits:
     mas_over_pct: float = 15.0
     mas_over_mas: float = 0.2
     enable_pulse_us: int = 200_000
+    enable_look_us: int = 60_000  # how late the read-back of the enable coil may show its drop
     late_us: int = 200_000
     lamp_us: int = 300_000  # SR-35: visible at least so long
     sound_us: int = 500_000
+    generator_identity: str | None = None  # None: any generator is accepted
     tube: TubeData
 
 
@@ -66,12 +69,23 @@ class Beam:
     sent_us: int | None = None
     accepted_us: int | None = None
     off_seen_us: int | None = None  # the scan that first saw the status "off"
+    off_asked_us: int | None = None  # when that status was asked for
     read_us: int | None = None  # time of the newest monitor read used
     read_ma: float = 0.0
     read_mas: float = 0.0  # charge up to `read_us`
     kv_sum: float = 0.0
     ma_sum: float = 0.0
     read_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """A beam that was ordered off and is not proved off yet: its report waits."""
+
+    ordered_us: int
+    reason: EndReason
+    fault: str | None = None
+    heard: bool = True  # False: the generator had fallen silent, so the charge is not known
 
 
 class SelfTestStep(Enum):
@@ -104,8 +118,8 @@ class Memory:
     beam: Beam | None = None
     window_from_us: int | None = None  # the exposure request to the panel; held until HV is off
     beam_end_us: int | None = None
-    off_proven: bool = False  # in READOUT: the generator confirmed that the beam is off
-    end_reason: EndReason | None = None
+    ending: Ending | None = None
+    lamp_dark: bool = False  # the beam lamp was lit without current
     report: ExposureReport | None = None  # until the recorder has it
     # tube heat, in closed form
     heat_j: float = 0.0

@@ -78,8 +78,9 @@ def _readout(memory: Memory) -> dict[str, Any]:
     interlock pair that opens under HV is a fault to the generator. Else it drops at once.
     """
     wanted: dict[str, Any] = {"contactor": True, "prepare_panel": True}
-    if not memory.off_proven:
-        wanted |= _window(memory) | {"enable_lapse": memory.end_reason is EndReason.PLANNED}
+    if memory.ending is not None:
+        planned = memory.ending.reason is EndReason.PLANNED
+        wanted |= _window(memory) | {"enable_lapse": planned}
     return wanted
 
 

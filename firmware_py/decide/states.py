@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from transitions import Machine
 
 from firmware_py.decide import beam as beams
-from firmware_py.decide import interlocks
+from firmware_py.decide import interlocks, supervisor
 from firmware_py.decide.memory import SelfTestStep, State
 from firmware_py.decide.supervisor import IN_SEQUENCE
 from firmware_py.decide.view import View
@@ -86,8 +86,12 @@ def handswitch_released(view: View) -> bool:
     return not (view.inputs.room.stage_1 and view.inputs.room.stage_2)
 
 
-def stage_2_firm(view: View) -> bool:
-    return _seen_for(view, view.memory.stage_2_since_us, view.memory.limits.stage_2_us)
+def stage_2_firm_and_pair_open(view: View) -> bool:
+    """Stage 2 is held, and the enable relay alone keeps the interlock pair open (SR-46)."""
+    closed_us = view.memory.stage_2_since_us
+    if not _seen_for(view, closed_us, view.memory.limits.stage_2_us):
+        return False
+    return supervisor.pair_with_stage_2(view.memory, view.inputs) is False
 
 
 def both_stages_open(view: View) -> bool:
@@ -119,8 +123,15 @@ def all_prepared(view: View) -> bool:
         and _generator_ready(view)
         and panel.state is PanelState.READY
         and interlocks.right_panel(memory, panel)
-        and view.inputs.recorder.intent_durable == shot.shot_id
+        and _recorder_ready(view)
     )
+
+
+def _recorder_ready(view: View) -> bool:
+    """SR-52: the intent is durable, and who shall keep dose and image is there."""
+    shot, recorder = view.memory.shot, view.inputs.recorder
+    durable = shot is not None and recorder.intent_durable == shot.shot_id
+    return durable and recorder.alive and recorder.disk_ok
 
 
 def _generator_ready(view: View) -> bool:
@@ -148,8 +159,7 @@ def everything_true_in_this_scan(view: View) -> bool:
         and interlocks.right_panel(memory, inputs.panel)
         and inputs.panel.state is PanelState.INTEGRATING
         and since(inputs.panel.window_open_us, memory.since_us)
-        and memory.shot is not None
-        and inputs.recorder.intent_durable == memory.shot.shot_id
+        and _recorder_ready(view)
     )
 
 
@@ -162,8 +172,9 @@ def planned_charge_reached(view: View) -> bool:
 
 
 def generator_timer_ended(view: View) -> bool:
+    """The planned end of a beam by time; for mAs the timer is the back-up, and a fault."""
     memory = view.memory
-    if memory.beam is None or memory.shot is None:
+    if memory.beam is None or memory.shot is None or memory.shot.technique.mas is not None:
         return False
     technique, limits = memory.shot.technique, memory.limits
     return beams.ended_by_itself(memory.beam, view.inputs.generator, technique, limits) is True
@@ -173,7 +184,7 @@ def everything_saved(view: View) -> bool:
     memory, recorder = view.memory, view.inputs.recorder
     return (
         memory.shot is not None
-        and memory.off_proven
+        and memory.ending is None
         and recorder.dose_saved == memory.shot.shot_id
         and recorder.image_saved == memory.shot.shot_id
     )
@@ -222,7 +233,7 @@ SEQUENCE = (
     Row(S.READY, S.RELEASE_WAIT, stop_requested),
     Row(S.READY, S.RELEASE_WAIT, shot_changed),
     Row(S.READY, S.RELEASE_WAIT, ready_held_too_long),
-    Row(S.READY, S.INTERLOCK_CHECK, stage_2_firm),
+    Row(S.READY, S.INTERLOCK_CHECK, stage_2_firm_and_pair_open),
     Row(S.INTERLOCK_CHECK, S.RELEASE_WAIT, handswitch_released),
     Row(S.INTERLOCK_CHECK, S.RELEASE_WAIT, stop_requested),
     Row(S.INTERLOCK_CHECK, S.RELEASE_WAIT, shot_changed),

@@ -6,10 +6,10 @@ reaction, in `states`. Deadlines of the states are causes like any other.
 
 from __future__ import annotations
 
+from firmware_py.decide import account, interlocks
 from firmware_py.decide import beam as beams
-from firmware_py.decide import interlocks
 from firmware_py.decide.memory import Beam, Limits, Memory, SelfTestStep, State
-from hal.now import Now, since
+from hal.now import Now, latest_us, since
 from hal.types import GeneratorState, Inputs, PanelState, Shot, Technique
 
 IN_SEQUENCE = frozenset(
@@ -26,6 +26,7 @@ def causes(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
         found += interlocks.room_causes(memory, inputs, now)
         found += _generator(memory, inputs)
         found += _panel(memory, inputs, now)
+        found += _welded(memory, inputs)
     elif memory.state in LATCHED:
         found += _still_there(memory, inputs, now)
     elif inputs.room.link_ok and not inputs.room.estop:
@@ -40,7 +41,8 @@ def _stray_beam(memory: Memory, inputs: Inputs) -> list[str]:
     generator = inputs.generator
     if memory.state in (State.EXPOSE, State.READOUT) or generator.beam_on is not True:
         return []
-    return ["STRAY_BEAM"] if since(generator.beam_taken_us, memory.since_us) else []
+    from_us = memory.since_us + memory.limits.fall_us
+    return ["STRAY_BEAM"] if since(generator.beam_taken_us, from_us) else []
 
 
 def _still_there(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
@@ -54,8 +56,10 @@ def _still_there(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     found += interlocks.panel_causes(memory, inputs, now)
     always = ("ESTOP", "ROOM_IO_LOST")
     lasting = [code for code in found if code in memory.faults or code in always]
-    doubted = [] if off_proven(memory, inputs) else BEAM_IN_DOUBT.intersection(memory.faults)
-    return lasting + sorted(doubted)
+    proved = account.off_since(inputs.generator, memory.since_us)
+    doubted = [] if proved else BEAM_IN_DOUBT.intersection(memory.faults)
+    waiting = [account.NOT_CONFIRMED] if memory.ending is not None else []
+    return lasting + sorted(doubted) + waiting
 
 
 def _generator(memory: Memory, inputs: Inputs) -> list[str]:
@@ -64,6 +68,25 @@ def _generator(memory: Memory, inputs: Inputs) -> list[str]:
     pair_matters = beam is not None and not _contact_may_explain(beam, inputs)
     # READOUT: releasing stage 2 opens the pair by hardware, the bit is expected and cleared.
     return [code for code in found if code != "INTERLOCK_OPEN" or pair_matters]
+
+
+def pair_with_stage_2(memory: Memory, inputs: Inputs) -> bool | None:
+    """The interlock pair as the generator saw it while stage 2 was held; None = not seen yet.
+
+    A generator that does not report its pair can't be asked: that counts as open.
+    """
+    generator, closed_us = inputs.generator, memory.stage_2_since_us
+    if generator.interlock_taken_us is None:
+        return False
+    if closed_us is None or not since(generator.interlock_taken_us, closed_us):
+        return None
+    return generator.interlock_closed
+
+
+def _welded(memory: Memory, inputs: Inputs) -> list[str]:
+    """In READY the enable relay is off: with stage 2 held it alone keeps the pair open."""
+    welded = memory.state is State.READY and pair_with_stage_2(memory, inputs) is True
+    return ["ENABLE_WELDED"] if welded else []
 
 
 def _panel(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
@@ -93,7 +116,10 @@ def _feedback(
     if beam.accepted_us is None:
         late = now.reached(beam.ordered_us + limits.beam_start_us)
         return ["GENERATOR_STATUS_OLD"] if late else []
-    if beams.ended_by_itself(beam, generator, technique, limits) is False:
+    by_itself = beams.ended_by_itself(beam, generator, technique, limits)
+    if by_itself and technique.mas is not None:
+        return ["BACKUP_TIME"]
+    if by_itself is False:
         return [] if _contact_may_explain(beam, inputs) else ["BEAM_ENDED_EARLY"]
     status_us = generator.beam_taken_us if generator.beam_taken_us is not None else 0
     newest_us = status_us if since(status_us, beam.accepted_us) else beam.accepted_us
@@ -166,7 +192,7 @@ def _boot_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
 
 def _self_test_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     limits = memory.limits
-    drop_us = memory.test_step_us + limits.enable_pulse_us + 100_000 + limits.room_age_us
+    drop_us = memory.test_step_us + limits.enable_pulse_us + limits.enable_look_us
     if memory.test_step is SelfTestStep.DROP_OUT and now.reached(drop_us):
         return ["SELF_TEST_ENABLE"]
     if not now.reached(memory.since_us + limits.self_test_us):
@@ -180,7 +206,7 @@ def _prep_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     assert memory.shot is not None
     panel_ready = inputs.panel.state is PanelState.READY
     missing = (
-        (inputs.recorder.intent_durable != memory.shot.shot_id, "INTENT_NOT_DURABLE"),
+        (not _kept(memory.shot, inputs), "INTENT_NOT_DURABLE"),
         (
             not (panel_ready and interlocks.right_panel(memory, inputs.panel)),
             "PANEL_NOT_READY",
@@ -195,27 +221,36 @@ def _check_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     integrating = inputs.panel.state is PanelState.INTEGRATING
     if not (integrating and interlocks.right_panel(memory, inputs.panel)):
         return ["WINDOW_REFUSED"]
-    pair_open = inputs.generator.interlock_closed is not True
-    return ["INTERLOCK_OPEN" if pair_open else "GENERATOR_NOT_READY"]
+    if inputs.generator.interlock_closed is not True:
+        return ["INTERLOCK_OPEN"]
+    assert memory.shot is not None
+    return ["GENERATOR_NOT_READY" if _kept(memory.shot, inputs) else "INTENT_NOT_DURABLE"]
+
+
+def _kept(shot: Shot, inputs: Inputs) -> bool:
+    recorder = inputs.recorder
+    return recorder.intent_durable == shot.shot_id and recorder.alive and recorder.disk_ok
 
 
 def _readout_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     limits, shot = memory.limits, memory.shot
     assert shot is not None
     found = []
-    if not memory.off_proven and now.reached(memory.since_us + limits.off_confirm_us):
-        found.append("BEAM_OFF_NOT_CONFIRMED")
+    if account.overdue(memory, now) or _on_after_off(memory, inputs):
+        found.append(account.NOT_CONFIRMED)
     lost = inputs.recorder.image_failed == shot.shot_id
     if lost or now.reached(memory.since_us + limits.readout_us):
         found.append("FRAME_MISSING")
     return found
 
 
-def off_proven(memory: Memory, inputs: Inputs) -> bool:
-    """An answer to OFF, or a status "off" that was asked for after the end."""
+def _on_after_off(memory: Memory, inputs: Inputs) -> bool:
+    """A status "on", asked for when OFF had been answered and HV had had time to fall."""
     generator = inputs.generator
-    status_off = generator.beam_on is False and since(generator.beam_taken_us, memory.since_us)
-    return status_off or since(generator.off_confirmed_us, memory.since_us)
+    if generator.beam_on is not True or generator.off_confirmed_us is None:
+        return False
+    answered_us = latest_us(generator.off_confirmed_us, memory.since_us)
+    return since(generator.beam_taken_us, answered_us + memory.limits.fall_us)
 
 
 def _release_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
