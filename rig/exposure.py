@@ -21,6 +21,7 @@ from rig.session import Session
 STEP_S = 0.02
 INHIBITS_EVERY_S = 0.25
 INHIBITS_LAST_S = 1.0  # samples of the first scans may still be missing
+SILENT_S = 2.0  # without a line: the unit is asked whether it lives (READY alone may last 15 s)
 SETTLE_S = 5.0  # after a fault in the beam: dose and frame are still on their way
 OVER = ("FAULT", "LOCKED")
 WAITING = ("STANDBY", *OVER)
@@ -113,6 +114,7 @@ class Exposure:
         self._say, self._show = say, show
         self._taken_count = 0  # lines of the session
         self._look_s = 0.0
+        self._heard_s = 0.0
         self._inhibited_since_s: float | None = None
         self.outcome = Outcome()
 
@@ -153,6 +155,7 @@ class Exposure:
 
     def _follow(self) -> None:
         deadline_s = time.monotonic() + self._wait_s
+        self._heard_s = time.monotonic()
         while not self._over() and not self._hopeless():
             self._step()
             if self.outcome.state in WAITING and time.monotonic() > deadline_s:
@@ -169,8 +172,13 @@ class Exposure:
         return outcome.over and not (curable and outcome.state in OVER)
 
     def _step(self) -> None:
+        """Raises DeviceError, too, when the unit neither says nor answers anything."""
         self._session.check()
+        if time.monotonic() - self._heard_s > SILENT_S:
+            self._session.ask("status")
+            self._heard_s = time.monotonic()
         for line in self._session.news(STEP_S):
+            self._heard_s = time.monotonic()
             self._taken_count += 1
             self.outcome.take(line)
             self._show(line)
