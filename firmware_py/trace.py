@@ -6,7 +6,6 @@ seed, date, path or version stands in it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,11 +48,9 @@ def _word(value: object) -> str:
 
 
 class Trace:
-    """Collects the lines of one run and their hash."""
+    """The lines of one run, scan by scan; keeps none, for a unit may run for weeks."""
 
     def __init__(self) -> None:
-        self.lines: list[Line] = []
-        self._hash = hashlib.sha256()
         self._memory: Memory | None = None
         self._inputs: Inputs | None = None
         self._outputs = Outputs()
@@ -64,13 +61,7 @@ class Trace:
             Line(inputs.t_us, kind, data) for kind, data in self._changes(inputs, memory, outputs)
         ]
         self._inputs, self._memory, self._outputs = inputs, memory, outputs
-        for line in new:
-            self._hash.update(line.as_json().encode() + b"\n")
-        self.lines += new
         return new
-
-    def hexdigest(self) -> str:
-        return self._hash.hexdigest()
 
     def _changes(
         self, inputs: Inputs, memory: Memory, outputs: Outputs

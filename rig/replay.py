@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,9 @@ def replay(folder: Path) -> Replay:
     if not pairs:
         raise RecordError(f"{folder}: no record.bin; is this the folder of a run?")
     for record, trace in pairs:
-        unit, found = _replay_life(record, trace)
+        unit, found = _replay_life(record, trace, sha256.update)
         differences += found
         scan_count += unit.scan_count
-        sha256.update("".join(line.as_json() + "\n" for line in unit.trace.lines).encode())
     differences += _image_differences(folder)
     differences += _hash_differences(folder)
     return Replay(
@@ -55,7 +54,10 @@ def replay(folder: Path) -> Replay:
     )
 
 
-def _replay_life(record: Path, trace: Path) -> tuple[Unit, list[str]]:
+def _replay_life(
+    record: Path, trace: Path, tell: Callable[[bytes], None]
+) -> tuple[Unit, list[str]]:
+    """`tell` gets the trace as it comes out now."""
     try:
         header, scans, trouble = read_record(record)
         recorded = trace.read_text(encoding="utf-8").splitlines() if trace.is_file() else []
@@ -63,7 +65,7 @@ def _replay_life(record: Path, trace: Path) -> tuple[Unit, list[str]]:
         raise RecordError(f"{record.name} or its trace can't be read: {error}") from error
     unit, player = _unit(header, record.name)
     lines = _by_time(recorded)
-    found = list(_scan_differences(unit, player, scans, lines))
+    found = list(_scan_differences(unit, player, scans, lines, tell))
     if trouble:  # the lines of later scans have none to be compared with
         found.append(f"{record.name}: up to scan {len(scans) - 1}: {trouble}")
     else:
@@ -91,7 +93,11 @@ def _unit(header: dict[str, Any], name: str) -> tuple[Unit, Player]:
 
 
 def _scan_differences(
-    unit: Unit, player: Player, scans: Sequence[ScanRecord], recorded: dict[int, list[str]]
+    unit: Unit,
+    player: Player,
+    scans: Sequence[ScanRecord],
+    recorded: dict[int, list[str]],
+    tell: Callable[[bytes], None],
 ) -> Iterator[str]:
     """Plays every scan; tells where the unit sends or says something else than it did.
 
@@ -108,6 +114,7 @@ def _scan_differences(
         except Exception as error:  # as the recorded unit may have stopped
             yield f"{where}: the unit stops: {type(error).__name__}: {error}"
             return
+        tell("".join(line + "\n" for line in said).encode())
         yield from (f"{where}: {what}" for what in _sent_differences(scan, player))
         was = [] if scan.safe else recorded.pop(scan.t_us, [])
         killed_here = index == len(scans) - 1 and said[: len(was)] == was  # before it was written

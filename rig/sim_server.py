@@ -25,6 +25,7 @@ from rig.run_model import beams_of
 from sim.build import Ends, build_world
 from sim.script import Script, ScriptError, Step, do
 
+SHOWN_COUNT = 200  # moves of nets, the newest
 LOOP_S = 0.001  # how late a device may notice its line
 
 
@@ -158,6 +159,7 @@ def show(server: SimServer) -> dict[str, Any]:
         ],
         "actions": [{"t_us": t_us, "do": verb} for t_us, verb in server.actions],
         "nets": [
-            {"t_us": t_us, "net": net, "closed": closed} for t_us, net, closed in world.wiring.log
-        ][-200:],
+            {"t_us": t_us, "net": net, "closed": closed}
+            for t_us, net, closed in [*world.wiring.log][-SHOWN_COUNT:]
+        ],
     }

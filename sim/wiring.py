@@ -5,11 +5,13 @@
     contactor coil  = contactor output + safety relay, in series; feeds the generator
 
 Which contacts stand in the pair is the bench file's `[wiring]`. The chain acts whether
-or not the unit lives. `log` is the wiring's own record of what every net did and when.
+or not the unit lives. `log` is the wiring's own record of what every net did and when
+(the newest `LOG_COUNT` moves: a simulated room may stand for weeks).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -19,6 +21,7 @@ SAFETY_RELAY_DROP_US = 8_000
 ENABLE_PULL_US, ENABLE_DROP_US = 8_000, 5_000
 CONTACTOR_PULL_US, CONTACTOR_DROP_US = 20_000, 15_000
 
+LOG_COUNT = 10_000
 CONTACTS = ("stage_1", "stage_2", "door", "estop", "key", "reset")
 INJECTIONS = {"lamp_intact": "False: the beam lamp draws no current"}
 NETS = ("door", "estop", "stage_1", "stage_2", "key", "enable", "safety_relay")
@@ -68,7 +71,7 @@ class Wiring:
         self.safety_relay = True  # the room was in order when the simulation began
         self._trip_us: int | None = None
         self._nets: dict[str, bool] = {}
-        self.log: list[tuple[int, str, bool]] = []
+        self.log: deque[tuple[int, str, bool]] = deque(maxlen=LOG_COUNT)
         self.changed = False  # read and cleared by the world: somebody must look again
 
     def set_contact(self, t_us: int, name: str, closed: bool) -> None:

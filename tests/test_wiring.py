@@ -14,6 +14,7 @@ from sim.wiring import (
     CONTACTOR_PULL_US,
     ENABLE_DROP_US,
     ENABLE_PULL_US,
+    LOG_COUNT,
     NETS,
     SAFETY_RELAY_DROP_US,
     Relay,
@@ -286,7 +287,7 @@ def test_the_log_holds_each_move_of_each_net_once_and_in_order() -> None:
     chain.run(50 * MS)
     chain.contact(60 * MS, "door", False)
     chain.run(100 * MS)
-    assert chain.wiring.log[-6:] == [
+    assert list(chain.wiring.log)[-6:] == [
         (1 * MS, "stage_2", True),
         (9 * MS, "enable", True),
         (9 * MS, "interlock_pair", True),
@@ -295,3 +296,12 @@ def test_the_log_holds_each_move_of_each_net_once_and_in_order() -> None:
         (68 * MS, "safety_relay", False),
     ]
     assert len(chain.wiring.log) == len(set(chain.wiring.log))
+
+
+def test_a_room_that_stands_for_weeks_keeps_its_newest_moves_only() -> None:
+    chain = Chain()
+    for count in range(LOG_COUNT):
+        chain.contact((count + 1) * MS, "stage_1", count % 2 == 0)
+    chain.contact(20_000 * MS, "key", False)
+    assert len(chain.wiring.log) == LOG_COUNT
+    assert chain.wiring.log[-1] == (20_000 * MS, "key", False)
