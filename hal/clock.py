@@ -1,21 +1,8 @@
-"""Two clocks: one that jumps, one that waits."""
+"""The clock that really runs. On the model rung there is none: time is what the world reached."""
 
 from __future__ import annotations
 
 import time
-
-
-class VirtualClock:
-    """Time of the model rung: it is whatever the world has reached."""
-
-    def __init__(self, t_us: int = 0) -> None:
-        self._t_us = t_us
-
-    def now_us(self) -> int:
-        return self._t_us
-
-    def wait_until(self, t_us: int) -> None:
-        self._t_us = max(self._t_us, t_us)
 
 
 class WallClock:

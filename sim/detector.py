@@ -17,7 +17,6 @@ learns the new deadline.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -90,14 +89,6 @@ class SimPanel:
         self.window_ends_after_us: int | None = None
         self.wrong_id: str | None = None
         self.short_frame = 0
-
-    def inject(self, name: str, value: bool | int | str | None) -> None:
-        """By name, for benches; an unknown one is refused with the nearest."""
-        if name not in INJECTIONS:
-            near = difflib.get_close_matches(name, INJECTIONS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(INJECTIONS)}"
-            raise ValueError(f"a simulated panel has no injection {name!r}{hint}")
-        setattr(self, name, value)
 
     # --- what it shows
 
