@@ -78,13 +78,15 @@ def test_off_is_proved_by_a_status_and_never_by_an_echo_alone(
 
 @pytest.mark.req("SR-33")
 def test_a_status_on_after_the_echo_of_off_is_a_fault_and_opens_the_contactor() -> None:
-    answered = {"off_confirmed_us": T_US + 20_000, "beam_on": True}
+    echo = generator(off_confirmed_us=T_US + 20_000, beam_on=True)
+    waiting, _ = step(ending(), inputs(T_US + 20_000, generator=echo))
+    again = {"off_confirmed_us": T_US + 60_000, "beam_on": True}  # OFF was sent a second time
     asked_us = T_US + 20_000 + LIMITS.fall_us
-    early = generator(**answered, beam_taken_us=asked_us - 1)
-    after, outputs = step(ending(), inputs(asked_us, generator=early))
+    early = generator(**again, beam_taken_us=asked_us - 1)
+    after, outputs = step(waiting, inputs(asked_us, generator=early))
     assert (after.state, outputs.contactor) == (S.READOUT, True)  # HV may still be falling
-    late = generator(**answered, beam_taken_us=asked_us)
-    after, outputs = step(ending(), inputs(asked_us + 5_000, generator=late))
+    late = generator(**again, beam_taken_us=asked_us)
+    after, outputs = step(waiting, inputs(asked_us + 5_000, generator=late))
     assert (after.state, after.faults) == (S.FAULT, ("BEAM_OFF_NOT_CONFIRMED",))
     assert (outputs.contactor, outputs.enable, outputs.enable_lapse) == (False, False, False)
     assert outputs.report is None  # it may still be on
@@ -200,7 +202,11 @@ def test_another_generator_than_the_bench_names_is_refused() -> None:
 def test_a_pair_that_is_closed_without_the_enable_relay_locks() -> None:
     """Stage 2 is held and the relay is off: only a welded contact closes the pair."""
     before = memory(S.READY, stage_2_since_us=T_US - 40_000)
-    ready: dict[str, Any] = {"room": held(), "panel": panel(state=PanelState.READY), "recorder": kept()}
+    ready: dict[str, Any] = {
+        "room": held(),
+        "panel": panel(state=PanelState.READY),
+        "recorder": kept(),
+    }
     closed = ready_generator(interlock_closed=True, interlock_taken_us=T_US - 40_000)
     after, outputs = step(before, inputs(**ready, generator=closed))
     assert (after.state, after.faults) == (S.LOCKED, ("ENABLE_WELDED",))

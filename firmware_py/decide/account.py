@@ -41,6 +41,9 @@ def settle(memory: Memory, inputs: Inputs, now: Now) -> Memory:
     if memory.state in (State.FAULT, State.LOCKED) and overdue(memory, now):
         faults = tuple(dict.fromkeys((*memory.faults, NOT_CONFIRMED)))
         return replace(memory, ending=None, report=_unproved(memory, ending), faults=faults)
+    if ending.answered_us is None and since(inputs.generator.off_confirmed_us, ending.ordered_us):
+        ending = replace(ending, answered_us=inputs.generator.off_confirmed_us)
+        return replace(memory, ending=ending)
     return memory
 
 

@@ -84,6 +84,7 @@ class Ending:
 
     ordered_us: int
     reason: EndReason
+    answered_us: int | None = None  # the first answer to OFF was seen
     fault: str | None = None
     heard: bool = True  # False: the generator had fallen silent, so the charge is not known
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from firmware_py.decide import account, interlocks
 from firmware_py.decide import beam as beams
 from firmware_py.decide.memory import Beam, Limits, Memory, SelfTestStep, State
-from hal.now import Now, latest_us, since
+from hal.now import Now, since
 from hal.types import GeneratorState, Inputs, PanelState, Shot, Technique
 
 IN_SEQUENCE = frozenset(
@@ -246,11 +246,10 @@ def _readout_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
 
 def _on_after_off(memory: Memory, inputs: Inputs) -> bool:
     """A status "on", asked for when OFF had been answered and HV had had time to fall."""
-    generator = inputs.generator
-    if generator.beam_on is not True or generator.off_confirmed_us is None:
+    generator, ending = inputs.generator, memory.ending
+    if generator.beam_on is not True or ending is None or ending.answered_us is None:
         return False
-    answered_us = latest_us(generator.off_confirmed_us, memory.since_us)
-    return since(generator.beam_taken_us, answered_us + memory.limits.fall_us)
+    return since(generator.beam_taken_us, ending.answered_us + memory.limits.fall_us)
 
 
 def _release_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
