@@ -133,12 +133,11 @@ ROWS_WITHOUT_SCENARIO = {
     ("LOCKED", "RELEASE_WAIT", "key_turned_and_reset"),
 }
 TRIPS_WITHOUT_SCENARIO = {
-    *((state, "LOCKED") for state in STATES if state != "LOCKED"),
+    *((state, "LOCKED") for state in STATES if state not in ("READY", "LOCKED")),
     ("BOOT", "FAULT"),
     ("SELF_TEST", "FAULT"),
     ("STANDBY", "FAULT"),
     ("INTERLOCK_CHECK", "FAULT"),
-    ("READOUT", "FAULT"),
 }
 
 
