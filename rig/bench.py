@@ -55,7 +55,6 @@ class WiringConfig(Strict):
         tuple[Literal["door", "estop"], ...],
         Field(strict=False, description="contacts that the latching relay watches"),
     ]
-    contactor_feeds: Literal["generator"] = "generator"
 
 
 class SimConfig(Strict):

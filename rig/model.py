@@ -34,6 +34,7 @@ def setting_of(bench: Bench, seed: int | None = None) -> Setting:
         ambient_c=bench.sim.ambient_c,
         dialect=unit.generator.dialect,
         interlock_pair=tuple(bench.wiring.interlock_pair),
+        safety_relay=tuple(bench.wiring.safety_relay),
         panel_id=unit.panel.panel_id,
         rows_px=unit.panel.rows_px,
         columns_px=unit.panel.columns_px,

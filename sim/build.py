@@ -18,7 +18,7 @@ from sim.device import FrameOutlet, Mechanism, PanelDevice, WireDevice
 from sim.generator import MonoblockModel
 from sim.pixels import PixelModel
 from sim.room import SimRoom
-from sim.wiring import NETS, Wiring
+from sim.wiring import LOOP, NETS, Wiring
 from sim.world import World
 
 
@@ -40,6 +40,7 @@ class Setting:
     ambient_c: float = 22.0
     dialect: Dialect = "R3"
     interlock_pair: tuple[str, ...] = NETS
+    safety_relay: tuple[str, ...] = LOOP
     panel_id: str = "SIM-PANEL-1"
     rows_px: int = 256
     columns_px: int = 256
@@ -65,7 +66,7 @@ def pixel_model(setting: Setting) -> PixelModel:
 def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) -> World:
     """`pixels`: handed in when it was built already (its maps take the time)."""
     generator = MonoblockModel(seed=setting.seed, ambient_c=setting.ambient_c)
-    wiring = Wiring(generator, setting.interlock_pair)
+    wiring = Wiring(generator, setting.interlock_pair, setting.safety_relay)
     room = SimRoom(wiring)
     panel = SimPanel(
         panel_id=setting.panel_id,

@@ -4,7 +4,7 @@
     interlock pair (J3-7/J3-8) = door + e-stop + stage 2 + enable + safety relay, in series
     contactor coil  = contactor output + safety relay, in series; feeds the generator
 
-Which contacts stand in the pair is the bench file's `[wiring]`. The chain acts whether
+Which contacts stand in pair and loop is the bench file's `[wiring]`. The chain acts whether
 or not the unit lives. `log` is the wiring's own record of what every net did and when
 (the newest `LOG_COUNT` moves: a simulated room may stand for weeks).
 """
@@ -25,6 +25,7 @@ LOG_COUNT = 10_000
 CONTACTS = ("stage_1", "stage_2", "door", "estop", "key", "reset")
 INJECTIONS = {"lamp_intact": "False: the beam lamp draws no current"}
 NETS = ("door", "estop", "stage_1", "stage_2", "key", "enable", "safety_relay")
+LOOP = ("door", "estop")
 
 
 class Fed(Protocol):
@@ -57,12 +58,18 @@ class Relay:
 
 
 class Wiring:
-    def __init__(self, fed: Fed, interlock_pair: Sequence[str] = NETS) -> None:
-        unknown = set(interlock_pair) - set(NETS)
-        if unknown:
-            raise ValueError(f"[wiring] interlock_pair: unknown contact {sorted(unknown)[0]!r}")
+    def __init__(
+        self,
+        fed: Fed,
+        interlock_pair: Sequence[str] = NETS,
+        safety_relay: Sequence[str] = LOOP,
+    ) -> None:
+        """The contacts in series in the generator's pair, and in the safety relay's loop."""
+        _must_be("interlock_pair", interlock_pair, NETS)
+        _must_be("safety_relay", safety_relay, CONTACTS)
         self._fed = fed
         self._pair = tuple(interlock_pair)
+        self._loop_contacts = tuple(safety_relay)
         self.contacts = {name: name in ("door", "estop", "key") for name in CONTACTS}
         self.enable = Relay(ENABLE_PULL_US, ENABLE_DROP_US)
         self.contactor = Relay(CONTACTOR_PULL_US, CONTACTOR_DROP_US)
@@ -113,7 +120,7 @@ class Wiring:
             self.safety_relay = True
 
     def _loop(self) -> bool:
-        return self.contacts["door"] and self.contacts["estop"]
+        return all(self.contacts[name] for name in self._loop_contacts)
 
     def _settle(self, t_us: int) -> None:
         self._note(t_us, "safety_relay", self.safety_relay)
@@ -134,3 +141,9 @@ class Wiring:
         self.log.append((t_us, name, closed))
         self.changed = True
         return True
+
+
+def _must_be(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"[wiring] {what}: unknown contact {name!r}")

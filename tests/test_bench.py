@@ -75,7 +75,7 @@ def test_each_value_is_shown_with_its_line_or_as_a_default(tmp_path: Path) -> No
     file = tmp_path / "mine.toml"
     file.write_text(PORTABLE)
     shown = {value.key: (value.value, value.origin) for value in bench_values(load_bench(file))}
-    assert shown["tube.kv_max"] == (120.0, f"{file}:40")
+    assert shown["tube.kv_max"] == (120.0, f"{file}:41")
     assert shown["sim.seed"] == (1, "default")
 
 

@@ -57,10 +57,10 @@ def test_six_mistakes_in_one_file_are_named_at_once() -> None:
         'mine.toml:11: generator.driver: no driver "vj_isx" in hal/generators; '
         "did you mean 'vj_ixs'?",
         "mine.toml:14: generator.dialekt: unknown key; did you mean 'dialect'?",
-        "mine.toml:25: room.enable_pulse_ms: 250 is not one of 100, 200, 300",
-        'mine.toml:34: panel.pitch_mm: expected a number, got the text "0.8 mm"; '
+        "mine.toml:26: room.enable_pulse_ms: 250 is not one of 100, 200, 300",
+        'mine.toml:35: panel.pitch_mm: expected a number, got the text "0.8 mm"; '
         "write pitch_mm = 0.8",
-        "mine.toml:40: tube.kv_max: 300 is above the limit 200; allowed: 10 to 200",
+        "mine.toml:41: tube.kv_max: 300 is above the limit 200; allowed: 10 to 200",
         "mine.toml:70: limits.prep_ms: expected a whole number, got true; allowed: 500 to 15000",
     ]
 
@@ -76,7 +76,7 @@ def test_what_fits_together_is_judged_beside_other_mistakes() -> None:
     assert messages(text) == [
         "mine.toml:13: generator.baud: 9601 is not one of "
         "1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200",
-        "mine.toml:40: tube.kv_max: 20 must be above kv_min, which is 30",
+        "mine.toml:41: tube.kv_max: 20 must be above kv_min, which is 30",
     ]
 
 
@@ -158,7 +158,7 @@ def test_a_value_where_a_section_belongs_is_told() -> None:
 def test_a_wrong_contact_is_told_with_its_place_in_the_list() -> None:
     text = changed(('["door", "estop", "stage_2",', '[\n  "door",\n  "estp", "estop", "stage_2",'))
     assert messages(text) == [
-        'mine.toml:67: wiring.interlock_pair[1]: "estp" is not one of door, estop, stage_1, '
+        'mine.toml:68: wiring.interlock_pair[1]: "estp" is not one of door, estop, stage_1, '
         "stage_2, key, enable, safety_relay; did you mean 'estop'?"
     ]
 
@@ -217,11 +217,11 @@ def test_a_real_bench_needs_real_addresses() -> None:
     assert messages(changed(('rung = "model"', 'rung = "bench"'))) == [
         'mine.toml:12: generator.url: "sim" is no device; rung = "bench" needs one, such as '
         '"/dev/ttyUSB0"',
-        'mine.toml:21: room.url: "sim" is no device; rung = "bench" needs one, such as '
+        'mine.toml:22: room.url: "sim" is no device; rung = "bench" needs one, such as '
         '"tcp://192.168.1.12:502"',
-        'mine.toml:29: panel.control_url: "sim" is no device; rung = "bench" needs one, such as '
+        'mine.toml:30: panel.control_url: "sim" is no device; rung = "bench" needs one, such as '
         '"tcp://192.168.1.13:9001"',
-        'mine.toml:30: panel.data_url: "sim" is no device; rung = "bench" needs one, such as '
+        'mine.toml:31: panel.data_url: "sim" is no device; rung = "bench" needs one, such as '
         '"tcp://192.168.1.13:9002"',
     ]
 

@@ -109,6 +109,8 @@ def set_nets(chain: Chain, wanted: dict[str, bool]) -> None:
 def test_a_contact_that_the_wiring_has_not_is_named() -> None:
     with pytest.raises(ValueError, match="unknown contact 'dor'"):
         Wiring(Fed(), ("door", "dor"))
+    with pytest.raises(ValueError, match="safety_relay: unknown contact 'enable'"):
+        Wiring(Fed(), NETS, ("door", "enable"))
     with pytest.raises(ValueError, match="no contact 'dor'; there are stage_1, stage_2, door"):
         Wiring(Fed()).set_contact(0, "dor", True)
 
@@ -305,3 +307,14 @@ def test_a_room_that_stands_for_weeks_keeps_its_newest_moves_only() -> None:
     chain.contact(20_000 * MS, "key", False)
     assert len(chain.wiring.log) == LOG_COUNT
     assert chain.wiring.log[-1] == (20_000 * MS, "key", False)
+
+
+def test_the_safety_relay_watches_the_contacts_of_the_bench_file_and_no_other() -> None:
+    chain = Chain()
+    chain.wiring = Wiring(chain.fed, ("safety_relay",), ("estop",))
+    chain.contact(1 * MS, "door", False)
+    chain.run(100 * MS)
+    assert chain.wiring.safety_relay
+    chain.contact(200 * MS, "estop", False)
+    chain.run(300 * MS)
+    assert not chain.wiring.safety_relay
