@@ -15,6 +15,7 @@ from firmware_py.decide.memory import Limits
 from hal.ports import GeneratorCapabilities, PanelCapabilities, RoomCapabilities
 from hal.types import TubeData
 
+SAFETY_RELAY_DROP_US = 8_000  # sim/wiring.py
 RELAY_DROP_US = 20_000  # enable relay contact + interlock input, sim/wiring.py and data sheets
 
 
@@ -39,6 +40,7 @@ def limits(
     panel: PanelCapabilities,
 ) -> Limits:
     own = config.limits
+    scan_us = own.scan_ms * 1000
     start_us = generator.longest_exchange_us["start"]
     beam_us = generator.longest_exchange_us["beam"]
     return Limits(
@@ -49,11 +51,12 @@ def limits(
         release_us=own.release_ms * 1000,
         room_age_us=own.room_age_ms * 1000,
         panel_age_us=panel.sample_age_us * 2,
-        beam_start_us=start_us + own.scan_ms * 1000,
-        status_age_us=generator.status_age_us + own.scan_ms * 1000,
+        beam_start_us=start_us + scan_us,
+        status_age_us=generator.status_age_us + scan_us,
         off_confirm_us=start_us + 2 * beam_us,
         fall_us=generator.kv_fall_us,
         generator_identity=config.generator.identity,
+        off_lead_us=generator.off_typical_us + scan_us,
         ramp_us=generator.kv_rise_us,
         time_step_us=round(generator.time_step_ms * 1000),
         enable_pulse_us=room.pulse_us,
@@ -68,7 +71,9 @@ def bounds(
     generator: GeneratorCapabilities,
     room: RoomCapabilities,
     panel: PanelCapabilities,
+    interlock_pair: tuple[str, ...],
 ) -> list[Bound]:
+    """`interlock_pair`: the contacts that stand in the generator's pair themselves."""
     scan_us = config.limits.scan_ms * 1000
     seen_us = room.sample_age_us + scan_us
     open_pair_us = seen_us + room.reply_us + RELAY_DROP_US + generator.kv_fall_us
@@ -84,8 +89,7 @@ def bounds(
         Bound(sr="SR-17", what="release -> kV off, by the OFF command alone", goal_us=50_000,
               bound_us=seen_us + off_us + generator.kv_fall_us, layer="wire",
               note="one status exchange may be on the line"),
-        Bound(sr="SR-19", what="door or e-stop -> kV off", goal_us=15_000,
-              bound_us=RELAY_DROP_US + generator.kv_fall_us, layer="chain"),
+        _door_or_estop(interlock_pair, generator),
         Bound(sr="SR-28", what="unit dead or stopped -> kV off", goal_us=150_000,
               bound_us=dead_us, layer="relay pulse", note="self-timed, re-triggered by the scan"),
         Bound(sr="SR-09", what="age of the interlock sample", goal_us=100_000,
@@ -102,3 +106,14 @@ def bounds(
                   note="its shortest setting")
         )  # fmt: skip
     return rows
+
+
+def _door_or_estop(interlock_pair: tuple[str, ...], generator: GeneratorCapabilities) -> Bound:
+    """A contact that the pair does not hold acts through the latching safety relay."""
+    through_relay = not {"door", "estop"} <= set(interlock_pair)
+    relay_us = SAFETY_RELAY_DROP_US if through_relay else 0
+    return Bound(
+        sr="SR-19", what="door or e-stop -> kV off", goal_us=15_000,
+        bound_us=relay_us + RELAY_DROP_US + generator.kv_fall_us, layer="chain",
+        note="through the safety relay" if through_relay else "",
+    )  # fmt: skip

@@ -84,6 +84,7 @@ class GeneratorCapabilities:
     has_readback: bool  # False: set-points are confirmed by echo only
     watchdog_us: int | None  # silence after which the device ends the beam alone
     off_latency_us: int  # OFF on the line free -> HV off, worst case
+    off_typical_us: int  # ... and as expected
     kv_rise_us: int  # start of the beam -> within tolerance, worst case
     kv_fall_us: int
     longest_exchange_us: dict[str, int] = field(default_factory=dict)  # per phase: see the file

@@ -149,7 +149,7 @@ def _tell_files(made: Demo) -> None:
 
 def _tell_safety(bench: Bench) -> None:
     shown: dict[str, Bound] = {}
-    for bound in bounds_of(bench.unit):
+    for bound in bounds_of(bench):
         shown.setdefault(bound.sr, bound)  # the first of each is the one that counts
     click.echo("What ends a beam on this bench, and how soon (more: dxrig doctor --bounds)")
     for sr in BOUNDS_SHOWN:

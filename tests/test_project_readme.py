@@ -36,7 +36,7 @@ def test_the_bounds_that_the_readme_shows_are_those_of_the_bench() -> None:
             "yes" if bound.meets_goal else "no",
             bound.layer,
         )
-        for bound in bounds_of(load_bench("portable").unit)
+        for bound in bounds_of(load_bench("portable"))
     ]
 
 

@@ -513,6 +513,7 @@ def test_the_capabilities_are_the_documents_worst_case_at_9600_baud() -> None:
         "beam": 134_375,
     }
     assert told.off_latency_us == 107_292  # seven characters, 100 ms
+    assert told.off_typical_us == 7_292
     assert told.status_age_us == 2 * 109_375 + 134_375 + 3 * 5_000
     assert (told.watchdog_us, told.kv_rise_us, told.time_step_ms) == (2_000_000, 500_000, 10)
     assert told.drives_beam

@@ -38,9 +38,11 @@ def capabilities(baud: int) -> GeneratorCapabilities:
     """All with the reply time that the ICD allows (100 ms), not the 3 ms that is usual.
 
     `off_latency_us`: OFF on the line plus one reply time; the ICD gives no figure of its
-    own. `kv_fall_us` is an assumption: no public document states it. `status_age_us`: a
-    status is asked for, a monitor read follows, then the next status, each seen a scan late.
+    own, and `off_typical_us` takes none but the line's. `kv_fall_us` is an assumption: no
+    public document states it. `status_age_us`: a status is asked for, a monitor read follows,
+    then the next status, each seen a scan late.
     """
+    off_us = math.ceil(len(frame(OFF.text)) * 10e6 / baud)
     status_us, monitor_us = exchange_us(STATUS, baud), exchange_us(READ_MONITOR["R4"], baud)
     return GeneratorCapabilities(
         drives_beam=True,
@@ -50,7 +52,8 @@ def capabilities(baud: int) -> GeneratorCapabilities:
         has_aec=False,
         has_readback=False,
         watchdog_us=2_000_000,
-        off_latency_us=math.ceil(len(frame(OFF.text)) * 10e6 / baud) + REPLY_US,
+        off_latency_us=off_us + REPLY_US,
+        off_typical_us=off_us,
         kv_rise_us=RAMP_US,
         kv_fall_us=50_000,
         longest_exchange_us={

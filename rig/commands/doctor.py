@@ -46,7 +46,7 @@ def command(ctx: click.Context, bench: str | None, show_bounds: bool, as_json: b
     if show_bounds:
         from rig.doctor_bounds import bounds_of
 
-        _answer_bounds(chosen.name, bounds_of(chosen.unit), as_json=as_json)
+        _answer_bounds(chosen.name, bounds_of(chosen), as_json=as_json)
         return
     state, panel = state_home() / chosen.name, chosen.unit.panel
     findings = computer(state, image_bytes=2 * panel.rows_px * panel.columns_px)
