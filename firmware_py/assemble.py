@@ -72,7 +72,9 @@ def build_unit(
     poll_all: bool = True,
     recorder_link: Arrivals | None = None,
     start_us: int = 0,
+    heat_j: float = 0.0,
 ) -> Unit:
+    """`heat_j`: what earlier runs left in the tube, at `start_us`."""
     devices = open_devices(
         config, tapped(links, recording) if recording else links, recorder, recorder_link
     )
@@ -82,6 +84,5 @@ def build_unit(
         devices.room.capabilities,
         devices.panel.capabilities,
     )
-    return Unit(
-        devices, Memory(limits=bench_limits, since_us=start_us), recording, poll_all=poll_all
-    )
+    memory = Memory(limits=bench_limits, since_us=start_us, heat_j=heat_j, heat_us=start_us)
+    return Unit(devices, memory, recording, poll_all=poll_all)

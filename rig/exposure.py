@@ -122,6 +122,8 @@ class Exposure:
         """Raises DeviceError or Refused when a process ends by itself; all is ended then, too."""
         try:
             self._session.start()
+            if self._session.heat.doubt:
+                self._say(self._session.heat.doubt)
             self._session.program(self._shot)
             self._follow()
         except KeyboardInterrupt:

@@ -38,9 +38,17 @@ class Plan:
 
 
 def plan(
-    unit: UnitConfig, generator: Generator, asked: Technique, *, heat_before_j: float = 0.0
+    unit: UnitConfig,
+    generator: Generator,
+    asked: Technique,
+    *,
+    heat_before_j: float = 0.0,
+    heat_doubt: str | None = None,
 ) -> Plan:
-    """Raises UsageError with every reason why the unit would refuse. No device is asked."""
+    """Raises UsageError with every reason why the unit would refuse. No device is asked.
+
+    `heat_doubt`: why the heat beforehand is assumed and not known.
+    """
     _refuse_if(technique_problems(asked, unit.tube))
     try:
         used = generator.effective(asked)
@@ -54,7 +62,7 @@ def plan(
         [
             *technique_problems(used, unit.tube),
             *_window_problems(needed_ms, unit),
-            *_heat_problems(heat_before_j, load_j, unit.tube),
+            *_heat_problems(heat_before_j, load_j, unit.tube, heat_doubt),
         ]
     )
     return Plan(
@@ -69,7 +77,7 @@ def plan(
         heat_max_j=unit.tube.heat_max_j,
         window_ms=unit.panel.window_ms,
         window_needed_ms=needed_ms,
-        warnings=_warnings(heat_after_j, unit.tube),
+        warnings=_warnings(heat_after_j, unit.tube, heat_doubt),
     )
 
 
@@ -122,20 +130,24 @@ def _window_problems(needed_ms: float, unit: UnitConfig) -> list[str]:
     ]
 
 
-def _heat_problems(before_j: float, load_j: float, tube: TubeConfig) -> list[str]:
+def _heat_problems(
+    before_j: float, load_j: float, tube: TubeConfig, doubt: str | None
+) -> list[str]:
     if before_j + load_j <= tube.heat_max_j:
         return []
     if load_j >= tube.heat_max_j:
         return [f"energy = {load_j:g} J is above the tube's {tube.heat_max_j:g} J, even when cold"]
     wait_s = tube.cooling_tau_s * math.log(before_j / (tube.heat_max_j - load_j))
-    return [
-        f"heat = {before_j + load_j:g} J is above {tube.heat_max_j:g} J; wait {math.ceil(wait_s)} s"
-    ]
+    wait = f"wait {math.ceil(wait_s)} s" + (f" ({doubt})" if doubt else "")
+    return [f"heat = {before_j + load_j:g} J is above {tube.heat_max_j:g} J; {wait}"]
 
 
-def _warnings(heat_after_j: float, tube: TubeConfig) -> tuple[str, ...]:
+def _warnings(heat_after_j: float, tube: TubeConfig, doubt: str | None) -> tuple[str, ...]:
     share = heat_after_j / tube.heat_max_j
-    return (f"tube heat reaches {share:.0%} of its limit",) if share > HEAT_WARN else ()
+    found = [doubt] if doubt else []
+    if share > HEAT_WARN:
+        found.append(f"tube heat reaches {share:.0%} of its limit")
+    return tuple(found)
 
 
 def _refuse_if(problems: list[str]) -> None:

@@ -77,6 +77,7 @@ def _unit(header: dict[str, Any], name: str) -> tuple[Unit, Player]:
     try:
         config = UnitConfig.model_validate(header["unit"])
         start_us = int(header.get("start_us", 0))
+        heat_j = float(header.get("heat_j", 0.0))  # the model rung starts with a cold tube
     except (ValueError, KeyError, TypeError) as error:
         raise RecordError(f"{name}: its header holds no unit's configuration") from error
     player = Player()
@@ -86,7 +87,8 @@ def _unit(header: dict[str, Any], name: str) -> tuple[Unit, Player]:
         panel=MessageReplay(LINKS[2], player),
     )
     recorder = RecorderReplay(player)
-    return build_unit(config, links, recorder, poll_all=True, start_us=start_us), player
+    unit = build_unit(config, links, recorder, poll_all=True, start_us=start_us, heat_j=heat_j)
+    return unit, player
 
 
 # --- scan by scan

@@ -25,12 +25,14 @@ from uuid import uuid4
 
 from firmware_py.config import UnitConfig
 from firmware_py.recorder.dicom.exam import TEST_EXAM, ExamInfo
+from firmware_py.recorder.store.tube_heat import COLD, StoredHeat, stored_heat
 from hal.bus import BusClient
 from hal.ports import LinkError
 from hal.types import Shot
 from rig import unit_client
 from rig.bench import Bench
 from rig.exit_codes import DeviceError, DxrigError, Refused
+from rig.recovery import journal_of
 from rig.run_folder import life_mark, record_header
 
 START_S = 15.0
@@ -73,6 +75,7 @@ class Session:
     unit_process: subprocess.Popen[bytes] | None = None
     recorder_process: subprocess.Popen[bytes] | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    heat: StoredHeat = COLD  # in the tube when the unit's life began
     _sockets: tempfile.TemporaryDirectory[str] | None = None
     _bus: BusClient | None = None
     _traces: list[_Tail] = field(default_factory=list)
@@ -82,6 +85,11 @@ class Session:
     def start(self) -> None:
         """Raises DeviceError with the reason that the process itself gave."""
         self._sockets = tempfile.TemporaryDirectory(prefix="dxrig-")
+        self._start_both()
+
+    def _start_both(self) -> None:
+        """The journal tells the tube's heat while nobody has it open."""
+        self.heat = stored_heat(journal_of(self.state), self.unit.tube, datetime.now(UTC))
         self.start_recorder()
         self.start_unit()
 
@@ -116,6 +124,7 @@ class Session:
             "record": f"record{mark}.bin",
             "trace": f"trace{mark}.jsonl",
             "log": "unit.log",
+            "heat_j": self.heat.heat_j,
             "header": record_header(self.bench, rung=self.unit.rung)
             | {"unit": self.unit.model_dump(mode="json")},
         }
@@ -209,8 +218,7 @@ class Session:
     def restart(self) -> None:
         """After a kill: recorder and unit anew, as after a power cut of the computer."""
         _end(self.recorder_process)
-        self.start_recorder()
-        self.start_unit()
+        self._start_both()
 
     def kill_unit(self) -> None:
         if self.unit_process is not None:

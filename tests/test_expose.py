@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from firmware_py.record import read_record
 from firmware_py.recorder.image.maps import save
 from firmware_py.recorder.store.journal import read_exposures
 from rig.bench import load_bench
@@ -20,6 +22,7 @@ from rig.exit_codes import DEVICE, DONE, ENDED, REFUSED
 from rig.exposure import Outcome
 from rig.exposure_run import panel_set_path
 from rig.model import setting_of
+from rig.replay import replay
 from rig.run_model import valid_set
 from sim.build import pixel_model
 from tests.live_bench import LiveBench, children_of, ended, live_bench, until
@@ -84,6 +87,25 @@ def test_its_files_go_where_they_are_wanted_and_nowhere_twice(
     again = live.run("expose", "--kvp", "70", "--ma", "1", "--ms", "100", "--out", str(out))
     assert again.returncode == 2
     assert again.stderr == f"dxrig: {out}: is not empty; name a new or an empty folder\n"
+
+
+@pytest.mark.wire
+def test_the_tube_of_the_next_exposure_is_as_warm_as_this_one_left_it(
+    live: LiveBench, tmp_path: Path
+) -> None:
+    """What the unit believes at its start stands in the record, and a replay believes it too."""
+    heats_j = []
+    for name in ("first", "second"):
+        out = tmp_path / name
+        done = live.run("expose", "--kvp", "60", "--ma", "1", "--ms", "200", "--out", str(out))
+        assert done.returncode == 0, done.stderr
+        heats_j.append(read_record(out / "record.bin")[0]["heat_j"])
+        assert replay(out).differences == ()
+    journal = read_exposures(live.state / "journal.db")[-2]
+    assert journal.mas is not None
+    tau_s = load_bench("portable").unit.tube.cooling_tau_s
+    left_j = [(heats_j[0] + 60 * journal.mas) * math.exp(-age_s / tau_s) for age_s in (60, 0)]
+    assert left_j[0] < heats_j[1] < left_j[1]
 
 
 @pytest.mark.wire

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,8 @@ from rig.answers import answer_json, answer_table
 from rig.options import bench_option, chosen_bench, json_option
 
 if TYPE_CHECKING:
+    from firmware_py.recorder.store.tube_heat import StoredHeat
+    from rig.bench import Bench
     from rig.plan import Plan
 
 
@@ -31,9 +34,8 @@ Exit code 2 when the bench would refuse it: field, value and allowed range are n
 @click.option(
     "--heat-j",
     type=click.FloatRange(min=0),
-    default=0.0,
-    show_default="0: cold tube",
-    help="Heat in the tube beforehand, J.",
+    show_default="what earlier runs of this bench left in it",
+    help="Heat in the tube beforehand, J; 0 = cold.",
 )
 @json_option
 @click.pass_context
@@ -44,17 +46,19 @@ def command(
     mas: float | None,
     ma: float | None,
     ms: float | None,
-    heat_j: float,
+    heat_j: float | None,
     as_json: bool,
 ) -> None:
     """Check a technique against a bench: limits, power, heat, window."""
+    from firmware_py.recorder.store.tube_heat import StoredHeat
     from rig.drivers import generator_of, nobody
     from rig.plan import plan, technique_for
 
     chosen = chosen_bench(ctx, bench)
     asked = technique_for(chosen.unit.tube, kvp, ma=ma, mas=mas, ms=ms)
     generator = generator_of(chosen.unit.generator, nobody())
-    planned = plan(chosen.unit, generator, asked, heat_before_j=heat_j)
+    heat = _stored(chosen) if heat_j is None else StoredHeat(heat_j=heat_j)
+    planned = plan(chosen.unit, generator, asked, heat_before_j=heat.heat_j, heat_doubt=heat.doubt)
     if as_json:
         used = planned.effective
         numbers = {"planned_mas": used.planned_mas, "planned_ms": used.planned_ms}
@@ -63,6 +67,14 @@ def command(
     answer_table(("what", "value", "limit"), _rows(planned), title=f"Plan on bench {chosen.name}")
     for warning in planned.warnings:
         click.echo(f"warning: {warning}")
+
+
+def _stored(bench: Bench) -> StoredHeat:
+    from firmware_py.recorder.store.tube_heat import stored_heat
+    from rig.recovery import journal_of
+    from rig.state_dir import state_home
+
+    return stored_heat(journal_of(state_home() / bench.name), bench.unit.tube, datetime.now(UTC))
 
 
 def _rows(planned: Plan) -> list[tuple[str, str, str]]:
@@ -77,6 +89,7 @@ def _rows(planned: Plan) -> list[tuple[str, str, str]]:
         ("at most, by its timer", f"{planned.maximum_mas:g} mAs", ""),
         ("power", f"{planned.power_w:g} W", ""),
         ("energy", f"{planned.energy_j:g} J = {planned.energy_hu:g} HU", ""),
+        ("tube heat before", f"{planned.heat_before_j:g} J", ""),
         ("tube heat after", f"{planned.heat_after_j:g} J", f"{planned.heat_max_j:g} J"),
         ("panel window", f"{planned.window_needed_ms:g} ms needed", f"{planned.window_ms:g} ms"),
     ]
