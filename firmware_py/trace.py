@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware_py.decide.memory import Memory
-from hal.types import ExposureReport, Inputs, Outputs, RoomSample
+from hal.types import CONTACTS, ExposureReport, Inputs, Outputs, RoomSample
 
-CONTACTS = ("stage_1", "stage_2", "door", "estop", "chain", "key", "reset", "lamp_current")
 LEVELS = (
     "ready_lamp",
     "beam_lamp",

@@ -145,6 +145,10 @@ class PanelSample:
     faults: tuple[str, ...] = ()
 
 
+# The I/O map (design, "Hard-wired chain"): fields of RoomSample from discrete input 0 up.
+CONTACTS = ("stage_1", "stage_2", "door", "estop", "chain", "key", "reset", "lamp_current")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomSample:
     """Contacts of the room; True = closed = permitted (stages: pressed)."""

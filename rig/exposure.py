@@ -17,15 +17,14 @@ from hal.types import Shot
 from rig.exit_codes import DEVICE, DONE, ENDED, REFUSED
 from rig.hand import Hand
 from rig.session import Session
+from rig.unit_states import IN_SEQUENCE, LATCHED
 
 STEP_S = 0.02
 INHIBITS_EVERY_S = 0.25
 INHIBITS_LAST_S = 1.0  # samples of the first scans may still be missing
 SILENT_S = 2.0  # without a line: the unit is asked whether it lives (READY alone may last 15 s)
 SETTLE_S = 5.0  # after a fault in the beam: dose and frame are still on their way
-OVER = ("FAULT", "LOCKED")
-WAITING = ("STANDBY", *OVER)
-IN_SEQUENCE = ("PREP", "READY", "INTERLOCK_CHECK", "EXPOSE", "READOUT")
+WAITING = LATCHED | {"STANDBY"}
 END_REASON = {"planned end": DONE, "handswitch released": ENDED, "stop requested": ENDED}
 
 # No beam, and not because a device failed: the unit refused for safety.
@@ -65,7 +64,7 @@ class Outcome:
     def over(self) -> bool:
         """Back in STANDBY after an attempt, or latched."""
         ended = self.report is not None or bool(self.refused)
-        return self.state in OVER or (ended and self.state == "STANDBY")
+        return self.state in LATCHED or (ended and self.state == "STANDBY")
 
     @property
     def settled(self) -> bool:
@@ -171,7 +170,7 @@ class Exposure:
         """A person may cure a fault that came before any press: it is told and waited for."""
         outcome = self.outcome
         curable = self._patient and outcome.was_standby and outcome.report is None
-        return outcome.over and not (curable and outcome.state in OVER)
+        return outcome.over and not (curable and outcome.state in LATCHED)
 
     def _step(self) -> None:
         """Raises DeviceError, too, when the unit neither says nor answers anything."""
@@ -190,7 +189,7 @@ class Exposure:
     def _entered(self, state: str) -> None:
         if state == "STANDBY" and self.outcome.over:
             return
-        if state in OVER:
+        if state in LATCHED:
             self._say(f"{', '.join(self.outcome.faults)}: cure it, then `dxrig reset`")
         if state == "STANDBY":
             self._look_for_inhibits()

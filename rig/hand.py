@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 from rig.exit_codes import DxrigError
 from rig.simulator import ask
+from rig.unit_states import LATCHED
 
-RELEASE_AT = frozenset({"READOUT", "RELEASE_WAIT", "FAULT", "LOCKED"})
+RELEASE_AT = LATCHED | {"READOUT", "RELEASE_WAIT"}
 
 
 class Hand(Protocol):

@@ -13,10 +13,9 @@ from hal.faults import FAULTS
 from hal.types import EndReason
 from rig.config_errors import Mistake, suggestion
 from rig.toml_lines import Path
+from rig.unit_states import STATES
 from sim.script import UNIT_VERBS, VERBS, ScriptError, check
 
-STATES = ("BOOT", "SELF_TEST", "STANDBY", "PREP", "READY", "INTERLOCK_CHECK", "EXPOSE",
-          "READOUT", "RELEASE_WAIT", "FAULT", "LOCKED")  # fmt: skip
 EVENTS = ("start", "beam_on", "beam_off", *STATES)
 ACTIONS = (*VERBS, *UNIT_VERBS)
 REASONS = tuple(reason.value for reason in EndReason)

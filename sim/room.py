@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hal.now import Now
+from hal.types import CONTACTS
 from sim.wiring import Wiring
 
-INPUTS = ("stage_1", "stage_2", "door", "estop", "chain", "key", "reset", "lamp_current")
 COILS = ("ready_lamp", "beam_lamp", "buzzer", "enable", "contactor", "prep", "expose", "spare")
 INJECTIONS = {"pulse_timer_dead": "a timed pulse never ends by itself"}
 
@@ -26,7 +26,7 @@ class SimRoom:
         contacts = self._wiring.contacts
         lamp_current = self._coils["beam_lamp"] and self._wiring.lamp_intact
         seen = contacts | {"chain": self._wiring.safety_relay, "lamp_current": lamp_current}
-        return [seen[name] for name in INPUTS]
+        return [seen[name] for name in CONTACTS]
 
     def coils(self, t_us: int) -> Sequence[bool]:
         return list(self._coils.values())

@@ -15,7 +15,7 @@ from rig.bench import Bench
 from rig.exit_codes import ConfigError, UsageError
 from rig.judge import problems
 from rig.scenario import SHIPPED, find_scenarios, load_scenario
-from rig.scenario_words import STATES
+from rig.unit_states import STATES
 from rig.why import WORDS
 from tests.model_runs import NAMES, bench, run, scenario, shipped, trace_of
 

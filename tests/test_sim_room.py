@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from hal.now import NEVER_US, Now
-from sim.room import COILS, INPUTS, SimRoom
-from sim.wiring import CONTACTS, Wiring
+from hal.types import CONTACTS
+from sim.room import COILS, SimRoom
+from sim.wiring import CONTACTS as MOVED
+from sim.wiring import Wiring
 
 
 class NoGenerator:
@@ -22,11 +24,11 @@ def room() -> tuple[SimRoom, Wiring]:
 
 
 def closed_inputs(made: SimRoom) -> list[str]:
-    return [name for name, closed in zip(INPUTS, made.inputs(0), strict=True) if closed]
+    return [name for name, closed in zip(CONTACTS, made.inputs(0), strict=True) if closed]
 
 
 def test_the_map_is_the_designs() -> None:
-    assert INPUTS == (
+    assert CONTACTS == (
         "stage_1", "stage_2", "door", "estop", "chain", "key", "reset", "lamp_current",
     )  # fmt: skip
     assert COILS[:7] == (
@@ -38,7 +40,7 @@ def test_a_room_in_order_has_door_estop_chain_and_key_closed() -> None:
     assert closed_inputs(room()[0]) == ["door", "estop", "chain", "key"]
 
 
-@pytest.mark.parametrize("name", CONTACTS)
+@pytest.mark.parametrize("name", MOVED)
 def test_each_contact_stands_at_its_own_input_and_moves_no_other(name: str) -> None:
     made, wiring = room()
     before = closed_inputs(made)

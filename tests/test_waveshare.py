@@ -13,8 +13,8 @@ from hal.modbus import RefusedError
 from hal.now import NEVER_US, Now
 from hal.ports import LinkError
 from hal.room_io import open_room_io, speaks_rtu
-from hal.room_io.waveshare import COMMANDS, CONTACTS, Coil, Desk, Driver
-from hal.types import Outputs, RoomSample
+from hal.room_io.waveshare import COMMANDS, Coil, Desk, Driver
+from hal.types import CONTACTS, Outputs, RoomSample
 
 SCAN_US = 5_000
 

@@ -42,7 +42,7 @@ from hal.modbus import (
 from hal.now import Now, grid_us, latest_us
 from hal.ports import ByteLink, RoomCapabilities, RoomModel
 from hal.room_io import RoomSettings
-from hal.types import Outputs, RoomSample
+from hal.types import CONTACTS, Outputs, RoomSample
 
 # --- 1 the manual ------------------------------------------------------------------------------
 
@@ -67,9 +67,6 @@ COMMANDS = (RELAYS, ALL_RELAYS, FLASH_ON, INPUTS)
 
 FLASH_UNIT_MS = 100
 FLASH_MAX = 0x7FFF  # _WIKI
-
-# The I/O map of the unit (design, "Hard-wired chain"): fields of RoomSample from input 0 up.
-CONTACTS = ("stage_1", "stage_2", "door", "estop", "chain", "key", "reset", "lamp_current")
 
 
 class Coil(IntEnum):

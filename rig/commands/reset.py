@@ -11,7 +11,6 @@ from rig.exit_codes import REFUSED
 from rig.options import bench_option, json_option
 
 TAKES_S = 0.05  # some scans
-LATCHED = ("FAULT", "LOCKED")
 
 
 @click.command(
@@ -30,6 +29,7 @@ turned off and on. There is no reset from afar, and none of a beam.
 def command(ctx: click.Context, bench: str | None, as_json: bool) -> None:
     """Clear a latched fault whose cause is gone."""
     from rig.unit_client import RunningUnit, bench_name
+    from rig.unit_states import LATCHED
     from rig.unit_view import tell_state, tell_way
 
     unit = RunningUnit(bench_name(ctx.obj, bench))

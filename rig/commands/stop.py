@@ -11,7 +11,6 @@ from rig.options import bench_option, json_option
 
 ENDING_S = 0.1
 LOOK_S = 0.01
-BEFORE_THE_END = ("PREP", "READY", "INTERLOCK_CHECK", "EXPOSE")
 
 
 @click.command(
@@ -30,6 +29,7 @@ handswitch, the emergency stop, the wired chain and the generator's own timer.
 def command(ctx: click.Context, bench: str | None, as_json: bool) -> None:
     """End the beam of the running unit, or its preparation."""
     from rig.unit_client import RunningUnit, bench_name
+    from rig.unit_states import BEFORE_THE_END
     from rig.unit_view import tell_state
 
     unit = RunningUnit(bench_name(ctx.obj, bench))
