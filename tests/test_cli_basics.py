@@ -287,7 +287,7 @@ def test_the_mistakes_of_all_files_are_told_at_the_start_of_their_lines(tmp_path
     done = dxrig("config", "check", str(file), "portable", "nowhere.toml", "portabel")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        f"{file}:40: tube.kv_max: 300 is above the limit 200; allowed: 10 to 200",
+        f"{file}:41: tube.kv_max: 300 is above the limit 200; allowed: 10 to 200",
         "nowhere.toml: no such file",
         "no bench 'portabel'; did you mean 'portable'?",
     ]
@@ -311,7 +311,7 @@ def test_show_says_where_each_value_comes_from(
     values = answer("config", "show", "--bench", str(file))["values"]
     assert values["settings.bench"] == {"value": str(file), "origin": "--bench"}
     assert values["settings.out"] == {"value": "/tmp/out", "origin": "DXRIG_OUT"}
-    assert values["tube.kv_max"] == {"value": 120.0, "origin": f"{file}:40"}
+    assert values["tube.kv_max"] == {"value": 120.0, "origin": f"{file}:41"}
     assert values["sim.seed"] == {"value": 1, "origin": "default"}
 
 
