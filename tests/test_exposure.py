@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from firmware_py.recorder.store.tube_heat import COLD
 from hal.types import Shot, Technique
 from rig import exposure
 from rig.exit_codes import DeviceError
@@ -27,6 +28,7 @@ class SilentSession:
 
     def __init__(self, state: str, *, answers_count: int) -> None:
         self.t_s = 1000.0
+        self.heat = COLD
         self.lines: list[dict[str, Any]] = []
         self.said = [{"kind": "state", "from": "", "to": state, "why": ""}]
         self.answers_count = answers_count
