@@ -23,19 +23,8 @@ from firmware_py.record import Recording
 from firmware_py.recorder.ports import BusRecorder
 from firmware_py.runner import DEVICE, FULL, REFUSED, Runner, write_log
 from hal.bus import BusClient, BusServer
-from hal.clock import WallClock
+from hal.clock import UNIT_PRIORITY, WallClock, real_time
 from hal.ports import LinkError
-
-REAL_TIME_PRIORITY = 20
-
-
-def real_time() -> bool:
-    """SCHED_FIFO is what survives a busy machine; True when it was granted."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REAL_TIME_PRIORITY))
-    except (OSError, AttributeError):
-        return False
-    return True
 
 
 def run(setup: dict[str, Any]) -> int:
@@ -44,7 +33,7 @@ def run(setup: dict[str, Any]) -> int:
     folder = Path(setup["folder"])
     links = open_links(config)
     heat_j = float(setup["heat_j"])
-    header = {"links": list(LINKS), "unit": setup["unit"], "real_time": real_time()}
+    header = {"links": list(LINKS), "unit": setup["unit"], "real_time": real_time(UNIT_PRIORITY)}
     with ExitStack() as opened:
         record = opened.enter_context((folder / setup["record"]).open("wb", buffering=0))
         trace = (folder / setup["trace"]).open("w", encoding="utf-8", newline="\n")
@@ -80,4 +69,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # All is closed; on a full disk the interpreter's own farewell would make the code 120.
+    os._exit(main())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hal.bus import BusServer, Client
-from hal.clock import WallClock
+from hal.clock import DEVICE_PRIORITY, WallClock, real_time
 from hal.detectors.stream_panel import REFUSAL
 from hal.frames import PushLink, RouterLink
 from hal.links import ListenerLink, PtyLink
@@ -71,6 +71,7 @@ class SimServer:
 
     def serve(self) -> None:
         """Until `stopping` is set (by a signal)."""
+        real_time(DEVICE_PRIORITY)
         try:
             while not self.stopping:
                 self._wait()

@@ -33,7 +33,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     files = [SHIPPED / f"{name}.toml" for name in NAMES]
     out = tmp_path_factory.mktemp("wire")
     tasks = load_tasks(files, bench(), rung="wire", seed=None, out=out)
-    return {outcome.name: outcome for outcome in outcomes(tasks, jobs=2)}
+    return {outcome.name: outcome for outcome in outcomes(tasks, jobs=1)}
 
 
 @pytest.mark.parametrize("name", NAMES)
