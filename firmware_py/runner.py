@@ -170,6 +170,11 @@ class Runner:
             return {"error": f"program: {type(error).__name__}: {error}"}
         if problems:
             return {"error": f"program: {'; '.join(problems)}"}
+        try:
+            technique = self._unit.effective(shot.technique)
+        except ValueError as error:
+            return {"error": f"program: {error}"}
+        shot = replace(shot, technique=technique)
         self._unit.request(replace(self._unit.requests, shot=shot))
         return {"shot": shot.shot_id}
 

@@ -18,7 +18,7 @@ from firmware_py.record import Recording
 from firmware_py.trace import Line, Trace
 from hal.now import NEVER_US, Now, since
 from hal.ports import Generator, Panel, RecorderPort, RoomIO
-from hal.types import Inputs, Outputs, RecorderSample, Requests
+from hal.types import Inputs, Outputs, RecorderSample, Requests, Technique
 
 
 class Arrivals(Protocol):
@@ -131,6 +131,10 @@ class Unit:
     def record_trouble(self) -> OSError | None:
         """Why the record ends before the run does; the unit goes on without it."""
         return self._recording.stopped if self._recording else None
+
+    def effective(self, technique: Technique) -> Technique:
+        """As the generator can make it. Raises ValueError with field and range."""
+        return self._devices.generator.effective(technique)
 
     def next_us(self) -> int:
         """If nothing else arrives, a scan before this time changes nothing."""

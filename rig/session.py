@@ -85,22 +85,25 @@ class Session:
     def start(self) -> None:
         """Raises DeviceError with the reason that the process itself gave."""
         self._sockets = tempfile.TemporaryDirectory(prefix="dxrig-")
-        self._start_both()
+        self._start_both(self.started_at)
 
-    def _start_both(self) -> None:
-        """The journal tells the tube's heat while nobody has it open."""
+    def _start_both(self, at: datetime) -> None:
+        """`at`: the date of the unit's time zero.
+
+        The journal tells the tube's heat while nobody has it open.
+        """
         self.heat = stored_heat(journal_of(self.state), self.unit.tube, datetime.now(UTC))
-        self.start_recorder()
+        self.start_recorder(at)
         self.start_unit()
 
-    def start_recorder(self) -> None:
+    def start_recorder(self, at: datetime) -> None:
         config = {
             "state_dir": str(self.state),
             "run_dir": str(self.folder),
             "bus": self._endpoint("recorder"),
             "data_url": self.unit.panel.data_url,
             "unit": self.unit.model_dump(mode="json"),
-            "started_at": self.started_at.isoformat(),
+            "started_at": at.isoformat(),
             "uid_namespace": str(uuid4()),
             "simulated": self.simulated,
             "exam": self.exam.model_dump(mode="json"),
@@ -218,7 +221,7 @@ class Session:
     def restart(self) -> None:
         """After a kill: recorder and unit anew, as after a power cut of the computer."""
         _end(self.recorder_process)
-        self._start_both()
+        self._start_both(datetime.now(UTC))
 
     def kill_unit(self) -> None:
         if self.unit_process is not None:

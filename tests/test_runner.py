@@ -44,6 +44,11 @@ class Clock:
 class FakeUnit:
     """Runs a plan: what happens in which scan."""
 
+    def effective(self, technique: Technique) -> Technique:
+        if technique.kv > 120:
+            raise ValueError("kv must be 30-120 kV")
+        return replace(technique, kv=round(technique.kv, 1))
+
     def __init__(self) -> None:
         self.memory = Memory(limits=LIMITS, state=State.STANDBY)
         self.inputs: Inputs | None = None
@@ -281,6 +286,15 @@ def test_a_programmed_shot_is_what_the_next_scan_sees(bench: Bench) -> None:
     assert bench.bus.answers[0] == {"schema": 1, "kind": "program.answer", "shot": "S-1"}
 
 
+def test_a_programmed_technique_is_the_one_that_the_generator_can_make(bench: Bench) -> None:
+    asked = asdict(SHOT) | {"technique": {"kv": 70.04, "ma": 1.0, "ms": 100.0}}
+    bench.ask(1, kind="program", shot=asked)
+    bench.run(scans=3)
+    programmed = bench.unit.seen[-1].shot
+    assert programmed is not None
+    assert programmed.technique == Technique(kv=70.0, ma=1.0, ms=100.0)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -290,6 +304,7 @@ def test_a_programmed_shot_is_what_the_next_scan_sees(bench: Bench) -> None:
          "program: kv must be a positive number, got -1"),
         ({"technique": {"kv": "70", "ma": 1, "ms": 1}},
          "program: kv must be a positive number, got '70'"),
+        ({"technique": {"kv": 121, "ma": 1, "ms": 1}}, "program: kv must be 30-120 kV"),
         ({"technique": {"kv": 70}}, "program: TypeError"),
         ({"technique": [1]}, "program: TypeError"),
         ({"dose": 3}, "program: TypeError"),
