@@ -29,6 +29,8 @@ class Fault:
     sr: str  # the requirement that decides the reaction
 
 
+# A table: code, reaction, text, action, requirement.
+# fmt: off
 _ROWS = (
     # --- room and operator
     ("DOOR_OPEN", Reaction.ABORT, "The door is open.",
@@ -148,6 +150,7 @@ _ROWS = (
     ("UNIT_BUG", Reaction.TRIP, "The unit stopped on an internal error; outputs are safe.",
      "Send the run folder to the developers.", "SR-44"),
 )
+# fmt: on
 
 FAULTS: dict[str, Fault] = {
     code: Fault(code=code, reaction=reaction, text=text, action=action, sr=sr)
