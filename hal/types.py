@@ -240,7 +240,7 @@ class ExposureReport:
     maximum_mas: float
     kv: float | None = None  # mean of the monitor reads after the ramp
     ma: float | None = None
-    beam_ms: float | None = None  # ON accepted to beam end, as indicated
+    beam_ms: float | None = None  # middle of the ramp to beam end, as indicated
     start_us: int | None = None
     end_us: int | None = None
 

@@ -184,6 +184,6 @@ def test_the_back_up_time_is_the_timer_and_a_tenth_and_10_ms_and_the_age_of_a_st
 
 
 def test_a_beam_that_ended_within_the_ramp_is_counted_from_when_on_was_sent() -> None:
-    assert beams.start_us(ACCEPTED, 1_200_000) == 1_200_000
+    assert beams.start_us(ACCEPTED, 1_200_000) == 1_100_000  # sent at 1 s, accepted at 1.2 s
     assert beams.start_us(ACCEPTED, 1_050_000) == 1 * S
     assert beams.start_us(SENT, 1_050_000) is None

@@ -117,10 +117,11 @@ def timer_us_of(beam: Beam, technique: Technique, limits: Limits) -> int:
 
 
 def start_us(beam: Beam, end_us: int) -> int | None:
-    """ON accepted; ON sent where a short beam ended before that, within the ramp."""
-    if beam.accepted_us is None or since(end_us, beam.accepted_us):
-        return beam.accepted_us
-    return beam.sent_us
+    """The middle of the ramp, from where mA x time is the charge; within it, when ON was sent."""
+    if beam.accepted_us is None or beam.sent_us is None:
+        return None
+    middle_us = (beam.sent_us + beam.accepted_us) // 2
+    return middle_us if since(end_us, beam.accepted_us) else beam.sent_us
 
 
 def timer_end_us(beam: Beam, technique: Technique, limits: Limits) -> int:
