@@ -38,7 +38,7 @@ _ROWS = (
     ("ESTOP", Reaction.TRIP, "The emergency stop is pressed or was not reset.",
      "Pull the button out, then press reset. Contact: room input 3 (e-stop).", "SR-18"),
     ("CHAIN_OPEN", Reaction.ABORT, "The hard-wired safety chain is open.",
-     "Close door and e-stop, then press reset (it latches). Relay: room input 4 (chain).", "SR-09"),
+     "Close door and e-stop, press reset. Safety relay: room input 4 (chain).", "SR-09"),
     ("KEY_OFF", Reaction.ABORT, "The key switch is off.",
      "Turn the key on. Contact: room input 5 (key).", "SR-09"),
     ("HANDSWITCH_STUCK", Reaction.TRIP, "The handswitch was not released in time.",

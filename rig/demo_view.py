@@ -126,7 +126,9 @@ def _tell_technique(asked: Technique, measured: dict[str, Any]) -> None:
     for name, wanted, indicated, digits in rows:
         seen = "-" if indicated is None else f"{indicated:.{digits}f}"
         click.echo(f"{name:>10}{wanted:>12.{digits}f}{seen:>12}")
-    click.echo(_dim(f"{'':12}indicated by the generator, not measured; ms from the middle of the ramp"))
+    click.echo(
+        _dim(f"{'':12}indicated by the generator, not measured; ms from the middle of the ramp")
+    )
 
 
 def _tell_end(made: Demo) -> None:
