@@ -169,12 +169,28 @@ def read_record(path: Path) -> Record:
         header = json.loads(head)
         links: list[str] = header["links"]
     except (ValueError, KeyError, TypeError) as error:
-        raise RecordError(f"{path.name}: no record header ({error})") from error
+        raise RecordError(
+            f"{path}: no record header in its first line; the file is damaged"
+        ) from error
     if not newline or header.get("schema") != SCHEMA:
         raise RecordError(
-            f"{path.name}: schema {header.get('schema')}, this version reads {SCHEMA}"
+            f"{path}: its header says schema {header.get('schema')}, this version reads "
+            f"{SCHEMA}; the file is damaged or of another version"
         )
     return Record(header, *_scans(body, links, len(head) + 1))
+
+
+def whole_bytes(path: Path) -> int:
+    """Up to where the file's entries are whole; less than its size when the last one is cut off.
+
+    `path`: of a record whose header can be read. Raises OSError.
+    """
+    head, _, body = path.read_bytes().partition(b"\n")
+    end_bytes = len(head) + 1
+    for at_bytes, _, payload in _entries(body):
+        size_bytes = 1 + len(_varint(len(payload))) + len(payload)
+        end_bytes = len(head) + 1 + at_bytes + size_bytes
+    return end_bytes
 
 
 def _scans(body: bytes, links: list[str], start_bytes: int) -> tuple[list[ScanRecord], str]:
@@ -191,8 +207,8 @@ def _scans(body: bytes, links: list[str], start_bytes: int) -> tuple[list[ScanRe
                 return scans, f"nothing was recorded after this ({payload.decode()})"
             else:
                 _fill(scans[-1], Kind(kind), payload, links)
-        except (ValueError, IndexError, KeyError, TypeError) as error:
-            what = f"the entry at byte {start_bytes + at_bytes} is damaged ({error})"
+        except (ValueError, IndexError, KeyError, TypeError):
+            what = f"the entry at byte {start_bytes + at_bytes} is damaged"
             return scans[:-1], what
     return scans, ""
 

@@ -16,13 +16,15 @@ from typing import Any
 
 from firmware_py.assemble import LINKS, Links, build_unit
 from firmware_py.config import UnitConfig
-from firmware_py.record import RecordError, ScanRecord, read_record
+from firmware_py.record import RecordError, ScanRecord, read_record, whole_bytes
 from firmware_py.recorder.archive import differences as images_differ
 from firmware_py.recorder.exposure_record import ImageError
 from firmware_py.unit import Unit
 from hal.types import Requests
 from rig.replay_links import ByteReplay, MessageReplay, Player, RecorderReplay
 from rig.run_folder import lives
+
+HASHES = ("record_sha256", "trace_sha256", "files")  # the tables of run.json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,24 +64,44 @@ def _replay_life(
         header, scans, trouble = read_record(record)
         recorded = trace.read_text(encoding="utf-8").splitlines() if trace.is_file() else []
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{record.name} or its trace can't be read: {error}") from error
-    unit, player = _unit(header, record.name)
+        raise RecordError(f"{record} or its trace can't be read: {error}") from error
+    unit, player = _unit(header, record)
     lines = _by_time(recorded)
     found = list(_scan_differences(unit, player, scans, lines, tell))
     if trouble:  # the lines of later scans have none to be compared with
-        found.append(f"{record.name}: up to scan {len(scans) - 1}: {trouble}")
-    else:
-        found += [f"no scan says what the trace holds: {of[0]}" for of in lines.values()]
+        found.append(f"{record.name}: good up to {_last(scans)}; then {trouble}")
+    elif lines:
+        found.append(_unsaid(record, scans, lines))
     return unit, found[:1]  # what comes after the first one follows from it
 
 
-def _unit(header: dict[str, Any], name: str) -> tuple[Unit, Player]:
+def _last(scans: Sequence[ScanRecord]) -> str:
+    return f"scan {len(scans) - 1} at {scans[-1].t_us / 1000:.3f} ms" if scans else "no scan at all"
+
+
+def _unsaid(record: Path, scans: Sequence[ScanRecord], lines: dict[int, list[str]]) -> str:
+    """The trace holds what no scan of the record says: the record ends early, or was changed."""
+    t_us, of = next(iter(lines.items()))
+    end_us = max(lines)
+    if scans and end_us <= scans[-1].t_us:  # us-compare: of a file, nothing runs
+        return (
+            f"{record.name}: it has no scan at {t_us / 1000:.3f} ms, but the trace has; "
+            f"one of the two files was changed. Line: {of[0]}"
+        )
+    end_bytes, size_bytes = whole_bytes(record), record.stat().st_size
+    return (
+        f"{record.name}: it can be read up to {_last(scans)}, byte {end_bytes} of {size_bytes}, "
+        f"but the trace goes on to {end_us / 1000:.3f} ms; the file is damaged or cut off there"
+    )
+
+
+def _unit(header: dict[str, Any], record: Path) -> tuple[Unit, Player]:
     try:
         config = UnitConfig.model_validate(header["unit"])
         start_us = int(header.get("start_us", 0))
         heat_j = float(header.get("heat_j", 0.0))  # the model rung starts with a cold tube
     except (ValueError, KeyError, TypeError) as error:
-        raise RecordError(f"{name}: its header holds no unit's configuration") from error
+        raise RecordError(f"{record}: its header holds no unit's configuration") from error
     player = Player()
     links = Links(
         generator=ByteReplay(LINKS[0], player),
@@ -186,12 +208,24 @@ def _hash_differences(folder: Path) -> Iterator[str]:
         return
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        wanted = {**manifest["record_sha256"], **manifest["trace_sha256"], **manifest["files"]}
-    except (ValueError, KeyError, TypeError) as error:
-        yield f"run.json: can't be read ({error})"
+    except (OSError, ValueError):
+        yield f"{path}: is no JSON; the file is damaged"
         return
+    wanted: dict[str, Any] = {}
+    for name in HASHES:
+        found = manifest.get(name) if isinstance(manifest, dict) else None
+        if not isinstance(found, dict):
+            yield f"{path}: has no table {name!r} of hashes; the file is damaged"
+            return
+        wanted |= found
+    yield from _unlike(folder, wanted)
+
+
+def _unlike(folder: Path, wanted: dict[str, Any]) -> Iterator[str]:
     for name, sha256 in wanted.items():
         file = folder / name
-        found = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "missing"
-        if found != sha256:
+        found = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+        if not found:
+            yield f"{name}: is missing, the run wrote one"
+        elif found != sha256:
             yield f"{name}: its sha256 is {found[:16]}, the run wrote {str(sha256)[:16]}"

@@ -163,10 +163,44 @@ def test_what_is_no_run_is_said_in_one_line(tmp_path: Path, folder: Path) -> Non
         replay(tmp_path / "nothing")
     (folder / "run.json").write_text("{")
     (difference,) = replay(folder).differences
-    assert difference.startswith("run.json: can't be read (")
+    assert difference == f"{folder / 'run.json'}: is no JSON; the file is damaged"
+    for other in ("[]", '{"trace_sha256": {}}', '{"record_sha256": 3}'):
+        (folder / "run.json").write_text(other)
+        (difference,) = replay(folder).differences
+        assert difference == (
+            f"{folder / 'run.json'}: has no table 'record_sha256' of hashes; the file is damaged"
+        )
     (folder / "record.bin").write_bytes(b"hello")
     with pytest.raises(RecordError, match=r"record\.bin: no record header"):
         replay(folder)
+
+
+def test_a_file_given_as_run_is_told(folder: Path) -> None:
+    result = CliRunner().invoke(main, ["replay", str(folder / "run.json")], catch_exceptions=True)
+    assert result.exit_code == 2
+    assert result.output == (
+        f"dxrig: {folder / 'run.json'}: is a file; name the folder of a run, as {folder}\n"
+    )
+
+
+def test_a_record_that_ends_before_its_trace_is_told_with_the_place(folder: Path) -> None:
+    """A flipped bit in an entry's size makes the rest of the file a part of that entry."""
+    path = folder / "record.bin"
+    _, scans, _ = read_record(path)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"ENBL1", data.index(b"ENBL1") + 1)
+    data[at - 3 : at - 1] = b"\xff\xff"  # kind, size, link, \x02 before it: 49 kB more
+    path.write_bytes(data)
+    left = read_record(path).scans
+    first, second = replay(folder).differences
+    end_ms = json.loads((folder / "trace.jsonl").read_text().splitlines()[-1])["t_us"] / 1000
+    assert first == (
+        f"record.bin: it can be read up to scan {len(left) - 1} at {left[-1].t_us / 1000:.3f} ms, "
+        f"byte {at - 4} of {len(data)}, but the trace goes on to {end_ms:.3f} ms; "
+        "the file is damaged or cut off there"
+    )
+    assert len(left) < len(scans)
+    assert second.startswith("record.bin: its sha256 is ")
 
 
 _NO_SIM = """

@@ -28,6 +28,8 @@ def command(ctx: click.Context, run: Path, as_json: bool) -> None:
     from rig.exit_codes import CheckFailed, UsageError
     from rig.replay import replay
 
+    if run.is_file():
+        raise UsageError(f"{run}: is a file; name the folder of a run, as {run.parent}")
     if not run.is_dir():
         raise UsageError(f"{run}: no such folder; name the folder of a run")
     try:
