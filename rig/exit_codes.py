@@ -44,6 +44,10 @@ class Refused(DxrigError):  # noqa: N818
     code = REFUSED
 
 
+class Ended(DxrigError):  # noqa: N818
+    code = ENDED
+
+
 class ConfigError(UsageError):
     """All the mistakes of a file at once, each as `file:line: key: what is wrong`."""
 

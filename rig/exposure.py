@@ -67,6 +67,12 @@ class Outcome:
         return self.state in LATCHED or (ended and self.state == "STANDBY")
 
     @property
+    def waits(self) -> bool:
+        """For a person: a press, a cure, or the release of a switch held since the start."""
+        held = self.state == "RELEASE_WAIT" and not self.was_standby
+        return held or self.state in WAITING
+
+    @property
     def settled(self) -> bool:
         """After a fault in the beam: nothing is on its way any more."""
         if self.report is None or not self.report["beam"]:
@@ -159,7 +165,7 @@ class Exposure:
         self._heard_s = time.monotonic()
         while not self._over() and not self._hopeless():
             self._step()
-            if self.outcome.state in WAITING and time.monotonic() > deadline_s:
+            if self.outcome.waits and time.monotonic() > deadline_s:
                 self.outcome.timed_out = True
                 return
         end_s = time.monotonic() + SETTLE_S

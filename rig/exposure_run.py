@@ -15,7 +15,7 @@ from firmware_py.runner import FULL
 from hal.types import Shot, Technique
 from rig.bench import Bench
 from rig.drivers import generator_of, nobody
-from rig.exit_codes import DeviceError, DxrigError, Refused, UsageError
+from rig.exit_codes import DeviceError, DxrigError, Ended, Refused, UsageError
 from rig.exposure import Exposure, Outcome
 from rig.exposure_view import LiveLines
 from rig.fault_words import all_words, what_was_heard
@@ -87,7 +87,15 @@ def expose(
             outcome = exposure.make()
         except DxrigError as error:
             raise type(error)(f"{error} (run folder: {folder})") from error
+        if outcome.interrupted and not _has_lived(folder):
+            raise Ended(f"ended by the operator before the unit ran; run folder: {folder}")
         return outcome, _answer(bench, ports, session, technique, outcome)
+
+
+def _has_lived(folder: Path) -> bool:
+    """The unit got as far as its record and its trace."""
+    files = [file for life in lives(folder) for file in life]
+    return bool(files) and all(file.is_file() for file in files)
 
 
 def _session(bench: Bench, ports: Ports, folder: Path, state: Path) -> Session:

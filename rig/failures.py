@@ -12,7 +12,11 @@ from typing import Any, NoReturn
 
 import click
 
-from rig.exit_codes import DEVICE, DONE, ENDED, USAGE, ConfigError, DxrigError
+from rig.exit_codes import DEVICE, DONE, ENDED, USAGE, ConfigError, DeviceError, DxrigError
+
+
+class OutputError(DeviceError):
+    """An answer that could not be written, and where its facts are instead."""
 
 
 class ReaderGone(Exception):  # noqa: N818 - nobody's error
@@ -24,12 +28,27 @@ def exit_code_of(run: Callable[[], object], *, arguments: Sequence[str]) -> int:
 
     An error that nobody foresaw is 3, not 1: a crash is no verdict about what was tested.
     """
+    if sys.stderr is None:  # closed: what would be said there is lost
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stdout is None:  # before anything is started for an answer that nobody gets
+        return _unwritable("the output can't be written (stdout is closed)")
+    try:
+        return _code_of(run, arguments)
+    except BrokenPipeError:
+        return _reader_gone()
+    except OSError as error:  # an error told as JSON goes to stdout, too
+        return _unwritable(_why_unwritten(error))
+
+
+def _code_of(run: Callable[[], object], arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     try:
         with _signals_end_the_run():
             code = run()  # an int only where a command called ctx.exit
             sys.stdout.flush()
         return code if isinstance(code, int) else DONE
+    except OutputError as error:
+        return _unwritable(str(error))
     except DxrigError as error:
         return _tell(error.code, str(error), as_json=as_json, details=_details(error))
     except click.ClickException as error:
@@ -39,7 +58,30 @@ def exit_code_of(run: Callable[[], object], *, arguments: Sequence[str]) -> int:
     except (BrokenPipeError, ReaderGone):
         return _reader_gone()
     except Exception as error:
+        if isinstance(error, OSError) and _in_output(error):
+            return _unwritable(_why_unwritten(error))
         return _tell(DEVICE, _crash(error, arguments), as_json=as_json)
+
+
+def _in_output(error: BaseException) -> bool:
+    """Raised by writing an answer itself, by click's echo or our last flush."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    writers = (click.echo.__code__, _code_of.__code__)
+    return trace is not None and trace.tb_frame.f_code in writers
+
+
+def _why_unwritten(error: OSError) -> str:
+    return f"the output can't be written ({(error.strerror or str(error)).lower()})"
+
+
+def _unwritable(text: str) -> int:
+    with contextlib.suppress(OSError):
+        click.echo(f"dxrig: {text}", err=True)
+    if sys.stdout is not None:
+        _reader_gone()
+    return DEVICE
 
 
 def _tell(code: int, message: str, *, as_json: bool, details: dict[str, Any] | None = None) -> int:

@@ -257,6 +257,19 @@ def test_a_reader_that_leaves_makes_no_noise() -> None:
     assert (done.returncode, done.stderr) == (130, "")
 
 
+@pytest.mark.parametrize(
+    "arguments", ["plan --kvp 70 --mas 0.5", "--help", "plan --kvp 200 --json"]
+)
+@pytest.mark.parametrize(
+    ("target", "why"), [(">&-", "stdout is closed"), (">/dev/full", "no space left on device")]
+)
+def test_output_that_cannot_be_written_is_no_bug(arguments: str, target: str, why: str) -> None:
+    command = f"exec '{sys.executable}' -m rig {arguments} {target}"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    told = f"dxrig: the output can't be written ({why})\n"
+    assert (done.returncode, done.stderr) == (3, told)
+
+
 def test_no_color_is_honoured_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = []
 

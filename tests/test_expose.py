@@ -6,6 +6,8 @@ import json
 import math
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -90,6 +92,20 @@ def test_its_files_go_where_they_are_wanted_and_nowhere_twice(
 
 
 @pytest.mark.wire
+def test_an_answer_that_cannot_be_written_says_where_the_run_is(
+    live: LiveBench, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = f"exec '{sys.executable}' -m rig expose --kvp 70 --mas 0.3 --out {out} >/dev/full"
+    done = subprocess.run(
+        ["sh", "-c", command], env=live.environment, capture_output=True, text=True, timeout=60
+    )
+    told = f"the output can't be written (no space left on device); the run is in {out}"
+    assert (done.returncode, done.stderr) == (3, f"dxrig: {told}\n")
+    assert json.loads((out / "run.json").read_text())["end_reason"] == "planned end"
+
+
+@pytest.mark.wire
 def test_the_tube_of_the_next_exposure_is_as_warm_as_this_one_left_it(
     live: LiveBench, tmp_path: Path
 ) -> None:
@@ -128,6 +144,21 @@ def test_ctrl_c_in_the_beam_ends_it_in_the_ordinary_way(live: LiveBench) -> None
     assert {"presentation", "processing"} <= set(found["files"])
     newest = read_exposures(live.state / "journal.db")[-1]
     assert (newest.missing, newest.reason) == (None, "stop requested")
+    assert children_of(live.folder) == []
+
+
+@pytest.mark.wire
+def test_ctrl_c_before_the_unit_runs_is_told_and_ends_with_130(
+    live: LiveBench, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    process = live.start("expose", *LONG, "--out", str(out))
+    until((out / "work" / "recorder.json").is_file)
+    process.send_signal(signal.SIGINT)
+    done = ended(process)
+    assert (done.returncode, done.stdout) == (130, "")
+    told = f"dxrig: ended by the operator before the unit ran; run folder: {out}\n"
+    assert done.stderr == told
     assert children_of(live.folder) == []
 
 
@@ -231,6 +262,18 @@ def test_nobody_at_the_handswitch_is_not_waited_for_for_ever(live: LiveBench) ->
     done = live.run("expose", *LONG, "--hand", "none", "--wait-s", "3")
     assert done.returncode == 130
     assert "dxrig: nobody pressed the handswitch in time" in done.stderr
+
+
+@pytest.mark.wire
+def test_a_held_handswitch_is_waited_for_no_longer_than_asked(live: LiveBench) -> None:
+    live.do("press", stage=1)
+    start_s = time.monotonic()
+    done = live.run("expose", *LONG, "--hand", "none", "--wait-s", "3")
+    took_s = time.monotonic() - start_s
+    live.do("release")
+    assert done.returncode == 130
+    assert "dxrig: the handswitch was not released in time" in done.stderr
+    assert took_s < 15
 
 
 def _reader(stream: Any) -> Callable[[str], None]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,8 +116,25 @@ def _run(bench: Bench, order: Order) -> int:
             allowed=order.allow_exposure,
             view=LiveLines(order.progress, person=by_hand),
         )
-    _answer(made, outcome, as_json=order.as_json)
+    with _output_told(made["run"]):
+        _answer(made, outcome, as_json=order.as_json)
     return outcome.exit_code
+
+
+@contextmanager
+def _output_told(run: str) -> Iterator[None]:
+    """An answer that nobody can read stands in the run folder, too."""
+    from rig.failures import OutputError
+
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        text = f"the output can't be written ({why}); the run is in {run}"
+        raise OutputError(text) from error
 
 
 def _answer(made: dict[str, Any], outcome: Outcome, *, as_json: bool) -> None:
@@ -125,6 +145,8 @@ def _answer(made: dict[str, Any], outcome: Outcome, *, as_json: bool) -> None:
         return
     tell_result(made)
     if outcome.timed_out and not made["faults"]:
-        click.echo("dxrig: nobody pressed the handswitch in time", err=True)
+        held = outcome.state == "RELEASE_WAIT"
+        what = "the handswitch was not released" if held else "nobody pressed the handswitch"
+        click.echo(f"dxrig: {what} in time", err=True)
     for told in made["faults"]:
         click.echo(f"dxrig: {told}", err=True)
