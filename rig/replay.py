@@ -71,6 +71,8 @@ def _replay_life(
     if trouble:  # the lines of later scans have none to be compared with
         found.append(f"{record.name}: good up to {_last(scans)}; then {trouble}")
     elif lines:
+        if found and found[0].startswith(f"scan {len(scans) - 1} "):
+            found.clear()  # what a half scan lacks follows from the damage
         found.append(_unsaid(record, scans, lines))
     return unit, found[:1]  # what comes after the first one follows from it
 
