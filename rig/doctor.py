@@ -130,7 +130,7 @@ def sqlite_version(found: tuple[int, ...]) -> Finding:
         name="SQLite",
         verdict=Verdict.NOTE,
         found=f"{text}: older than the fix of the WAL-reset bug (3.51.3)",
-        cure="safe with one writer: copy the journal with dxrig, never with a second connection",
+        cure="nothing to do: the bug needs two writers, and dxrig lets one process alone write",
     )
 
 
