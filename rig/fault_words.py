@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from firmware_py.config import UnitConfig
 from firmware_py.record import RecordError, ScanRecord, read_record
@@ -15,6 +17,15 @@ SILENT = {  # fault -> the link that fell silent
     "PANEL_LINK_LOST": "panel",
 }
 TOGETHER = "SELF_TEST_TIMEOUT"  # says nothing beside the fault that names the device
+FOLLOWS = ("WINDOW_ENDED",)  # once a link is silent: nobody could tell the panel to go on
+Judge = Callable[[Mapping[str, Any]], bool]
+ANSWERS: dict[str, Judge] = {  # does this line of the link's trace say that it answers?
+    str, Callable[[Mapping[str, Any]], bool]
+] = {  # link -> whether this line of its trace says that it answers
+    "generator": lambda line: line.get("state") not in (None, "offline"),
+    "room": lambda line: line.get("link_ok") is True,
+    "panel": lambda line: line.get("state") not in (None, "disconnected"),
+}
 
 
 def words(code: str, unit: UnitConfig, heard: Mapping[str, str] | None = None) -> str:
@@ -32,7 +43,12 @@ def words(code: str, unit: UnitConfig, heard: Mapping[str, str] | None = None) -
 
 
 def all_words(codes: Sequence[str], unit: UnitConfig, heard: Mapping[str, str]) -> list[str]:
+    """The first fault is the cause; what came with it is told as such."""
     named = [code for code in codes if code != TOGETHER] or list(codes)
+    if set(named) & set(SILENT):  # stable: what follows from silence comes after it
+        named.sort(key=lambda code: code in FOLLOWS)
+        first, *others = [words(code, unit, heard) for code in named]
+        return [first, *(f"also seen: {text}" for text in others)]
     return [words(code, unit, heard) for code in named]
 
 
@@ -57,14 +73,36 @@ def what_was_heard(record: Path) -> dict[str, str]:
     except (OSError, RecordError):
         return {}
     found = {}
+    answered = _answered(record.with_name(record.name.replace("record", "trace")))
     for link in header["links"]:
         failed = next((why for scan in reversed(scans) if (why := _why(scan, link))), "")
         got_bytes = sum(len(scan.got.get(link, b"")) for scan in scans)
-        if got_bytes:
+        if link in answered:
+            last_us = max((scan.t_us for scan in scans if _got(scan, link)), default=0)
+            found[link] = f"it answered until {last_us / 1000:.1f} ms of this run, then fell silent"
+        elif got_bytes:
             found[link] = f"{got_bytes} bytes came, no valid answer: wrong baud rate or device?"
         elif failed:
             found[link] = failed.split(": ", 1)[-1]
     return found
+
+
+def _got(scan: ScanRecord, link: str) -> bool:
+    return link in scan.got or link in scan.got_messages
+
+
+def _answered(trace: Path) -> set[str]:
+    """The links that gave a valid answer in this run, by its trace."""
+    try:
+        text = trace.with_suffix(".jsonl").read_text(encoding="utf-8")
+        lines = [json.loads(line) for line in text.splitlines()]
+    except (OSError, ValueError):
+        return set()
+    return {kind for line in lines if ANSWERS.get(kind := line["kind"], _never)(line)}
+
+
+def _never(line: Mapping[str, Any]) -> bool:
+    return False
 
 
 def _why(scan: ScanRecord, link: str) -> str:

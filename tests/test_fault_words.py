@@ -1,0 +1,40 @@
+"""What people are told of a fault: the device that fell silent, the cause before its effects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from firmware_py.record import read_record
+from rig.bench import load_bench
+from rig.fault_words import all_words, what_was_heard
+from tests.model_runs import kept
+
+
+@pytest.fixture(scope="module")
+def silent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return kept("generator_silent_in_beam", tmp_path_factory.mktemp("silent"))
+
+
+def test_a_device_that_answered_before_is_not_suspected_of_a_wrong_baud_rate(
+    silent: Path,
+) -> None:
+    scans = read_record(silent / "record.bin").scans
+    last_us = max(scan.t_us for scan in scans if scan.got.get("generator"))
+    told = what_was_heard(silent / "record.bin")["generator"]
+    assert told == f"it answered until {last_us / 1000:.1f} ms of this run, then fell silent"
+
+
+def test_one_that_never_answered_validly_is(silent: Path, tmp_path: Path) -> None:
+    (tmp_path / "record.bin").write_bytes((silent / "record.bin").read_bytes())
+    told = what_was_heard(tmp_path / "record.bin")["generator"]
+    assert told.endswith(" bytes came, no valid answer: wrong baud rate or device?")
+
+
+def test_the_window_that_ends_with_a_lost_link_is_no_cause() -> None:
+    unit = load_bench("portable").unit
+    first, second, third = all_words(["WINDOW_ENDED", "PANEL_LINK_LOST", "ROOM_IO_LOST"], unit, {})
+    assert first.startswith("The panel does not answer")
+    assert second.startswith("also seen: The room I/O does not answer")
+    assert third.startswith("also seen: The exposure window closed during the beam")
