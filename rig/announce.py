@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hal.bus import BusClient
+from hal.ports import LinkError
 from rig.exit_codes import DeviceError, UsageError
 from rig.state_dir import bench_state, write_private
 
@@ -36,6 +38,31 @@ def running(bench_name: str) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return facts
+
+
+def refuse_a_second(bench_name: str) -> None:
+    """Commands find one simulator per bench and state folder. Raises DeviceError."""
+    facts = running(bench_name)
+    if facts is None or not _answers(str(facts.get("control", ""))):
+        return
+    raise DeviceError(
+        f"a simulator of bench {bench_name} runs already (process {facts['pid']}); end that "
+        "first, or give the second a state folder of its own: XDG_STATE_HOME=FOLDER dxrig sim up"
+    )
+
+
+def _answers(endpoint: str) -> bool:
+    """Else its pid went to somebody else."""
+    client = None
+    try:
+        client = BusClient(endpoint)
+        client.ask({"schema": 1, "kind": "announcement"})
+    except LinkError:
+        return False
+    finally:
+        if client is not None:
+            client.close()
+    return True
 
 
 def found(bench_name: str, at: Path | None) -> dict[str, Any]:

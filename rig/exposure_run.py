@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+import click
+
 from firmware_py.recorder.image.maps import save
 from firmware_py.runner import FULL
 from hal.types import Shot, Technique
@@ -27,6 +29,7 @@ from rig.recovery import refuse_if_open
 from rig.run_folder import finish, lives
 from rig.run_model import valid_set
 from rig.session import Session
+from rig.simulator import ask
 from rig.state_dir import new_folder, run_folder
 from sim.build import pixel_model
 
@@ -144,6 +147,10 @@ def _shot(ports: Ports, technique: Technique) -> Shot:
 def _hand(ports: Ports, view: LiveLines, *, by_hand: bool) -> Hand:
     if by_hand or ports.simulator is None:
         return PersonsHand(view.say)
+    contacts = ask(ports.simulator, {"kind": "show"})["contacts"]
+    if contacts["stage_1"] or contacts["stage_2"]:  # a killed run could not let go
+        ask(ports.simulator, {"kind": "do", "verb": "release", "args": {}})
+        click.echo("dxrig: the simulated handswitch was still pressed: released", err=True)
     return SimulatedHand(ports.simulator)
 
 
@@ -170,8 +177,14 @@ def _answer(
         **{name: written[name] for name in names},
         "timeline": written["timeline"],
         "files": _files(folder),
-        "faults": all_words(why, ports.unit, what_was_heard(record)),
+        "faults": all_words(why, ports.unit, what_was_heard(record)) + _simulated_cure(why, ports),
     }
+
+
+def _simulated_cure(why: list[str], ports: Ports) -> list[str]:
+    if ports.simulated and "HANDSWITCH_STUCK" in why:
+        return ["The hand is simulated: `dxrig sim press --release` lets it go."]
+    return []
 
 
 def _files(folder: Path) -> dict[str, str]:

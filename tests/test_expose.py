@@ -276,6 +276,14 @@ def test_a_held_handswitch_is_waited_for_no_longer_than_asked(live: LiveBench) -
     assert took_s < 15
 
 
+@pytest.mark.wire
+def test_the_simulated_hand_lets_go_of_what_a_killed_run_left_pressed(live: LiveBench) -> None:
+    live.do("press", stage=2)
+    done = live.run("expose", "--kvp", "70", "--mas", "0.3")
+    assert done.returncode == 0
+    assert done.stderr == "dxrig: the simulated handswitch was still pressed: released\n"
+
+
 def _reader(stream: Any) -> Callable[[str], None]:
     def read(words: str) -> None:
         for line in stream:
@@ -284,6 +292,16 @@ def _reader(stream: Any) -> Callable[[str], None]:
         raise AssertionError(f"never told: {words}")
 
     return read
+
+
+@pytest.mark.wire
+def test_a_second_simulator_of_a_bench_is_refused(live: LiveBench) -> None:
+    done = live.run("sim", "up", "--bench", "portable", "--json")
+    message = json.loads(done.stdout)["error"]["message"]
+    assert done.returncode == 3
+    assert f"runs already (process {live.process.pid})" in message
+    assert "XDG_STATE_HOME=FOLDER dxrig sim up" in message
+    assert live.run("sim", "show").returncode == 0
 
 
 # --- an exposure of an earlier run

@@ -53,10 +53,11 @@ def up(ctx: click.Context, bench: str | None, seed: int | None, as_json: bool) -
     import signal
     import tempfile
 
-    from rig.announce import announce, withdraw
+    from rig.announce import announce, refuse_a_second, withdraw
     from rig.sim_server import SimServer
 
     chosen = chosen_bench(ctx, bench)
+    refuse_a_second(chosen.name)
     with tempfile.TemporaryDirectory(prefix="dxrig-") as sockets:
         server = SimServer(chosen, Path(sockets), seed=seed)
 
