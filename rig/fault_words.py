@@ -20,8 +20,6 @@ TOGETHER = "SELF_TEST_TIMEOUT"  # says nothing beside the fault that names the d
 FOLLOWS = ("WINDOW_ENDED",)  # once a link is silent: nobody could tell the panel to go on
 Judge = Callable[[Mapping[str, Any]], bool]
 ANSWERS: dict[str, Judge] = {  # does this line of the link's trace say that it answers?
-    str, Callable[[Mapping[str, Any]], bool]
-] = {  # link -> whether this line of its trace says that it answers
     "generator": lambda line: line.get("state") not in (None, "offline"),
     "room": lambda line: line.get("link_ok") is True,
     "panel": lambda line: line.get("state") not in (None, "disconnected"),
