@@ -89,31 +89,49 @@ def technique_for(
         raise UsageError("give either --mas or --ms: one of them ends the beam")
     if mas is None and (ma is None or ms is None):
         raise UsageError("give --mas, or --ma with --ms")
-    if ma is None:
-        ma = min(tube.ma_max, _most_ma(tube, kv)) if kv > 0 else tube.ma_max
+    if ma is None:  # chosen inside the limits, so that only what was typed can be wrong
+        ma = min(tube.ma_max, _most_ma(tube, kv)) if _kv_allowed(kv, tube) else tube.ma_max
     return Technique(kv=kv, ma=ma, mas=mas, ms=ms)
 
 
 def technique_problems(technique: Technique, tube: TubeConfig) -> list[str]:
     """Field, value and allowed range of all that is wrong."""
     if problems := technique.problems():
-        return list(problems)
+        return [f"kvp{told[2:]}" if told.startswith("kv ") else told for told in problems]
     found = [
         f"{name} = {value:g} {unit} is outside {low:g} to {high:g} {unit}"
         for name, value, low, high, unit in (
             ("kvp", technique.kv, tube.kv_min, tube.kv_max, "kV"),
             ("ma", technique.ma, tube.ma_min, tube.ma_max, "mA"),
-            ("ms", technique.planned_ms, tube.time_min_ms, tube.time_max_ms, "ms"),
         )
         if not low <= value <= high
     ]
+    found += _time_problems(technique, tube)
     power_w = technique.kv * technique.ma
-    if not power_w <= tube.power_max_w * POWER_ROUNDING:
+    if _kv_allowed(technique.kv, tube) and not power_w <= tube.power_max_w * POWER_ROUNDING:
         found.append(
             f"power = {power_w:g} W is above {tube.power_max_w:g} W; "
             f"at {technique.kv:g} kV allowed: ma at most {_most_ma(tube, technique.kv):g} mA"
         )
     return found
+
+
+def _kv_allowed(kv: float, tube: TubeConfig) -> bool:
+    """Outside, power and highest current say nothing."""
+    return tube.kv_min <= kv <= tube.kv_max
+
+
+def _time_problems(technique: Technique, tube: TubeConfig) -> list[str]:
+    ms, low_ms, high_ms = technique.planned_ms, tube.time_min_ms, tube.time_max_ms
+    if low_ms <= ms <= high_ms:
+        return []
+    if technique.mas is None:
+        return [f"ms = {ms:g} ms is outside {low_ms:g} to {high_ms:g} ms"]
+    allowed = f"{technique.ma * low_ms / 1e3:g} to {technique.ma * high_ms / 1e3:g} mAs"
+    return [
+        f"mas = {technique.mas:g} mAs takes {ms:g} ms at {technique.ma:g} mA, outside "
+        f"{low_ms:g} to {high_ms:g} ms; allowed at this current: {allowed}"
+    ]
 
 
 def _most_ma(tube: TubeConfig, kv: float) -> float:

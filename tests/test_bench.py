@@ -146,8 +146,33 @@ def test_all_that_is_out_of_range_is_told_with_its_range() -> None:
         "kvp = 150 kV is outside 30 to 120 kV",
         "ma = 1.5 mA is outside 0.2 to 1 mA",
         "ms = 1 ms is outside 10 to 4500 ms",
-        "power = 225 W is above 120 W; at 150 kV allowed: ma at most 0.8 mA",
     ]
+
+
+def test_power_is_told_where_the_voltage_is_allowed() -> None:
+    tube = UNIT.tube.model_copy(update={"power_max_w": 60.0})
+    assert technique_problems(Technique(kv=120, ma=1, ms=100), tube) == [
+        "power = 120 W is above 60 W; at 120 kV allowed: ma at most 0.5 mA",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kv", "mas", "told"),
+    [
+        (
+            70,
+            1e9,
+            "mas = 1e+09 mAs takes 1e+12 ms at 1 mA, outside 10 to 4500 ms; "
+            "allowed at this current: 0.01 to 4.5 mAs",
+        ),
+        (700, 1, "kvp = 700 kV is outside 30 to 120 kV"),
+        (float("inf"), 1, "kvp must be a positive number, got inf"),
+        (-1, 1, "kvp must be a positive number, got -1"),
+    ],
+)
+def test_only_what_was_typed_is_named(kv: float, mas: float, told: str) -> None:
+    technique = technique_for(UNIT.tube, kv, ma=None, mas=mas, ms=None)
+    assert technique_problems(technique, UNIT.tube) == [told]
 
 
 def test_mas_alone_takes_the_highest_current() -> None:

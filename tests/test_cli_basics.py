@@ -368,6 +368,15 @@ def test_a_plan_is_a_table_for_people_and_numbers_for_programs() -> None:
     done = dxrig("plan", "--kvp", "70", "--mas", "0.5")
     assert done.exit_code == 0
     assert ["energy", "35", "J", "=", "47.25", "HU"] in map(str.split, done.stdout.splitlines())
+    for row in (
+        "tube voltage 70 kV 30 to 120 kV",
+        "tube current 1 mA 0.2 to 1 mA",
+        "time 500 ms 10 to 4500 ms",
+        "power 70 W 120 W",
+    ):
+        assert row.split() in map(str.split, done.stdout.splitlines())
+    done = dxrig("plan", "--kvp", "70", "--mas", "0.5", "--heat-j", "678.00512")
+    assert ["tube", "heat", "before", "678", "J"] in map(str.split, done.stdout.splitlines())
     found = answer("plan", "--kvp", "70", "--mas", "0.5")
     assert (found["bench"], found["energy_j"], found["maximum_mas"]) == ("portable", 35.0, 1.0)
 
@@ -377,11 +386,11 @@ def test_a_plan_is_a_table_for_people_and_numbers_for_programs() -> None:
     [
         ("--kvp 29 --mas 0.5", "kvp = 29 kV is outside 30 to 120 kV"),
         ("--kvp 70 --ma 0.1 --ms 100", "ma = 0.1 mA is outside 0.2 to 1 mA"),
-        ("--kvp nan --mas 1", "kv must be a positive number, got nan"),
+        ("--kvp nan --mas 1", "kvp must be a positive number, got nan"),
         ("--kvp 70 --mas inf", "mas must be a positive number, got inf"),
         ("--kvp 70 --mas 0", "mas must be a positive number, got 0.0"),
         ("--kvp 70", "give --mas, or --ma with --ms"),
-        ("--kvp 0 --mas 1", "kv must be a positive number, got 0.0"),
+        ("--kvp 0 --mas 1", "kvp must be a positive number, got 0.0"),
     ],
 )
 def test_a_technique_that_would_be_refused_is_refused_here(arguments: str, told: str) -> None:

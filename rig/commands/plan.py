@@ -12,6 +12,7 @@ from rig.answers import answer_json, answer_table
 from rig.options import bench_option, chosen_bench, json_option
 
 if TYPE_CHECKING:
+    from firmware_py.config import TubeConfig
     from firmware_py.recorder.store.tube_heat import StoredHeat
     from rig.bench import Bench
     from rig.plan import Plan
@@ -64,7 +65,11 @@ def command(
         numbers = {"planned_mas": used.planned_mas, "planned_ms": used.planned_ms}
         answer_json({"bench": chosen.name, **asdict(planned), **numbers})
         return
-    answer_table(("what", "value", "limit"), _rows(planned), title=f"Plan on bench {chosen.name}")
+    answer_table(
+        ("what", "value", "limit"),
+        _rows(planned, chosen.unit.tube),
+        title=f"Plan on bench {chosen.name}",
+    )
     for warning in planned.warnings:
         click.echo(f"warning: {warning}")
 
@@ -77,19 +82,19 @@ def _stored(bench: Bench) -> StoredHeat:
     return stored_heat(journal_of(state_home() / bench.name), bench.unit.tube, datetime.now(UTC))
 
 
-def _rows(planned: Plan) -> list[tuple[str, str, str]]:
+def _rows(planned: Plan, tube: TubeConfig) -> list[tuple[str, str, str]]:
     used = planned.effective
     ends = "mAs" if used.mas is not None else "time"
     return [
-        ("tube voltage", f"{used.kv:g} kV", ""),
-        ("tube current", f"{used.ma:g} mA", ""),
-        ("time", f"{used.planned_ms:g} ms", ""),
+        ("tube voltage", f"{used.kv:g} kV", f"{tube.kv_min:g} to {tube.kv_max:g} kV"),
+        ("tube current", f"{used.ma:g} mA", f"{tube.ma_min:g} to {tube.ma_max:g} mA"),
+        ("time", f"{used.planned_ms:g} ms", f"{tube.time_min_ms:g} to {tube.time_max_ms:g} ms"),
         ("charge", f"{used.planned_mas:g} mAs", ""),
         ("ended by", ends, ""),
         ("at most, by its timer", f"{planned.maximum_mas:g} mAs", ""),
-        ("power", f"{planned.power_w:g} W", ""),
+        ("power", f"{planned.power_w:g} W", f"{tube.power_max_w:g} W"),
         ("energy", f"{planned.energy_j:g} J = {planned.energy_hu:g} HU", ""),
-        ("tube heat before", f"{planned.heat_before_j:g} J", ""),
-        ("tube heat after", f"{planned.heat_after_j:g} J", f"{planned.heat_max_j:g} J"),
+        ("tube heat before", f"{planned.heat_before_j:.0f} J", ""),
+        ("tube heat after", f"{planned.heat_after_j:.0f} J", f"{planned.heat_max_j:g} J"),
         ("panel window", f"{planned.window_needed_ms:g} ms needed", f"{planned.window_ms:g} ms"),
     ]
