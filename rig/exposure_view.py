@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,12 @@ COLOURS = {
 
 def coloured(state: str, width: int = 0) -> str:
     """Ready green, beam yellow, fault red; the word says it without the colour, too."""
-    return click.style(f"{state:<{width}}", fg=COLOURS.get(state), bold=state in COLOURS)
+    return styled(f"{state:<{width}}", fg=COLOURS.get(state), bold=state in COLOURS)
+
+
+def styled(text: str, **style: Any) -> str:
+    """A dumb terminal shows escape codes as rubbish; what is no terminal gets none from click."""
+    return text if os.environ.get("TERM") == "dumb" else click.style(text, **style)
 
 
 class LiveLines:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rig.exposure_view import coloured
+from rig.exposure_view import coloured, styled
 from rig.why import in_words
 
 WORDS = {
@@ -42,7 +42,7 @@ def tell_status(bench: str, status: dict[str, Any]) -> None:
     click.echo(f"Bench {bench}, unit process {status['pid']}")
     tell_state(status)
     for one in status["faults"]:
-        click.echo(f"{click.style('fault', fg='red')} {one['code']}: {one['text']} {one['action']}")
+        click.echo(f"{styled('fault', fg='red')} {one['code']}: {one['text']} {one['action']}")
     tell_way(status)
     if status["state"] == "STANDBY":
         for one in status["inhibits"]:

@@ -8,6 +8,7 @@ import pytest
 
 from firmware_py.record import read_record
 from rig.bench import load_bench
+from rig.exposure_view import coloured
 from rig.fault_words import all_words, what_was_heard
 from tests.model_runs import kept
 
@@ -38,3 +39,10 @@ def test_the_window_that_ends_with_a_lost_link_is_no_cause() -> None:
     assert first.startswith("The panel does not answer")
     assert second.startswith("also seen: The room I/O does not answer")
     assert third.startswith("also seen: The exposure window closed during the beam")
+
+
+def test_a_dumb_terminal_gets_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    assert coloured("FAULT", 6) == "\x1b[31m\x1b[1mFAULT \x1b[0m"
+    monkeypatch.setenv("TERM", "dumb")
+    assert coloured("FAULT", 6) == "FAULT "
