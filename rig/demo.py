@@ -43,19 +43,26 @@ class Demo:
         return bool(self.manifest["end_reason"] == EndReason.PLANNED.value)
 
 
+def prepared(bench: Bench, technique: Technique, out: Path | None) -> Path:
+    """The run's folder, before anything starts.
+
+    Raises UsageError for a technique that the bench would refuse or a folder of no use.
+    """
+    plan(bench.unit, generator_of(bench.unit.generator, nobody()), technique)
+    return new_folder(out).resolve() if out else _own_folder(bench)
+
+
 def demo(
     bench: Bench,
     technique: Technique,
     *,
     rung: str,
     seed: int | None,
-    out: Path | None,
+    folder: Path,
     follow: Follow,
 ) -> Demo:
-    """Raises UsageError for a technique that the bench would refuse, before anything starts."""
-    plan(bench.unit, generator_of(bench.unit.generator, nobody()), technique)
+    """`folder`: of `prepared`."""
     scenario = _scenario(technique)
-    folder = new_folder(out).resolve() if out else _own_folder(bench)
     run = (
         ModelRun(bench, scenario, folder, seed=seed, on_line=lambda line: follow(as_dict(line)))
         if rung == "model"

@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 
 from rig.bench_names import ROOT
-from rig.exit_codes import DeviceError
+from rig.exit_codes import DxrigError
 from rig.state_dir import private_folder
 from rig.version import version_line
 
@@ -110,7 +110,7 @@ def state_folder(state: Path, image_bytes: int = 0) -> Finding:
         private_folder(state)
         with tempfile.TemporaryFile(dir=state):
             pass
-    except (OSError, DeviceError) as error:
+    except (OSError, DxrigError) as error:
         cure = "set XDG_STATE_HOME to a folder of yours"
         return Finding(name=name, verdict=Verdict.WRONG, found=str(error), cure=cure)
     free_bytes = shutil.disk_usage(state).free

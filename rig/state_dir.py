@@ -6,6 +6,7 @@ acknowledgements. Everything is private to its owner (security-and-durability.md
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -70,9 +71,11 @@ def private_folder(folder: Path) -> Path:
         folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         if folder.stat().st_mode & 0o077 and folder.is_relative_to(state_home()):
             folder.chmod(PRIVATE_FOLDER)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         why = error.strerror or str(error)
-        raise DeviceError(
+        raise UsageError(
             f"{folder}: can't be used ({why.lower()}); set XDG_STATE_HOME to a folder of yours"
         ) from error
     return folder

@@ -184,6 +184,19 @@ def test_what_the_bench_would_refuse_is_said_before_anything_starts(
     assert not out.exists()
 
 
+def test_a_state_folder_of_no_use_is_told_before_the_headline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state").write_text("a file is in the way")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    done = CliRunner().invoke(main, ["demo", "--progress", "plain"], prog_name="dxrig")
+    where = tmp_path / "state" / "dxrig" / "portable" / "runs"
+    assert done.exit_code == 2
+    assert done.stderr.startswith("dxrig: ")
+    assert str(where.parent) in done.stderr.splitlines()[0]
+    assert "Demo on bench" not in done.output
+
+
 def test_a_folder_with_something_in_it_is_not_written_to(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     result = dxrig("demo", "--rung", "model", "--out", str(tmp_path))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rig.bench_lock import Owner, hold_bench, owner_of
-from rig.exit_codes import DeviceError
+from rig.exit_codes import DeviceError, UsageError
 from rig.state_dir import bench_state, fresh_state, run_folder, state_home, write_private
 
 
@@ -49,12 +49,21 @@ def test_a_relative_state_home_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_a_state_folder_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file is in the way")
-    with pytest.raises(DeviceError) as told:
+    with pytest.raises(UsageError) as told:
         bench_state("portable")
     where = tmp_path / "state" / "dxrig" / "portable"
     assert str(told.value) == (
         f"{where}: can't be used (not a directory); set XDG_STATE_HOME to a folder of yours"
     )
+
+
+def test_a_state_folder_without_permission_to_write_is_the_users_to_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Asked of the system: whoever runs the tests as root may write anywhere."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(UsageError, match="can't be used \\(permission denied\\)"):
+        bench_state("portable")
 
 
 def test_fresh_state_stays_with_its_run_and_else_is_thrown_away(tmp_path: Path) -> None:

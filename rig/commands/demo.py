@@ -63,15 +63,16 @@ def command(
     as_json: bool,
 ) -> None:
     """Make one simulated exposure, from start to picture."""
-    from rig.demo import demo
+    from rig.demo import demo, prepared
     from rig.demo_view import follower, tell
 
     chosen = chosen_bench(ctx, bench)
     technique = _technique(chosen, kvp, ma, mas, ms)
+    folder = prepared(chosen, technique, out)
     if as_json and progress == "auto":
         progress = "none"
     with follower(progress, chosen, rung, technique) as follow:
-        made = demo(chosen, technique, rung=rung, seed=seed, out=out, follow=follow)
+        made = demo(chosen, technique, rung=rung, seed=seed, folder=folder, follow=follow)
     if as_json:
         names = ("end_reason", "fault", "technique", "measured", "timeline")
         facts = {name: made.manifest[name] for name in names}
