@@ -31,6 +31,7 @@ from rig.run_model import valid_set
 from rig.session import Session
 from rig.simulator import ask
 from rig.state_dir import new_folder, run_folder
+from rig.unit_lost import what_follows
 from sim.build import pixel_model
 
 
@@ -89,7 +90,9 @@ def expose(
         try:
             outcome = exposure.make()
         except DxrigError as error:
-            raise type(error)(f"{error} (run folder: {folder})") from error
+            lost = isinstance(error, DeviceError)
+            next_ = what_follows(bench, state, session.lines) if lost else ""
+            raise type(error)(f"{error}{next_} (run folder: {folder})") from error
         if outcome.interrupted and not _has_lived(folder):
             raise Ended(f"ended by the operator before the unit ran; run folder: {folder}")
         return outcome, _answer(bench, ports, session, technique, outcome)

@@ -241,7 +241,9 @@ class Session:
             answer = self._bus.ask({"schema": 1, "kind": kind, **facts})
         except LinkError as error:
             self.check()
-            raise DeviceError(f"the unit does not answer: {error}") from error
+            raise DeviceError(
+                "the unit does not answer: its process hangs or is stopped"
+            ) from error
         if "error" in answer:
             raise DeviceError(str(answer["error"]))
         return answer

@@ -316,7 +316,10 @@ def test_a_unit_killed_in_the_beam_is_reported_until_somebody_has_looked(tmp_pat
         os.kill(json.loads((live.state / "unit.json").read_text())["pid"], signal.SIGKILL)
         done = ended(process)
         assert done.returncode == 3
-        assert "the unit process was killed (SIGKILL)" in done.stderr
+        assert "the unit process was killed (SIGKILL). Without the unit the outputs" in done.stderr
+        assert "drop by their relay pulse: kV off within" in done.stderr
+        assert "recorded as incomplete: dose missing, dose unknown, at most 3 mAs" in done.stderr
+        assert "Next: `dxrig recover --bench portable` (run folder: " in done.stderr
         until(lambda: not live.show()["beam_on"], within_s=2)
         refused = live.run("expose", "--kvp", "60", "--mas", "0.3")
         listed = live.run("recover", "--json")

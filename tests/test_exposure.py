@@ -113,6 +113,7 @@ def test_an_exposure_whose_unit_was_stopped_ends_with_a_word(tmp_path: Path) -> 
         os.kill(json.loads(unit.read_text())["pid"], signal.SIGSTOP)
         done = ended(process)
         assert done.returncode == 3
-        assert "the unit does not answer" in done.stdout
+        assert "the unit does not answer: its process hangs or is stopped. Without" in done.stdout
+        assert "ipc://" not in done.stdout
         assert live.show()["beams"] == []
         assert children_of(tmp_path) == []
