@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -157,7 +157,8 @@ class Session:
     def _spawn(
         self, name: str, module: str, config: Path, *, orphaned: signal.Signals = signal.SIGTERM
     ) -> subprocess.Popen[bytes]:
-        with (self.folder / "work" / f"{name}.stderr").open("ab") as stderr:
+        path = self.folder / "work" / f"{name}.stderr"
+        with path.open("ab") as stderr, signals_wait():
             return subprocess.Popen(
                 [sys.executable, "-m", module, str(config)],
                 stdin=subprocess.DEVNULL,
@@ -294,7 +295,21 @@ def _end(process: subprocess.Popen[bytes] | None) -> None:
         process.wait()
 
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def signals_wait() -> Iterator[None]:
+    """While a child is made: Python loses a KeyboardInterrupt that falls into a fork's hooks."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
     """Linux: a signal when the parent dies, so that no unit outlives its session."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)  # the child has signals of its own
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +19,7 @@ from rig import exposure
 from rig.exit_codes import DeviceError
 from rig.exposure import SILENT_S, STEP_S, Exposure
 from rig.session import Session
-from tests.live_bench import children_of, ended, live_bench, until
+from tests.live_bench import ROOT, children_of, ended, live_bench, until
 
 SHOT = Shot(shot_id="S1", technique=Technique(kv=70, ma=1, mas=0.5), exam_id="TEST", panel_id="P")
 ASK_S = 2.0  # what an unanswered question takes
@@ -117,3 +119,20 @@ def test_an_exposure_whose_unit_was_stopped_ends_with_a_word(tmp_path: Path) -> 
         assert "ipc://" not in done.stdout
         assert live.show()["beams"] == []
         assert children_of(tmp_path) == []
+
+
+INTERRUPTED_FORK = """
+import os, signal, subprocess
+from rig.session import die_with_parent, signals_wait
+os.register_at_fork(before=lambda: os.kill(os.getpid(), signal.SIGINT))
+try:
+    with signals_wait():
+        subprocess.Popen(["true"], preexec_fn=die_with_parent).wait()
+except KeyboardInterrupt:
+    raise SystemExit(130)
+"""
+
+
+def test_ctrl_c_while_a_process_is_made_is_not_lost() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED_FORK], cwd=ROOT, capture_output=True)
+    assert (done.returncode, done.stderr) == (130, b"")
