@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import select
 from collections.abc import Mapping
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,7 @@ class SimServer:
 def show(server: SimServer) -> dict[str, Any]:
     """The room as it stands, by the simulator's own word."""
     world = server.world
+    heard = chain(world.heard_at_off_us, repeat({}))  # the beam that is on has none yet
     return {
         "t_us": world.t_us,
         "contacts": dict(world.wiring.contacts),
@@ -155,8 +157,14 @@ def show(server: SimServer) -> dict[str, Any]:
         "beam_on": world.generator.beam_on(world.t_us),
         "panel": world.panel.state(world.t_us),
         "beams": [
-            {"on_us": b.on_us, "off_us": b.off_us, "gone_us": b.gone_us, "mas": b.mas}
-            for b in beams_of(world)
+            {
+                "on_us": beam.on_us,
+                "off_us": beam.off_us,
+                "gone_us": beam.gone_us,
+                "mas": beam.mas,
+                "heard_us": heard_us,  # of each device: the last word before the beam went off
+            }
+            for beam, heard_us in zip(beams_of(world), heard, strict=False)
         ],
         "actions": [{"t_us": t_us, "do": verb} for t_us, verb in server.actions],
         "nets": [

@@ -55,6 +55,7 @@ class WireDevice(_Timed):
         self._desk = desk
         self._advance = advance
         self.silent = False  # a fault: it hears nothing and says nothing
+        self.heard_us: int | None = None  # when bytes last came in
         self.lose_once = b""  # a fault: the next read that holds this is lost on the line
 
     def due_us(self) -> int:
@@ -76,7 +77,10 @@ class WireDevice(_Timed):
         if self.lose_once and self.lose_once in data:
             self.lose_once = b""
             return b""
-        return b"" if self.silent else data
+        if self.silent or not data:
+            return b""
+        self.heard_us = now.t_us
+        return data
 
 
 class FrameOutlet(FrameLink, Protocol):
@@ -113,6 +117,7 @@ class PanelDevice(_Timed):
         self._desk = desk
         self._advance = advance
         self.silent = False
+        self.heard_us: int | None = None  # when a message last came in
 
     def due_us(self) -> int:
         return min(self._next_us, self.control.arrival_us())
@@ -123,6 +128,7 @@ class PanelDevice(_Timed):
         self._desk.consumer_present = self.data.has_peer
         for message in self.control.read(now.t_us):
             if not self.silent:
+                self.heard_us = now.t_us
                 self._desk.receive(now, message)
         for reply in self._desk.poll(now):
             if not self.silent:

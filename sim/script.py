@@ -156,7 +156,7 @@ def check(verb: str, args: Mapping[str, Any]) -> None:
     verbs = (*VERBS, *UNIT_VERBS)
     if verb not in verbs:
         raise ScriptError(f"no action {verb!r}; there are {', '.join(verbs)}")
-    known, needed = _arguments(verb)
+    known, needed = arguments(verb)
     for name in args:
         if name not in known:
             there_are = f"there are {', '.join(known)}" if known else "it takes none"
@@ -166,7 +166,7 @@ def check(verb: str, args: Mapping[str, Any]) -> None:
             raise ScriptError(f"{verb} needs {name!r}")
 
 
-def _arguments(verb: str) -> tuple[list[str], list[str]]:
+def arguments(verb: str) -> tuple[list[str], list[str]]:
     """(those that it knows, those that it needs)"""
     if verb in UNIT_VERBS:
         return [], []

@@ -30,6 +30,7 @@ class World:
     parts: list[Part]
     on_event: Callable[[int, str], None] = lambda t_us, name: None
     t_us: int = 0
+    heard_at_off_us: list[dict[str, int | None]] = field(default_factory=list)  # beam by beam
     _actions: list[tuple[int, int, Callable[[int], None]]] = field(default_factory=list)
     _count: int = 0
 
@@ -83,7 +84,18 @@ class World:
         if self.generator.beam_changed:
             self.generator.beam_changed = False
             self.poke()
-            self.on_event(t_us, "beam_on" if self.generator.beam_on(t_us) else "beam_off")
+            on = self.generator.beam_on(t_us)
+            if not on:
+                self.heard_at_off_us.append(self.heard_us())
+            self.on_event(t_us, "beam_on" if on else "beam_off")
+
+    def heard_us(self) -> dict[str, int | None]:
+        """When each device was last spoken to."""
+        return {
+            "generator": self.generator_device.heard_us,
+            "room": self.room_device.heard_us,
+            "panel": self.panel_device.heard_us,
+        }
 
     # --- the hand and the room, by name
 

@@ -15,6 +15,7 @@ from rig.options import bench_option, chosen_bench, json_option
 if TYPE_CHECKING:
     from rig.sim_server import SimServer
 
+LISTENERS = ("generator", "room", "panel")
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 at_option = click.option(
@@ -129,18 +130,35 @@ def press(
 Examples:
   dxrig sim do "open door"
   dxrig sim do "press reset"
+  dxrig sim do weld --set relay=enable
+  dxrig sim do line --set device=room --set silent=true
+
+Without values: press, release, "open door", "close door", "press e-stop", "pull e-stop",
+"press reset", "release reset", "key off", "key on", "lose OFF once", arc.
+
+With --set: weld, line, generator, panel, wiring, room, "trip generator", battery; without
+--set each says which names it takes.
+
+Once opened (door, emergency stop), the safety chain stays open until "press reset".
 """,
 )
 @bench_option
 @at_option
+@click.option("--set", "values", metavar="NAME=VALUE", multiple=True, help="A value; repeatable.")
 @click.argument("what")
 @click.pass_context
-def do_command(ctx: click.Context, bench: str | None, at: Path | None, what: str) -> None:
+def do_command(
+    ctx: click.Context, bench: str | None, at: Path | None, values: tuple[str, ...], what: str
+) -> None:
     """Do something in the simulated room: open door, press e-stop, key off, ..."""
     from rig.announce import found
+    from rig.sim_do import arguments_of, check_action, done
     from rig.simulator import ask
 
-    ask(found(chosen_bench(ctx, bench).name, at), {"kind": "do", "verb": what, "args": {}})
+    args = arguments_of(values)
+    check_action(what, args)
+    ask(found(chosen_bench(ctx, bench).name, at), {"kind": "do", "verb": what, "args": args})
+    click.echo(done(what, args))
 
 
 @command.command(
@@ -185,10 +203,25 @@ def _room(facts: dict[str, Any]) -> Table:
 
 def _beams(facts: dict[str, Any]) -> Table:
     rows = [
-        (f"{b['on_us'] / 1000:.3f}", _ms(b["off_us"]), _ms(b["gone_us"]), f"{b['mas']:.4f}")
+        (
+            f"{b['on_us'] / 1000:.3f}",
+            _ms(b["off_us"]),
+            _ms(b["gone_us"]),
+            f"{b['mas']:.4f}",
+            *(_last_word(b, name) for name in LISTENERS),
+        )
         for b in facts["beams"]
     ]
-    return ("on, ms", "off, ms", "HV below 10 %, ms", "mAs"), rows
+    last = tuple(f"last word to {name}, ms" for name in LISTENERS)
+    return ("on, ms", "off, ms", "HV below 10 %, ms", "mAs", *last), rows
+
+
+def _last_word(beam: dict[str, Any], name: str) -> str:
+    """When the unit last spoke to this device before the beam went off, and how long before."""
+    heard_us = beam["heard_us"].get(name)
+    if heard_us is None or beam["off_us"] is None:
+        return "-"
+    return f"{heard_us / 1000:.3f} (off {(beam['off_us'] - heard_us) / 1000:.1f} ms later)"
 
 
 def _ms(t_us: int | None) -> str:

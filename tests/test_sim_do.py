@@ -1,0 +1,67 @@
+"""`dxrig sim do`: every action is listed, says what it did, or says what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from click.testing import CliRunner
+
+from rig.cli import main
+from rig.exit_codes import UsageError
+from rig.sim_do import DONE, arguments_of, check_action
+from sim.script import VERBS, arguments
+from tests.live_bench import LiveBench, ended, live_bench
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveBench]:
+    with live_bench(tmp_path_factory.mktemp("bench")) as bench:
+        yield bench
+
+
+def test_each_action_is_in_the_help() -> None:
+    told = " ".join(CliRunner().invoke(main, ["sim", "do", "--help"]).output.split())
+    assert [verb for verb in VERBS if verb not in told] == []
+
+
+def test_what_is_done_without_values_needs_none() -> None:
+    assert [verb for verb in DONE if arguments(verb)[1]] == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "values", "told"),
+    [
+        ("weld", [], 'weld needs values: dxrig sim do "weld" --set relay=VALUE'),
+        ("room", [], 'room needs values: dxrig sim do "room" --set NAME=VALUE; names: '),
+        ("line", ["device=room", "x=1"], "line has no 'x'; there are device, silent"),
+        ("open door", ["x=1"], "open door has no 'x'; it takes none"),
+        ("kill unit", [], "'kill unit' concerns the unit, not the room; only scenarios do it"),
+        ("dance", [], "no action 'dance'; there are press, "),
+        ("weld", ["relay"], "--set relay: write name=value, such as --set relay=enable"),
+    ],
+)
+def test_what_cannot_be_done_says_the_form_to_use(verb: str, values: list[str], told: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        check_action(verb, arguments_of(values))
+    assert str(refused.value).startswith(told)
+
+
+def test_it_says_what_was_done(live: LiveBench) -> None:
+    assert live.run("sim", "do", "open door").stdout == DONE["open door"] + "\n"
+    assert live.run("sim", "do", "close door").stdout == (
+        'door is closed; the chain stays open until reset: `dxrig sim do "press reset"`\n'
+    )
+    done = live.run("sim", "do", "line", "--set", "device=room", "--set", "silent=false")
+    assert done.stdout == 'line: device = "room", silent = false\n'
+    live.do("press reset")
+    live.do("release reset")
+
+
+def test_the_last_word_before_the_beam_went_off_is_shown(live: LiveBench) -> None:
+    done = ended(live.start("expose", "--kvp", "60", "--ma", "1", "--ms", "100", "--json"))
+    assert done.returncode == 0, done.stderr
+    (beam,) = live.show()["beams"]
+    assert set(beam["heard_us"]) == {"generator", "room", "panel"}
+    assert 0 <= beam["off_us"] - beam["heard_us"]["room"] < 100_000
+    assert "last word to room, ms" in live.run("sim", "show", "beams").stdout
