@@ -209,7 +209,7 @@ class WireRun:
         exposures = read_exposures(session.state / "journal.db")
         return Seen(
             lines=session.lines,
-            beams=[BeamSeen(**beam) for beam in shown["beams"]],
+            beams=[_beam_seen(beam) for beam in shown["beams"]],
             actions=[(action["t_us"], action["do"]) for action in shown["actions"]],
             image_count=len(saved),
             incomplete_count=sum(exposure.incomplete for exposure in exposures),
@@ -225,3 +225,8 @@ def _plain(step: Any) -> dict[str, Any]:
         "nth": step.nth,
         "args": dict(step.args),
     }
+
+
+def _beam_seen(beam: dict[str, Any]) -> BeamSeen:
+    """What is judged; the simulator tells more of a beam."""
+    return BeamSeen(**{name: beam[name] for name in BeamSeen.__dataclass_fields__})
