@@ -76,8 +76,10 @@ def _ordered(values: Values) -> Iterator[Mistake]:
 def _power(values: Values) -> Iterator[Mistake]:
     kv, ma = values.number("tube", "kv_min"), values.number("tube", "ma_min")
     power_w = values.number("tube", "power_max_w")
-    if None not in (kv, ma, power_w) and kv * ma > power_w:  # type: ignore[operator]
-        text = f"{power_w:g} allows no exposure: kv_min x ma_min is {kv * ma:g} W"  # type: ignore[operator]
+    if kv is None or ma is None or power_w is None:
+        return
+    if kv * ma > power_w:
+        text = f"{power_w:g} allows no exposure: kv_min x ma_min is {kv * ma:g} W"
         yield Mistake(path=("tube", "power_max_w"), text=text)
 
 
