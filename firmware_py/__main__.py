@@ -2,7 +2,7 @@
 
 SETUP.json: `unit` (firmware_py.config.UnitConfig), `bus` and `recorder` (ipc endpoints),
 `folder`, `record`, `trace` and `log` (file names in it), `header` (facts for the record),
-`heat_j` (what earlier runs left in the tube).
+`heat_j` (what earlier runs left in the tube), `warm` (it is warmed up).
 Ends with 0 when asked to, 3 when a port can't be opened or the unit stopped on a bug, 4 when
 the disk was full before any beam; the last line of `log` is then for people.
 """
@@ -32,15 +32,15 @@ def run(setup: dict[str, Any]) -> int:
     config = UnitConfig.model_validate(setup["unit"])
     folder = Path(setup["folder"])
     links = open_links(config)
-    heat_j = float(setup["heat_j"])
+    heat_j, warm = float(setup["heat_j"]), bool(setup["warm"])
     header = {"links": list(LINKS), "unit": setup["unit"], "real_time": real_time(UNIT_PRIORITY)}
     with ExitStack() as opened:
         record = opened.enter_context((folder / setup["record"]).open("wb", buffering=0))
         trace = (folder / setup["trace"]).open("w", encoding="utf-8", newline="\n")
         opened.callback(_close, trace)
-        recording = Recording(record, header | setup["header"] | {"heat_j": heat_j})
+        recording = Recording(record, header | setup["header"] | {"heat_j": heat_j, "warm": warm})
         recorder = BusRecorder(BusClient(setup["recorder"]))
-        unit = build_unit(config, links, recorder, recording, heat_j=heat_j)
+        unit = build_unit(config, links, recorder, recording, heat_j=heat_j, warm=warm)
         bus = BusServer(setup["bus"])
         opened.callback(bus.close)
         scan_us = config.limits.scan_ms * 1000

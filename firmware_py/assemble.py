@@ -73,8 +73,9 @@ def build_unit(
     recorder_link: Arrivals | None = None,
     start_us: int = 0,
     heat_j: float = 0.0,
+    warm: bool = True,
 ) -> Unit:
-    """`heat_j`: what earlier runs left in the tube, at `start_us`."""
+    """`heat_j`: what earlier runs left in the tube, at `start_us`; `warm`: it is warmed up."""
     devices = open_devices(
         config, tapped(links, recording) if recording else links, recorder, recorder_link
     )
@@ -84,5 +85,7 @@ def build_unit(
         devices.room.capabilities,
         devices.panel.capabilities,
     )
-    memory = Memory(limits=bench_limits, since_us=start_us, heat_j=heat_j, heat_us=start_us)
+    memory = Memory(
+        limits=bench_limits, since_us=start_us, warm=warm, heat_j=heat_j, heat_us=start_us
+    )
     return Unit(devices, memory, recording, poll_all=poll_all)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from firmware_py.config import UnitConfig
+from firmware_py.config import TubeConfig, UnitConfig
 from firmware_py.decide.memory import Limits
 from hal.ports import GeneratorCapabilities, PanelCapabilities, RoomCapabilities
 from hal.types import TubeData
@@ -60,10 +60,22 @@ def limits(
         ramp_us=generator.kv_rise_us,
         time_step_us=round(generator.time_step_ms * 1000),
         enable_pulse_us=room.pulse_us,
-        tube=TubeData(
-            **{name: getattr(config.tube, name) for name in TubeData.__dataclass_fields__}
-        ),
+        tube=tube_data(config),
     )
+
+
+def tube_data(config: UnitConfig) -> TubeData:
+    """What the tube may do, warmed up or not."""
+    cold = config.warmup
+    return TubeData(
+        **{name: getattr(config.tube, name) for name in _TUBE},
+        cold_kv_max=cold.cold_kv_max if cold else None,
+        deferred_kv_max=cold.deferred_kv_max if cold else None,
+        deferred_ma_max=cold.deferred_ma_max if cold else None,
+    )
+
+
+_TUBE = tuple(name for name in TubeData.__dataclass_fields__ if name in TubeConfig.model_fields)
 
 
 def bounds(

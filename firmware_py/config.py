@@ -66,9 +66,75 @@ class TubeConfig(Strict):
     time_max_ms: Positive
     heat_max_j: Positive
     cooling_tau_s: Positive
+    time_max_no_receptor_ms: Annotated[
+        Positive | None, Field(description="longest beam without a panel; default: as with one")
+    ] = None
     focal_spot_mm: Positive
     filter_material: str = "ALUMINUM"
     filter_mm: Annotated[float, Field(ge=0, le=50)] = 0.0
+
+
+Minutes = Annotated[tuple[float, float], Field(strict=False)]
+
+
+class WarmupConfig(Strict):
+    """The tube's table: how long to warm up after how long a rest, and with what.
+
+    Rows are [idle from, h; minutes]; the last row whose hours have passed counts.
+    """
+
+    source: str = Field(description="the document that the minutes come from")
+    minutes: Annotated[tuple[Minutes, ...], Field(strict=False, description="[idle h, minutes]")]
+    cold_c: float | None = Field(default=None, description="at or below it `cold_minutes` count")
+    cold_minutes: Annotated[tuple[Minutes, ...], Field(strict=False)] = ()
+    ambient_c: Annotated[float, Field(ge=-40, le=60)] = 20.0
+    kv: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)]
+    ma: Positive
+    on_s: Annotated[float, Field(ge=1, le=120)] = 15.0
+    off_s: Annotated[float, Field(ge=1, le=600)] = 15.0
+    stays_warm_h: Annotated[float, Field(gt=0, le=24)] = 8.0
+    resume_min: Annotated[float, Field(gt=0, le=600)] = 30.0
+    cold_kv_max: Positive = Field(description="the highest kV before the warm-up")
+    deferred_kv_max: Positive = Field(description="... when an emergency lets it wait")
+    deferred_ma_max: Positive
+
+
+class ConditioningConfig(Strict):
+    """The kV ladder of a new or long-idle tube, and how many arcs are too many."""
+
+    source: str
+    kv_from: Positive
+    kv_to: Positive
+    kv_step: Positive
+    ma: Positive
+    on_s: Annotated[float, Field(gt=0, le=120)] = 5.0
+    pause_s: Annotated[float, Field(ge=1, le=600)] = 20.0
+    shots: Annotated[int, Field(ge=1, le=20)] = 2
+    most_arcs_at_kv: Annotated[int, Field(ge=1, le=20)] = 4
+    most_arcs: Annotated[int, Field(ge=1, le=100)] = 12
+
+
+class BatteryConfig(Strict):
+    """The supply of a portable; without this section a routine is not split."""
+
+    capacity_wh: Positive
+    efficiency: Annotated[float, Field(gt=0, le=1)] = Field(description="tube / battery power")
+    standby_w: Annotated[float, Field(ge=0)] = 0.0
+    reserve: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    charge_h: Positive
+
+
+class CalibrationConfig(Strict):
+    """The beam of the flats, and how long each part of a panel's set is believed."""
+
+    kv: Positive = 70.0
+    start_mas: Positive = 0.5
+    window_ms: Annotated[int, Field(ge=50, le=20000)] = 1000
+    flats: Annotated[int, Field(ge=16, le=500, description="more for a fine pitch")] = 16
+    offset_days: Positive = 1.0
+    gain_days: Positive = 365.0
+    defects_days: Positive = 365.0
+    lag_days: Positive = 365.0
 
 
 class GeometryConfig(Strict):
@@ -108,3 +174,7 @@ class UnitConfig(Strict):
     geometry: GeometryConfig
     site: SiteConfig
     limits: LimitsConfig = LimitsConfig()
+    warmup: WarmupConfig | None = None
+    conditioning: ConditioningConfig | None = None
+    battery: BatteryConfig | None = None
+    calibration: CalibrationConfig = CalibrationConfig()

@@ -19,7 +19,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from hal.types import RecorderSample, Requests, Shot, Technique
+from hal.types import RecorderSample, Requests, Shot, ShotKind, Technique
 
 SCHEMA = 1
 
@@ -265,7 +265,9 @@ def requests_from(data: dict[str, Any]) -> Requests:
 
 
 def shot_from(data: dict[str, Any]) -> Shot:
-    return Shot(**{**data, "technique": Technique(**data["technique"])})
+    """Raises KeyError, TypeError, ValueError for what is no shot."""
+    kind = ShotKind(data.get("kind", ShotKind.IMAGING))
+    return Shot(**{**data, "technique": Technique(**data["technique"]), "kind": kind})
 
 
 def _varint(number: int) -> bytes:

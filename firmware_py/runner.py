@@ -23,6 +23,9 @@ from firmware_py.decide.interlocks import inhibits
 from firmware_py.decide.memory import State
 from firmware_py.decide.supervisor import IN_SEQUENCE
 from firmware_py.record import shot_from
+from firmware_py.routines.engine import Engine, Stamp
+from firmware_py.routines.spec import Spec
+from firmware_py.routines.steps import result_from_dict
 from firmware_py.trace import Line
 from firmware_py.unit import Unit
 from hal.bus import Client, Message
@@ -57,6 +60,7 @@ class Runner:
         self._trace = trace
         self._scan_us = scan_us
         self._quit_us: int | None = None  # asked to end, at
+        self._engine: Engine | None = None
         self._full: OSError | None = None  # what the disk said when it took no more
         self._beamed = False
         self.scan_count = 0
@@ -166,7 +170,7 @@ class Runner:
         try:
             shot = shot_from(message["shot"])
             problems = [*_not_texts(shot), *shot.technique.problems()]
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             return {"error": f"program: {type(error).__name__}: {error}"}
         if problems:
             return {"error": f"program: {'; '.join(problems)}"}
@@ -175,10 +179,39 @@ class Runner:
         except ValueError as error:
             return {"error": f"program: {error}"}
         shot = replace(shot, technique=technique)
+        if self._engine is not None:
+            return {"error": "program: a routine is under way; stop it first"}
         self._unit.request(replace(self._unit.requests, shot=shot))
         return {"shot": shot.shot_id}
 
+    def _routine(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Shots and pauses of a plan, one after the other; each beam by a press of its own."""
+        try:
+            spec = Spec.from_dict(message["spec"])
+            results = [result_from_dict(one) for one in message.get("results", [])]
+            engine = Engine(spec.routine(), Stamp(**message["stamp"]), results)
+        except (KeyError, TypeError, ValueError) as error:
+            return {"error": f"routine: {error}"}
+        self._engine = engine
+        self._unit.follow(engine)
+        return {"run_id": message["stamp"]["run_id"]}
+
+    def _confirm(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        key, who = str(message.get("key", "")), str(message.get("who", ""))
+        if self._engine is None or not self._engine.confirm(key, who):
+            return {"error": f"confirm: nothing named {key!r} is asked, or nobody said so"}
+        return {}
+
+    def _results(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """What came of the routine's steps, from one of them on."""
+        first = message.get("first", 0)
+        if self._engine is None or not isinstance(first, int) or first < 0:
+            return {"error": "results: no routine is under way, or `first` is no index"}
+        return {"results": self._engine.results_since(first)}
+
     def _stop(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        if self._engine is not None:
+            self._engine.interrupt()
         self._unit.request(replace(self._unit.requests, stop=True))
         return self._status(message)
 
@@ -192,6 +225,7 @@ class Runner:
 
     def _status(self, message: Mapping[str, Any]) -> dict[str, Any]:
         return status(self._unit) | {
+            "routine": self._engine.status() if self._engine else None,
             "scans": self.scan_count,
             "skipped_scans": self.skipped_count,
             "latest_us": self.latest_us,
@@ -238,6 +272,9 @@ class Runner:
 
 _HANDLERS = {
     "program": Runner._program,
+    "routine": Runner._routine,
+    "confirm": Runner._confirm,
+    "results": Runner._results,
     "stop": Runner._stop,
     "reset": Runner._reset,
     "status": Runner._status,

@@ -9,7 +9,7 @@ that the device asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from firmware_py.decide.controller import step
@@ -18,7 +18,7 @@ from firmware_py.record import Recording
 from firmware_py.trace import Line, Trace
 from hal.now import NEVER_US, Now, since
 from hal.ports import Generator, Panel, RecorderPort, RoomIO
-from hal.types import Inputs, Outputs, RecorderSample, Requests, Technique
+from hal.types import Inputs, Outputs, RecorderSample, Requests, Shot, Technique
 
 
 class Arrivals(Protocol):
@@ -84,6 +84,12 @@ class _Slot:
         return found
 
 
+class Plan(Protocol):
+    """A routine that is stepped by the scan: it programmes, a press starts."""
+
+    def shot(self, now: Now, memory: Memory, inputs: Inputs) -> Shot | None: ...
+
+
 class Unit:
     def __init__(
         self,
@@ -102,6 +108,7 @@ class Unit:
         self._recording = recording
         self._poll_all = poll_all
         self._requests = Requests()
+        self._plan: Plan | None = None
         self._recorder_sample: RecorderSample | None = None  # the newest one recorded
         recorder = devices.recorder
         self._slots = (
@@ -121,6 +128,11 @@ class Unit:
     def request(self, requests: Requests) -> None:
         """What people and programs outside the scan ask for, from the next scan on."""
         self._requests = requests
+        self._next_us = 0
+
+    def follow(self, plan: Plan) -> None:
+        """From the next scan on the plan says which shot is programmed."""
+        self._plan = plan
         self._next_us = 0
 
     @property
@@ -146,12 +158,24 @@ class Unit:
         inputs = self._read(t_us, late_us)
         self.memory, outputs = step(self.memory, inputs)
         self._write(t_us, outputs)
-        self._next_us = min(outputs.next_us, *[slot.next_us for slot in self._slots])
+        plan_us = self._ask_plan(t_us, inputs)
+        self._next_us = min(outputs.next_us, plan_us, *[slot.next_us for slot in self._slots])
         self.inputs = inputs
         self.scan_count += 1
         if self._recording:
             self._recording.end_scan()
         return self.trace.scan(inputs, self.memory, self.outputs)
+
+    def _ask_plan(self, t_us: int, inputs: Inputs) -> int:
+        """Programme the next scan's shot; when the plan wants to look again, at the latest."""
+        if self._plan is None:
+            return NEVER_US
+        now = Now(t_us)
+        shot = self._plan.shot(now, self.memory, inputs)
+        if shot != self._requests.shot:
+            self._requests = replace(self._requests, shot=shot)
+            return t_us
+        return now.next_us
 
     def _read(self, t_us: int, late_us: int) -> Inputs:
         for slot in self._slots:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 
 
 class GeneratorState(Enum):
@@ -77,18 +77,48 @@ def _positive(value: object) -> bool:
     return is_number and 0 < value <= sys.float_info.max  # type: ignore[operator]
 
 
+TEST_EXAM_ID = "TEST"  # nobody's exam: the only one that shots of a routine may have
+
+
+class ShotKind(StrEnum):
+    """What a shot does with tube and panel (design, "Shots")."""
+
+    IMAGING = "imaging"  # a beam onto an armed panel
+    NO_RECEPTOR = "no receptor"  # a beam onto nothing that makes an image
+    DARK = "dark"  # a read-out without a beam; the technique says how long the window lasts
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shot:
     """What the next press of the handswitch may do, handed in from outside the scan.
 
-    It programmes, it never starts: a beam needs the local two-stage handswitch. A
-    `shot_id` that was used once is never used again (one press, one beam).
+    It programmes, it never starts: a beam needs the local two-stage handswitch. Only a
+    dark frame, which has no beam, needs no press. A `shot_id` that was used once is never
+    used again (one press, one beam).
     """
 
     shot_id: str
     technique: Technique
     exam_id: str  # "TEST" or a worklist item: identity is bound before PREP (SR-13)
     panel_id: str  # the panel that must answer (SR-10)
+    kind: ShotKind = ShotKind.IMAGING
+    raw: bool = False  # the frame is kept as it came: needs no calibration set, makes no image
+    clear_by: str | None = None  # who confirmed that no receptor stands in the beam
+    warms: bool = False  # a step of a warm-up: a cold tube is no reason to refuse it
+    deferred: str | None = None  # emergency: why the warm-up waits
+
+    @property
+    def has_beam(self) -> bool:
+        return self.kind is not ShotKind.DARK
+
+    @property
+    def has_frame(self) -> bool:
+        return self.kind is not ShotKind.NO_RECEPTOR
+
+    @property
+    def needs_set(self) -> bool:
+        """A calibration set must be there: the frame becomes an image."""
+        return self.kind is ShotKind.IMAGING and not self.raw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +134,10 @@ class TubeData:
     time_max_ms: float
     heat_max_j: float
     cooling_tau_s: float
+    time_max_no_receptor_ms: float | None = None  # None: as with one
+    cold_kv_max: float | None = None  # before the warm-up; None: this tube needs none
+    deferred_kv_max: float | None = None  # ... when an emergency lets it wait
+    deferred_ma_max: float | None = None
 
 
 # --- what the unit reads -------------------------------------------------------------------
@@ -180,6 +214,7 @@ class RecorderSample:
     dose_saved: str | None = None
     image_saved: str | None = None
     image_failed: str | None = None
+    level_counts: int | None = None  # median of the newest raw frame that was kept as it came
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +251,7 @@ class EndReason(Enum):
     REFUSED = "generator refused"
     FAULT = "fault"
     NO_BEAM = "ended before the beam"
+    DARK = "dark frame"  # without a beam, as asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from firmware_py.config import (
+    BatteryConfig,
+    CalibrationConfig,
+    ConditioningConfig,
     GeneratorConfig,
     GeometryConfig,
     LimitsConfig,
@@ -27,6 +30,7 @@ from firmware_py.config import (
     Strict,
     TubeConfig,
     UnitConfig,
+    WarmupConfig,
 )
 from rig import bench_names
 from rig.bench_checks import Values, cross_checks
@@ -74,6 +78,10 @@ class BenchFile(Strict):
     site: SiteConfig
     wiring: WiringConfig
     limits: LimitsConfig = LimitsConfig()
+    warmup: WarmupConfig | None = None
+    conditioning: ConditioningConfig | None = None
+    battery: BatteryConfig | None = None
+    calibration: CalibrationConfig = CalibrationConfig()
     sim: SimConfig = SimConfig()
 
 
@@ -176,6 +184,10 @@ def _unit_of(file: BenchFile) -> UnitConfig:
         geometry=file.geometry,
         site=file.site,
         limits=file.limits,
+        warmup=file.warmup,
+        conditioning=file.conditioning,
+        battery=file.battery,
+        calibration=file.calibration,
     )
 
 
@@ -203,6 +215,7 @@ def bench_values(bench: Bench) -> list[ShownValue]:
             else "default",
         )
         for section, table in content.items()
+        if table is not None
         for key, value in table.items()
     ]
 

@@ -29,6 +29,8 @@ COMMANDS = {
     "sim": "Simulated devices on real ports: up, press, show.",
     "io": "Show the room's contacts and relays live.",
     "status": "Show what the running unit is doing.",
+    "warmup": "Warm the tube up, or condition it; each beam by the handswitch.",
+    "calibrate": "Make, list and roll back a panel's calibration sets.",
     "stop": "End the beam of the running unit, or its preparation.",
     "reset": "Clear a latched fault whose cause is gone.",
     "recover": "List and acknowledge exposures that an earlier run left incomplete.",

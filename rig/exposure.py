@@ -133,10 +133,10 @@ class Exposure:
             self._follow()
         except KeyboardInterrupt:
             self.outcome.interrupted = True
-            with _uninterrupted():
+            with uninterrupted():
                 self._stop()
         finally:
-            with _uninterrupted():
+            with uninterrupted():
                 self._hand.let_go()
                 self._session.end()
             self._take_the_rest()
@@ -230,7 +230,7 @@ class Exposure:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """The end takes a moment and is bounded: a second Ctrl-C does not cut the record short."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     try:

@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 from uuid import uuid4
 
 import click
 
-from firmware_py.recorder.image.maps import save
 from firmware_py.runner import FULL
 from hal.types import Shot, Technique
 from rig.bench import Bench
@@ -23,16 +21,15 @@ from rig.exposure_view import LiveLines
 from rig.fault_words import all_words, what_was_heard
 from rig.guards import Ports, permit_exposure, room_on_disk
 from rig.hand import Hand, PersonsHand, SimulatedHand
-from rig.model import setting_of
+from rig.panel_sets import set_for_exposure
 from rig.plan import plan, technique_for
 from rig.recovery import refuse_if_open
+from rig.routines.tube import warmth_at
 from rig.run_folder import finish, lives
-from rig.run_model import valid_set
 from rig.session import Session
 from rig.simulator import ask
 from rig.state_dir import new_folder, run_folder
 from rig.unit_lost import what_follows
-from sim.build import pixel_model
 
 
 def technique_of(
@@ -68,8 +65,9 @@ def expose(
     wait_s: float,
     allowed: bool,
     view: LiveLines,
+    deferred: str | None = None,
 ) -> tuple[Outcome, dict[str, Any]]:
-    """The bench must be held. Returns what was seen, and the answer."""
+    """The bench must be held. `deferred`: why the warm-up waits. Returns what was seen, too."""
     refuse_if_open(state, bench.name)
     permit_exposure(ports, allowed=allowed)
     with _disk_told(state):
@@ -77,10 +75,19 @@ def expose(
         folder = folder_for(bench, state, out)
     with _disk_told(folder):
         room_on_disk([folder], ports.unit)
-        session = _session(bench, ports, folder, state)
+        (folder / "work").mkdir()
+        at = datetime.now(UTC)
+        session = session_for(
+            bench,
+            ports,
+            folder,
+            state,
+            panel_set=set_for_exposure(bench, ports, folder, state, at),
+            warm=warmth_at(ports, state, at).warm,
+        )
         exposure = Exposure(
             session,
-            _shot(ports, technique),
+            _shot(ports, technique, deferred),
             _hand(ports, view, by_hand=by_hand),
             wait_s=wait_s,
             patient=by_hand,
@@ -104,46 +111,35 @@ def _has_lived(folder: Path) -> bool:
     return bool(files) and all(file.is_file() for file in files)
 
 
-def _session(bench: Bench, ports: Ports, folder: Path, state: Path) -> Session:
-    (folder / "work").mkdir()
-    started_at = datetime.now(UTC)
+def session_for(
+    bench: Bench,
+    ports: Ports,
+    folder: Path,
+    state: Path,
+    *,
+    panel_set: Path | None,
+    warm: bool,
+) -> Session:
+    (folder / "work").mkdir(exist_ok=True)
     return Session(
         bench=bench,
         unit=ports.unit,
         folder=folder,
         state=state,
         simulated=ports.simulated,
-        panel_set=_panel_set(bench, ports, folder, state, started_at),
-        started_at=started_at,
+        panel_set=panel_set,
+        started_at=datetime.now(UTC),
+        warm=warm,
     )
 
 
-def panel_set_path(state: Path, panel_id: str) -> Path:
-    """The maps of a panel, as calibration leaves them."""
-    return state / f"panel-{quote(panel_id, safe='')}.npz"
-
-
-def _panel_set(
-    bench: Bench, ports: Ports, folder: Path, state: Path, started_at: datetime
-) -> Path | None:
-    """The state folder's; a simulated panel without one gets a valid one, as it starts with."""
-    own = panel_set_path(state, ports.unit.panel.panel_id)
-    if own.exists():
-        return own
-    if ports.simulator is None:
-        return None
-    pixels = pixel_model(setting_of(bench, ports.simulator.get("seed")))
-    path = folder / "work" / "panel-set.npz"
-    save(valid_set(bench, pixels, started_at), path)
-    return path
-
-
-def _shot(ports: Ports, technique: Technique) -> Shot:
+def _shot(ports: Ports, technique: Technique, deferred: str | None) -> Shot:
     return Shot(
         shot_id=f"x-{uuid4().hex[:12]}",
         technique=technique,
         exam_id="TEST",
         panel_id=ports.unit.panel.panel_id,
+        deferred=deferred,
     )
 
 

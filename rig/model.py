@@ -87,6 +87,9 @@ class ModelRung:
         self,
         recorder: Callable[[FrameLink], RecorderPort],
         recording: Recording | None = None,
+        *,
+        heat_j: float = 0.0,
+        warm: bool = True,
     ) -> Unit:
         port = recorder(self.frames)
         self._frozen_us = None
@@ -98,12 +101,20 @@ class ModelRung:
             poll_all=self._poll_all,
             recorder_link=self.frames,
             start_us=self.t_us,
+            heat_j=heat_j,
+            warm=warm,
         )
         return self.unit
 
     def kill_unit(self) -> None:
         """SIGKILL: no more scans, no more bytes; what is under way stays under way."""
         self.unit = None
+
+    def pass_time(self, duration_us: int) -> None:
+        """The room goes on without a unit: it is switched off."""
+        assert self.unit is None, "a unit that runs is scanned"
+        self.t_us = grid_us(self.t_us + duration_us, self.scan_us)
+        self.world.advance(self.t_us)
 
     def freeze_unit(self, *, frozen: bool) -> None:
         """SIGSTOP and SIGCONT: the next scan is late by as long as it took."""

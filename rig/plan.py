@@ -90,7 +90,7 @@ def technique_for(
     if mas is None and (ma is None or ms is None):
         raise UsageError("give --mas, or --ma with --ms")
     if ma is None:  # chosen inside the limits, so that only what was typed can be wrong
-        ma = min(tube.ma_max, _most_ma(tube, kv)) if _kv_allowed(kv, tube) else tube.ma_max
+        ma = min(tube.ma_max, most_ma(tube, kv)) if _kv_allowed(kv, tube) else tube.ma_max
     return Technique(kv=kv, ma=ma, mas=mas, ms=ms)
 
 
@@ -111,7 +111,7 @@ def technique_problems(technique: Technique, tube: TubeConfig) -> list[str]:
     if _kv_allowed(technique.kv, tube) and not power_w <= tube.power_max_w * POWER_ROUNDING:
         found.append(
             f"power = {power_w:g} W is above {tube.power_max_w:g} W; "
-            f"at {technique.kv:g} kV allowed: ma at most {_most_ma(tube, technique.kv):g} mA"
+            f"at {technique.kv:g} kV allowed: ma at most {most_ma(tube, technique.kv):g} mA"
         )
     return found
 
@@ -134,7 +134,7 @@ def _time_problems(technique: Technique, tube: TubeConfig) -> list[str]:
     ]
 
 
-def _most_ma(tube: TubeConfig, kv: float) -> float:
+def most_ma(tube: TubeConfig, kv: float) -> float:
     """Rounded down: the power limit is never passed by rounding."""
     return math.floor(1e3 * tube.power_max_w / kv) / 1e3
 

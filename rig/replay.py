@@ -102,6 +102,7 @@ def _unit(header: dict[str, Any], record: Path) -> tuple[Unit, Player]:
         config = UnitConfig.model_validate(header["unit"])
         start_us = int(header.get("start_us", 0))
         heat_j = float(header.get("heat_j", 0.0))  # the model rung starts with a cold tube
+        warm = bool(header.get("warm", True))
     except (ValueError, KeyError, TypeError) as error:
         raise RecordError(f"{record}: its header holds no unit's configuration") from error
     player = Player()
@@ -111,7 +112,9 @@ def _unit(header: dict[str, Any], record: Path) -> tuple[Unit, Player]:
         panel=MessageReplay(LINKS[2], player),
     )
     recorder = RecorderReplay(player)
-    unit = build_unit(config, links, recorder, poll_all=True, start_us=start_us, heat_j=heat_j)
+    unit = build_unit(
+        config, links, recorder, poll_all=True, start_us=start_us, heat_j=heat_j, warm=warm
+    )
     return unit, player
 
 

@@ -14,7 +14,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from firmware_py.record import Recording
 from firmware_py.recorder.archive import Archive
-from firmware_py.recorder.image.maps import PanelSet
+from firmware_py.recorder.image.maps import PanelSet, all_parts
 from firmware_py.recorder.ports import InlineRecorder
 from firmware_py.recorder.recorder import Recorder
 from firmware_py.recorder.setup import Setup
@@ -29,7 +29,7 @@ from rig.model import ModelRung, setting_of
 from rig.run_folder import as_dict, finish, life_mark, record_header, write_trace
 from rig.scenario import Scenario
 from sim.build import pixel_model
-from sim.pixels import PixelModel
+from sim.pixels import LAG_SHARES, PixelModel
 from sim.script import Script
 from sim.world import World
 
@@ -51,25 +51,28 @@ def shot_of(bench: Bench, technique: Technique, shot_id: str) -> Shot:
 def valid_set(bench: Bench, pixels: PixelModel, created: datetime) -> PanelSet:
     """What a perfect calibration of the simulated panel would have found yesterday."""
     maps = pixels.maps(window_us=1_000_000)
+    bow = maps.bow_pct / 100.0
     return PanelSet(
         panel_id=bench.unit.panel.panel_id,
         unit_serial=bench.unit.site.serial,
-        created=created - timedelta(days=1),
-        valid_until=created + SET_VALID,
+        parts=all_parts(created=created - timedelta(days=1), valid_until=created + SET_VALID),
         offset=maps.offset,
         gain=maps.gain,
         defects=maps.defects,
+        linearity=(bow, 2.0 * bow**2),  # counts = s * (1 - bow * s / full scale), solved for s
+        lag=LAG_SHARES,
         bits_stored=bench.unit.panel.bits_stored,
         beam_quality="simulated, truth",
     )
 
 
-class _Life:
+class Life:
     """One unit from start to end (or kill): its record and its trace."""
 
-    def __init__(self, bench: Bench, *, start_us: int) -> None:
+    def __init__(self, bench: Bench, *, start_us: int, **facts: Any) -> None:
+        """`facts`: more of the record's header."""
         self._record = io.BytesIO()
-        header = record_header(bench, rung="model", start_us=start_us)
+        header = record_header(bench, rung="model", start_us=start_us, **facts)
         self.recording = Recording(self._record, header)
         self.lines: list[Line] = []
 
@@ -99,7 +102,7 @@ class ModelRun:
         self._pixels = pixels or pixel_model(setting_of(bench, self.seed))
         self._on_line = on_line
         self.shot = shot_of(bench, scenario.shot.technique(), f"{scenario.name or 'shot'}-1")
-        self.lives: list[_Life] = []
+        self.lives: list[Life] = []
         self.rung = ModelRung(
             bench, seed=self.seed, jump=jump, poll_all=poll_all, pixels=self._pixels
         )
@@ -141,7 +144,7 @@ class ModelRun:
     # --- the unit's life
 
     def _start_unit(self) -> None:
-        life = _Life(self.bench, start_us=self.rung.t_us)
+        life = Life(self.bench, start_us=self.rung.t_us)
         self.lives.append(life)
         unit = self.rung.start_unit(self._open_recorder, life.recording)
         unit.request(Requests(shot=self.shot))

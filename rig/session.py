@@ -76,6 +76,7 @@ class Session:
     recorder_process: subprocess.Popen[bytes] | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     heat: StoredHeat = COLD  # in the tube when the unit's life began
+    warm: bool = True  # the tube is warmed up, or needs no warm-up
     _sockets: tempfile.TemporaryDirectory[str] | None = None
     _bus: BusClient | None = None
     _traces: list[_Tail] = field(default_factory=list)
@@ -128,6 +129,7 @@ class Session:
             "trace": f"trace{mark}.jsonl",
             "log": "unit.log",
             "heat_j": self.heat.heat_j,
+            "warm": self.warm,
             "header": record_header(self.bench, rung=self.unit.rung)
             | {"unit": self.unit.model_dump(mode="json")},
         }

@@ -22,6 +22,7 @@ DONE = {  # action without arguments -> what is so now
     "key on": "key switch is on",
     "lose OFF once": "the next OFF to the generator will be lost on its line",
     "arc": "the tube has arced",
+    "charge battery": "the battery is full",
 }
 
 

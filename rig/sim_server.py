@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import select
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,20 @@ LOOP_S = 0.001  # how late a device may notice its line
 
 
 class SimServer:
-    def __init__(self, bench: Bench, sockets: Path, *, seed: int | None = None) -> None:
-        """`sockets`: a short private folder for socket files."""
+    def __init__(
+        self,
+        bench: Bench,
+        sockets: Path,
+        *,
+        seed: int | None = None,
+        uncalibrated: bool = False,
+        idle_s: float = 0.0,
+    ) -> None:
+        """`sockets`: a short private folder for socket files.
+
+        `uncalibrated` and `idle_s` say how a unit finds the bench: without a calibration
+        set of its panel; so long after the tube's last beam (0 = warmed up just now).
+        """
         try:
             self._pty, self._listener = PtyLink(), ListenerLink()
             self._control = RouterLink(f"ipc://{sockets}/panel", refusal=REFUSAL)
@@ -42,6 +55,8 @@ class SimServer:
             raise DeviceError(str(error)) from error
         self.bench = bench
         self.seed = bench.sim.seed if seed is None else seed
+        self.uncalibrated, self.idle_s = uncalibrated, idle_s
+        self.started_at = datetime.now(UTC)
         self._clock = WallClock()
         ends = Ends(
             generator=self._pty,
@@ -60,6 +75,9 @@ class SimServer:
             "bench": self.bench.name,
             "bench_sha256": self.bench.hash,
             "seed": self.seed,
+            "uncalibrated": self.uncalibrated,
+            "idle_s": self.idle_s,
+            "started_at": self.started_at.isoformat(),
             "generator": {"url": self._pty.path},
             "room": {"url": f"tcp://{self._listener.host}:{self._listener.port}"},
             "panel": {
@@ -156,6 +174,9 @@ def show(server: SimServer) -> dict[str, Any]:
         "coils": world.room.lit(),
         "beam_on": world.generator.beam_on(world.t_us),
         "panel": world.panel.state(world.t_us),
+        "panel_in_beam": world.panel.in_beam,
+        "phantom": world.panel.phantom_name,
+        "battery_charge": world.generator.charge(world.t_us),
         "beams": [
             {
                 "on_us": beam.on_us,

@@ -24,13 +24,17 @@ class Battery:
         self.stuck_v: float | None = None  # a fault: the voltmeter shows this, and is believed
 
     def take(self, energy_j: float) -> None:
-        self.charge = max(0.0, self.charge - energy_j / CAPACITY_J)
+        self.charge = self.left(energy_j)
+
+    def left(self, taken_j: float = 0.0) -> float:
+        """The charge, 0..1, after `taken_j` more than was booked by `take`."""
+        return max(0.0, self.charge - taken_j / CAPACITY_J)
 
     def volts(self, load_w: float, taken_j: float = 0.0) -> float:
-        """Under a load, after `taken_j` more than was booked by `take`."""
+        """Under a load, after `taken_j` more than was booked."""
         if self.stuck_v is not None:
             return self.stuck_v
-        open_v = _open_v(max(0.0, self.charge - taken_j / CAPACITY_J))
+        open_v = _open_v(self.left(taken_j))
         return open_v - load_w / open_v * RESISTANCE_OHM
 
     def lasts_j(self, load_w: float) -> float:

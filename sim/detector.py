@@ -17,6 +17,7 @@ learns the new deadline.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,8 @@ import numpy as np
 from hal.now import NEVER_US, Now, earliest_us
 from hal.ports import PanelFrame
 from hal.types import PanelState
-from sim.pixels import PixelModel, TrueMaps
+from sim import phantom
+from sim.pixels import LAG_SHARES, Exposure, PixelModel, TrueMaps
 
 KermaSource = Callable[[int, int], tuple[float, float]]
 """(from_us, to_us) -> (mAs of the beam in between, its mean kV). The panel's only view of it."""
@@ -57,6 +59,7 @@ INJECTIONS = {
     "wrong_id": "answers with this id instead of its own (F40)",
     "drop_frame": "frames are counted but never arrive",
     "short_frame": "so many bytes are missing at the end of each frame (F34)",
+    "in_beam": "False: the panel stands aside, no kerma reaches it and its frames are dark",
 }
 
 
@@ -64,9 +67,9 @@ class SimPanel:
     """`hal.ports.PanelModel`. Injections are plain attributes; other names raise."""
 
     __slots__ = (
-        *INJECTIONS, "_armed_count", "_frame_count", "_id", "_kerma_source", "_opened_us",
-        "_pending", "_pixels", "_prepared", "_requested", "_series_index", "_shot_id", "_state",
-        "_taken", "_times", "_until_us",
+        *INJECTIONS, "_armed_count", "_earlier", "_frame_count", "_id", "_kerma_source",
+        "_opened_us", "_pending", "_phantom_name", "_pixels", "_prepared", "_requested",
+        "_series_index", "_shot_id", "_state", "_taken", "_times", "_until_us",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +88,9 @@ class SimPanel:
         self._armed_count = self._series_index = self._frame_count = 0
         self._pending: _Exposed | None = None  # integrated, read-out not finished
         self._taken: list[_Exposed] = []  # read out, not fetched yet
+        self._earlier: deque[Exposure] = deque(maxlen=len(LAG_SHARES))  # what lag remembers
+        self._phantom_name = phantom.DEFAULT
+        self.in_beam = True
         self.never_ready = self.silent = self.drop_frame = False
         self.window_ends_after_us: int | None = None
         self.wrong_id: str | None = None
@@ -105,6 +111,15 @@ class SimPanel:
 
     def frame_count(self) -> int:
         return self._frame_count
+
+    @property
+    def phantom_name(self) -> str:
+        """What stands in the beam before it: one of `phantom.NAMES`, else ValueError."""
+        return self._phantom_name
+
+    @phantom_name.setter
+    def phantom_name(self, name: str) -> None:
+        self._phantom_name = phantom.known(name)
 
     def maps(self) -> TrueMaps:
         """The truth, for a bench that starts with a valid set; offsets of a 1 s window."""
@@ -183,11 +198,16 @@ class SimPanel:
 
     def _close_window(self, at_us: int, *, complete: bool) -> None:
         mas, kv = self._kerma_source(self._opened_us, at_us)
-        self._pending = _Exposed(
-            mas=mas, kv=kv, start_us=self._opened_us, stop_us=at_us, shot_id=self._shot_id,
-            complete=complete, series=self._armed_count, index=self._series_index,
-            number=self._frame_count,
+        exposure = Exposure(
+            mas=mas if self.in_beam else 0.0, kv=kv, phantom_name=self._phantom_name,
+            frame_count=self._frame_count,
         )  # fmt: skip
+        self._pending = _Exposed(
+            exposure=exposure, earlier=tuple(self._earlier), start_us=self._opened_us,
+            stop_us=at_us, shot_id=self._shot_id, complete=complete, series=self._armed_count,
+            index=self._series_index,
+        )  # fmt: skip
+        self._earlier.append(exposure)  # dropped or never fetched, it was there
         self._enter(PanelState.READOUT, at_us + self._times.readout_us)
 
     def _deliver(self) -> None:
@@ -200,7 +220,10 @@ class SimPanel:
 
     def _frame(self, exposed: _Exposed) -> PanelFrame:
         window_us = exposed.stop_us - exposed.start_us
-        raw = self._pixels.frame(exposed.mas, exposed.kv, window_us, exposed.number)
+        this = exposed.exposure
+        raw = self._pixels.frame(
+            this.mas, this.kv, window_us, this.frame_count, this.phantom_name, exposed.earlier
+        )
         data = raw.astype(np.dtype("<u2"), copy=False).tobytes()
         return PanelFrame(
             series=exposed.series, frame_index=exposed.index, rows_px=self._pixels.rows_px,
@@ -214,12 +237,11 @@ class SimPanel:
 class _Exposed:
     """What a window gathered, and which frame it will be."""
 
-    mas: float
-    kv: float
+    exposure: Exposure
+    earlier: tuple[Exposure, ...]
     start_us: int
     stop_us: int
     shot_id: str
     complete: bool
     series: int
     index: int  # in its series
-    number: int  # since power-on: seeds the noise

@@ -278,6 +278,19 @@ class MonoblockModel:
         power_w = course.kv * course.ma * course.level(t_us) ** 2 if course else 0.0
         return self.battery.volts(power_w / EFFICIENCY, self._energy_j(t_us) / EFFICIENCY)
 
+    def charge(self, t_us: int) -> float:
+        """Of the battery, 0..1, with what this segment has taken."""
+        return self.battery.left(self._energy_j(t_us) / EFFICIENCY)
+
+    def charge_battery(self, t_us: int, charge: float) -> None:
+        """As a charger leaves it; ValueError beyond 0..1 and during a beam."""
+        if not 0.0 <= charge <= 1.0:
+            raise ValueError(f"charge = {charge:g}: must be 0 to 1")
+        if self.beam_on(t_us):
+            raise ValueError("the battery is not charged during a beam")
+        self._close_segment(t_us)  # what was taken so far was taken from the old charge
+        self.battery.charge = charge
+
     # --- what it shows, and what really was
 
     def reading(self, t_us: int) -> GeneratorReading:

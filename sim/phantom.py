@@ -22,6 +22,9 @@ Shape = Box | Disk | Limb | Bone
 
 FIELD_MM = (200.0, 200.0)  # rows, columns: the collimated field at the detector plane
 SHUTTER_MM = 2.0  # lead; nothing comes through
+DEFAULT = "hand"  # the hand with all that lies beside it
+NONE = "none"  # an open beam on the whole panel, collimator and all, as flats need it
+NAMES = (DEFAULT, NONE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,13 @@ class Edge:
     at_mm: float
     along_mm: tuple[float, float]
     denser_after: bool
+
+
+def known(name: str) -> str:
+    """The same name, if there is such a phantom; else ValueError."""
+    if name not in NAMES:
+        raise ValueError(f"no phantom {name!r}; there are {', '.join(NAMES)}")
+    return name
 
 
 # --- the hand: per ray the base, then (degrees from vertical, length, shaft, head) -----------

@@ -70,7 +70,20 @@ def _generator(world: World, **values: Any) -> None:
 
 
 def _panel(world: World, **values: Any) -> None:
+    if "in_beam" in values:
+        _no_window(world, "the panel")
     _set(world.panel, values)
+
+
+def _phantom(world: World, name: str) -> None:
+    _no_window(world, "the phantom")
+    world.panel.phantom_name = name
+
+
+def _no_window(world: World, what: str) -> None:
+    """One frame shows one scene."""
+    if world.panel.state(world.t_us) == "integrating":
+        raise ScriptError(f"{what} stays where it is while the panel integrates: move it before")
 
 
 def _line(world: World, device: str, **values: Any) -> None:
@@ -117,6 +130,12 @@ def _battery(world: World, volts: float) -> None:
     world.generator.battery.stuck_v = volts
 
 
+def _charge_battery(world: World, charge: float = 1.0) -> None:
+    if not _same_kind(0.0, charge):
+        raise ScriptError(f"charge = {charge!r}: must be a number")
+    world.generator.charge_battery(world.t_us, charge)
+
+
 VERBS: dict[str, Callable[..., None]] = {
     "press": _press,
     "release": _release,
@@ -130,6 +149,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "key on": _contact("key", True),
     "generator": _generator,
     "panel": _panel,
+    "phantom": _phantom,
     "wiring": _wiring,
     "weld": _weld,
     "room": _room,
@@ -138,6 +158,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "arc": _arc,
     "trip generator": _trip,
     "battery": _battery,
+    "charge battery": _charge_battery,
 }
 
 

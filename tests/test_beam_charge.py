@@ -40,6 +40,17 @@ def after(*samples: GeneratorSample, beam: Beam = ORDERED) -> Beam:
 # --- following the samples
 
 
+@pytest.mark.req("SR-24")
+@pytest.mark.parametrize(("late_us", "counts"), [(-1, 2), (0, 1)])
+def test_a_read_that_is_answered_after_the_timers_end_shows_a_tube_that_is_off(
+    late_us: int, counts: int
+) -> None:
+    timer_end_us = 2 * S
+    beam = after(read(1_300_000))
+    beam = beams.follow(beam, read(1_990_000, kv=0.0, ma=0.0), timer_end_us + late_us, timer_end_us)
+    assert beam.read_count == counts
+
+
 def test_a_sample_that_says_nothing_new_leaves_the_same_object() -> None:
     beam = after(read(1_300_000))
     assert beams.follow(beam, read(1_300_000), 1_300_000) is beam

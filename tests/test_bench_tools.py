@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 import os
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -23,7 +24,8 @@ CASES = {
     "serial": ["os.write, os.read", "SerialLink"],
     "modbus_tcp": ["raw bytes", "ours", "pymodbus, synchronous"],
     "modbus_rtu": ["raw bytes", "ours", "pymodbus, synchronous"],
-    "image": ["memory copy", "correct"],
+    "image": ["memory copy", "correct, no kernel here: numpy", "... and linearity, lag",
+              "correct, numpy", "... and linearity, lag", "OpenCV, float32", "OpenCV, Q15"],
     "startup": ["python -c pass", "dxrig --help"],
 }  # fmt: skip
 
@@ -66,6 +68,11 @@ def test_exposures_are_told_per_second_and_in_simulated_time() -> None:
     assert recorded.figures["scans"] == pytest.approx(jumping.figures["scans"], rel=0.1)
     assert jumping.figures["scans"] < no_jump.figures["scans"]
     assert no_jump.figures["scans"] * 5 == no_jump.figures["simulated_ms"]
+
+
+def test_without_opencv_its_row_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert image.image(0, size_px=64).cases[-1].name == "OpenCV is not installed"
 
 
 # --- the timing itself

@@ -3,52 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from io import BytesIO
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from firmware_py.recorder.image import maps
-from firmware_py.recorder.image.correct import PEDESTAL_COUNT, Corrected, correct
+from firmware_py.recorder.image.correct import (
+    PEDESTAL_COUNT,
+    Corrected,
+    Earlier,
+    correct,
+    linear_signal,
+)
 from firmware_py.recorder.image.field import exposure_index, find_field
 from firmware_py.recorder.image.maps import PanelSet, PanelSetError
 from firmware_py.recorder.image.present import present
 from firmware_py.recorder.image.preview import burn_in, burn_in_box, preview_png, windowed
 from sim import phantom
-from sim.pixels import COUNTS_PER_UGY, PixelModel
+from sim.pixels import COUNTS_PER_UGY, LAG_SHARES, Exposure, PixelModel
 from tests.find_edge import found_px
+from tests.panel_sets import a_set, defects_at
 
-TODAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 WINDOW_US = 2_100_000
-
-
-def a_set(**changes: object) -> PanelSet:
-    """A tiny set with one defect, for what needs no picture."""
-    facts: dict[str, object] = {
-        "panel_id": "P1",
-        "unit_serial": "SIM-0001",
-        "created": TODAY - timedelta(days=10),
-        "valid_until": TODAY + timedelta(days=80),
-        "offset": np.full((8, 8), 100.0, np.float32),
-        "gain": np.full((8, 8), 2.0, np.float32),
-        "defects": np.zeros((8, 8), np.bool_),
-        "counts_per_ugy": 100.0,
-        "beam_quality": "80 kV, 2.5 mm Al",
-    }
-    return PanelSet(**(facts | changes))  # type: ignore[arg-type]
-
-
-def defects_at(*places: tuple[int, int]) -> NDArray[np.bool_]:
-    mask = np.zeros((8, 8), np.bool_)
-    for place in places:
-        mask[place] = True
-    return mask
 
 
 @dataclass(frozen=True)
@@ -69,10 +49,15 @@ def bench(size_px: int = 256, *, bare: bool = False) -> Bench:
     flat = PixelModel(**size, objects=(), field_mm=(300.0, 300.0))  # type: ignore[arg-type]
     dark_mean = np.mean([flat.frame(0.0, 80.0, WINDOW_US, n) for n in range(16)], axis=0)
     flat_mean = np.mean([flat.frame(0.5, 80.0, WINDOW_US, 16 + n) for n in range(16)], axis=0)
+    bow = flat.bow_pct / 100.0
+    a, b = bow, 2.0 * bow**2
+    y = (flat_mean - dark_mean) / flat.full_scale_counts
     panel_set = a_set(
         offset=dark_mean.astype(np.float32),
-        gain=(flat_mean - dark_mean).astype(np.float32),
+        gain=(y * (1.0 + a * y + b * y * y)).astype(np.float32),
         defects=flat.maps(WINDOW_US).defects,
+        linearity=(a, b),
+        lag=LAG_SHARES,
     )
     return Bench(flat if bare else PixelModel(**size), panel_set)  # type: ignore[arg-type]
 
@@ -100,6 +85,32 @@ def test_corrected_pixels_are_linear_in_the_charge() -> None:
     assert [levels[0] / 0.1, levels[2] / 1.5] == pytest.approx([levels[1] / 0.5] * 2, rel=0.002)
 
 
+def test_without_its_linearity_the_bow_of_the_panel_is_seen() -> None:
+    flat = bench(bare=True)
+    bent = replace(flat.panel_set, linearity=(0.0, 0.0))
+    levels = [
+        correct(flat.model.frame(mas, 80.0, WINDOW_US, 7), bent).pixels.mean() - PEDESTAL_COUNT
+        for mas in (0.5, 1.5)
+    ]
+    assert levels[1] / 1.5 < 0.996 * levels[0] / 0.5
+
+
+def test_the_ghost_of_a_bright_exposure_is_removed() -> None:
+    """Fields one after the other: what the first one left is 2 % of it, twice the noise."""
+    flat = bench(bare=True)
+    first = Exposure(mas=1.5, kv=80.0, phantom_name="hand", frame_count=50)
+    bright = bench().model.frame(1.5, 80.0, WINDOW_US, 50, "hand")
+    raw = bench().model.frame(0.1, 80.0, WINDOW_US, 51, "none", [first])
+    alone = bench().model.frame(0.1, 80.0, WINDOW_US, 51, "none")
+    before = Earlier(1, linear_signal(bright, flat.panel_set))
+    wanted, left, removed = (
+        block_means(correct(frame, flat.panel_set, earlier).pixels.astype(np.float32))
+        for frame, earlier in ((alone, []), (raw, []), (raw, [before]))
+    )
+    assert np.abs(left - wanted).max() > 200
+    assert np.abs(removed - wanted).max() < 4
+
+
 def test_defects_are_as_good_as_their_neighbours() -> None:
     flat = bench(bare=True)
     pixels = flat.picture().pixels.astype(float)
@@ -118,6 +129,66 @@ def test_offset_gain_and_pedestal_are_applied_in_this_order() -> None:
     assert pixels[7, 7] == round(1000 * mean / 2.0) + PEDESTAL_COUNT
     assert pixels[0, 0] == round(1000 * mean / 4.0) + PEDESTAL_COUNT
     assert pixels.dtype == np.uint16
+
+
+def test_the_bow_goes_first_then_lag_then_gain() -> None:
+    gain = np.full((8, 8), 2.0, np.float32)
+    gain[0, 0] = 4.0
+    panel_set = a_set(gain=gain, linearity=(0.5, 0.25), lag=(0.1, 0.05))
+    before = [np.full((8, 8), counts, np.float32) for counts in (2000.0, 4000.0)]
+    raw = np.full((8, 8), 9100, np.uint16)
+    pixels = correct(raw, panel_set, [Earlier(2, before[1]), Earlier(1, before[0])]).pixels
+    y = 9000 / 16383
+    linear = 9000 * (1 + 0.5 * y + 0.25 * y * y)
+    mean = (63 * 2.0 + 4.0) / 64
+    assert pixels[7, 7] == round((linear - 0.1 * 2000 - 0.05 * 4000) * mean / 2.0) + PEDESTAL_COUNT
+    assert pixels[0, 0] == round((linear - 0.1 * 2000 - 0.05 * 4000) * mean / 4.0) + PEDESTAL_COUNT
+
+
+def test_a_linear_signal_has_no_offset_and_no_bow_and_keeps_the_gain() -> None:
+    raw = np.full((8, 8), 9100, np.uint16)
+    y = 9000 / 16383
+    signal = linear_signal(raw, a_set(linearity=(0.5, 0.25), lag=(0.1,)))
+    assert signal.dtype == np.float32
+    assert signal == pytest.approx(np.full((8, 8), 9000 * (1 + 0.5 * y + 0.25 * y * y)))
+
+
+def test_a_frame_from_before_the_panels_memory_leaves_nothing() -> None:
+    raw = np.full((8, 8), 1100, np.uint16)
+    old = Earlier(3, np.full((8, 8), 5000.0, np.float32))
+    panel_set = a_set(lag=(0.1, 0.05))
+    assert np.array_equal(correct(raw, panel_set, [old]).pixels, correct(raw, panel_set).pixels)
+
+
+@pytest.mark.parametrize(
+    ("frames_ago", "shape", "words"),
+    [
+        (0, (8, 8), r"an earlier frame is \(8, 8\), 0 frames ago; its panel's set is \(8, 8\)"),
+        (1, (8, 7), r"an earlier frame is \(8, 7\), 1 frames ago"),
+    ],
+)
+def test_an_earlier_frame_that_can_not_be_one_is_refused(
+    frames_ago: int, shape: tuple[int, int], words: str
+) -> None:
+    earlier = [Earlier(frames_ago, np.zeros(shape, np.float32))]
+    with pytest.raises(ValueError, match=words):
+        correct(np.zeros((8, 8), np.uint16), a_set(lag=(0.1,)), earlier)
+
+
+def test_a_pixel_that_hardly_responds_is_not_amplified_into_noise() -> None:
+    gain = np.full((8, 8), 2.0, np.float32)
+    gain[0, 0] = 0.001
+    pixels = correct(np.full((8, 8), 300, np.uint16), a_set(gain=gain)).pixels
+    assert pixels[0, 0] == 4 * 200 + PEDESTAL_COUNT
+
+
+def test_what_stands_in_a_map_at_a_defect_does_not_matter() -> None:
+    offset, gain = a_set().offset.copy(), a_set().gain.copy()
+    offset[3, 3], gain[3, 3] = np.nan, -np.inf
+    broken = a_set(offset=offset, gain=gain, defects=defects_at((3, 3)))
+    sound = a_set(defects=defects_at((3, 3)))
+    raw = np.arange(64, dtype=np.uint16).reshape(8, 8) * 100
+    assert np.array_equal(correct(raw, broken).pixels, correct(raw, sound).pixels)
 
 
 def test_dark_noise_is_not_cut_at_zero_and_never_wraps_around() -> None:
@@ -314,86 +385,3 @@ def test_the_preview_is_an_eight_bit_picture_of_the_windowed_pixels() -> None:
     assert np.array_equal(np.asarray(shown), windowed(*present(bench().picture())))
     small = Image.open(BytesIO(preview_png(reference(), 8192.0, 16384.0, longest_px=100)))
     assert small.size == (100, 100)
-
-
-# --- calibration sets
-
-
-def gate(panel_set: PanelSet, panel_id: str = "P1", rows_px: int = 8, days: int = 0) -> None:
-    at = TODAY + timedelta(days=days)
-    maps.require(panel_set, panel_id=panel_id, rows_px=rows_px, columns_px=8, at=at)
-
-
-def test_a_saved_set_is_the_set_that_is_loaded(tmp_path: Path) -> None:
-    path = tmp_path / "P1.npz"
-    maps.save(a_set(defects=defects_at((1, 2))), path)
-    loaded = maps.load(path)
-    gate(loaded)
-    assert loaded.sha256 == a_set(defects=defects_at((1, 2))).sha256
-    assert loaded.sha256 != a_set().sha256
-    assert (loaded.unit_serial, loaded.counts_per_ugy) == ("SIM-0001", 100.0)
-    assert np.argwhere(loaded.defects).tolist() == [[1, 2]]
-    assert [file.name for file in tmp_path.iterdir()] == ["P1.npz"]
-
-
-@pytest.mark.parametrize(
-    ("asked", "words"),
-    [
-        ({"panel_id": "P2"}, "is of panel P1, not of P2"),
-        ({"rows_px": 9}, "is 8 x 8 px, not 9 x 8"),
-        ({"days": 81}, "valid from 2026-02-20 to 2026-05-21, not on 2026-05-22"),
-        ({"days": -11}, "not on 2026-02-19"),
-    ],
-)
-def test_a_foreign_or_expired_set_is_refused_with_the_reason(
-    asked: dict[str, object], words: str
-) -> None:
-    with pytest.raises(PanelSetError, match=words):
-        gate(a_set(), **asked)  # type: ignore[arg-type]
-
-
-def test_a_missing_set_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(PanelSetError, match=r"no calibration set at .*none\.npz; run `dxrig cal"):
-        maps.load(tmp_path / "none.npz")
-
-
-@pytest.mark.parametrize("content", [b"", b"not a set", b"PK\x03\x04 broken"])
-def test_a_file_that_is_no_set_is_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "P1.npz"
-    path.write_bytes(content)
-    with pytest.raises(PanelSetError, match="is no calibration set"):
-        maps.load(path)
-
-
-def test_a_set_with_a_changed_pixel_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "P1.npz"
-    maps.save(a_set(), path)
-    with np.load(path) as file:
-        content = dict(file)
-    content["gain"][3, 3] = 2.5
-    np.savez(path, **content)
-    with pytest.raises(PanelSetError, match="damaged: its content does not match its checksum"):
-        maps.load(path)
-
-
-def test_a_set_of_another_format_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "P1.npz"
-    maps.save(a_set(version=2), path)
-    with pytest.raises(PanelSetError, match="has format 2; this program reads 1"):
-        maps.load(path)
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"gain": np.zeros((8, 8), np.float32)}, "gain must be above 0"),
-        ({"gain": np.ones((8, 7), np.float32)}, "gain is 8 x 7, offset is 8 x 8"),
-        ({"offset": np.full((8, 8), np.nan, np.float32)}, "offset is not a number"),
-        ({"offset": np.zeros((8, 8))}, "offset must be rows x columns of float32, got 2-d float64"),
-        ({"defects": np.ones((8, 8), np.bool_)}, "every pixel is a defect"),
-        ({"created": datetime(2026, 1, 1)}, "dates need a time zone"),  # noqa: DTZ001
-    ],
-)
-def test_an_impossible_set_can_not_be_made(changes: dict[str, object], words: str) -> None:
-    with pytest.raises(PanelSetError, match=f"calibration set of panel P1: {words}"):
-        a_set(**changes)

@@ -28,6 +28,9 @@ STANDARD = {  # whole names that DICOM gives, with what they count
     "window_width": "(0028,1051), the image's own values",
 }
 WITHOUT_UNIT = {  # `file:Class.field` and why
+    "firmware_py/recorder/image/correct.py:Earlier.frames_ago": "how many",
+    "firmware_py/recorder/image/maps.py:PanelSet.lag": "ratios: shares of a signal",
+    "firmware_py/recorder/image/maps.py:PanelSet.linearity": "coefficients of a ratio",
     "hal/bus.py:Client.ask": "which one: the number of a question",
     "hal/detectors/stream_panel.py:Event.k": "which one; the key on the wire",
     "hal/detectors/stream_panel.py:Question.n": "which one; the key on the wire",

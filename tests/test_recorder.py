@@ -18,7 +18,7 @@ from firmware_py.recorder import frame_file
 from firmware_py.recorder.archive import Archive, differences, reprocess
 from firmware_py.recorder.dicom.exam import ExamInfo
 from firmware_py.recorder.exposure_record import ImageError
-from firmware_py.recorder.image.maps import PanelSet
+from firmware_py.recorder.image.maps import PanelSet, all_parts
 from firmware_py.recorder.messages import (
     intent_from_dict,
     intent_to_dict,
@@ -52,6 +52,7 @@ from tests.test_dicom import entities, verdict
 
 SMALL = {"rows_px": 64, "columns_px": 64}
 MS = 1000
+MONTH = timedelta(days=30)
 
 
 def setup(**changed: Any) -> Setup:
@@ -69,8 +70,7 @@ def panel_set(**changed: Any) -> PanelSet:
     fields: dict[str, Any] = {
         "panel_id": PANEL,
         "unit_serial": "SIM-0001",
-        "created": STARTED - timedelta(days=1),
-        "valid_until": STARTED + timedelta(days=30),
+        "parts": all_parts(created=STARTED - timedelta(days=1), valid_until=STARTED + MONTH),
         "offset": np.full((64, 64), 100, np.float32),
         "gain": np.ones((64, 64), np.float32),
         "defects": np.zeros((64, 64), np.bool_),
@@ -401,7 +401,10 @@ def test_the_frame_file_is_what_its_description_says() -> None:
     [
         (None, "no calibration set for panel SIM-PANEL-1"),
         (panel_set(panel_id="P-2"), "is of panel P-2"),
-        (panel_set(valid_until=STARTED - timedelta(hours=1)), "is valid from"),
+        (
+            panel_set(parts=all_parts(created=STARTED - MONTH, valid_until=STARTED - MONTH)),
+            "its offset was valid until 2025-12-03",
+        ),
     ],
 )
 def test_without_valid_maps_the_unit_is_told_before_any_dose(

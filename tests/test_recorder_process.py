@@ -16,7 +16,7 @@ from firmware_py.recorder import __main__ as program
 from firmware_py.recorder.archive import differences
 from firmware_py.recorder.image import maps
 from firmware_py.recorder.ports import BusRecorder
-from firmware_py.recorder.process import ScanClock, read_config
+from firmware_py.recorder.process import Process, ScanClock, read_config
 from firmware_py.recorder.store.journal import read_exposures
 from hal.bus import BusClient
 from hal.clock import WallClock
@@ -119,6 +119,20 @@ def test_an_exposure_over_real_sockets_is_saved_and_replays(room: Room) -> None:
     (row,) = read_exposures(Path(room.content["state_dir"]) / "journal.db")
     assert (row.missing, row.mas) == (None, 2.013)
     assert not room.unit.read(Now(room.clock.now_us() + 600_000)).alive
+
+
+@pytest.mark.wire
+def test_the_compiler_is_waited_for_before_anybody_can_connect(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[tuple[int, int], bool]] = []
+    socket = config.parent / "bus" / "recorder"
+    monkeypatch.setattr(
+        "firmware_py.recorder.process.warm_up",
+        lambda shape: asked.append((shape, socket.exists())),
+    )
+    Process(read_config(config)).close()
+    assert asked == [((64, 64), False)]
 
 
 @pytest.mark.wire

@@ -175,7 +175,7 @@ def test_a_release_opens_both_stages_or_the_second(
 
 VALUES: dict[str, Any] = {
     "ma_factor": 1.3, "kv_factor": 1.1, "wrong_id": "OTHER", "window_ends_after_us": 500_000,
-    "short_frame": 2, "lamp_intact": False,
+    "short_frame": 2, "lamp_intact": False, "in_beam": False,
 }  # fmt: skip
 
 
@@ -208,6 +208,57 @@ def test_the_remaining_verbs_do_what_they_say(world: World) -> None:
     assert bits == {"interlock_open", "battery_low", "arc", "regulation"}
 
 
+def test_a_phantom_is_put_in_the_beam_and_taken_out(world: World) -> None:
+    assert world.panel.phantom_name == "hand"
+    do(world, "phantom", {"name": "none"})
+    assert world.panel.phantom_name == "none"
+    do(world, "phantom", {"name": "hand"})
+    assert world.panel.phantom_name == "hand"
+
+
+@pytest.mark.parametrize(("args", "charge"), [({}, 1.0), ({"charge": 0.25}, 0.25)])
+def test_the_battery_is_charged_fully_or_as_far_as_is_said(
+    world: World, args: Mapping[str, Any], charge: float
+) -> None:
+    assert world.generator.charge(world.t_us) == 0.9
+    do(world, "charge battery", args)
+    assert world.generator.charge(world.t_us) == charge
+
+
+def test_what_a_beam_took_before_the_charge_is_not_taken_again(world: World) -> None:
+    beam(world)
+    world.advance(world.t_us + 500 * MS)
+    do(world, "release", {})
+    world.advance(world.t_us + 100 * MS)
+    left = world.generator.charge(world.t_us)
+    assert 0.8990 < left < 0.8999  # some 18 J of 216 kJ x 0.49
+    do(world, "charge battery", {"charge": 0.9})
+    world.advance(world.t_us + 100 * MS)
+    assert world.generator.charge(world.t_us) == 0.9
+
+
+def window_open(world: World) -> None:
+    world.panel.prepare(world.t_us)
+    world.advance(world.t_us + 200 * MS)
+    world.panel.request_window(world.t_us, "shot")
+    world.advance(world.t_us + 200 * MS)
+    assert world.panel.state(world.t_us) == "integrating"
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "what"),
+    [("phantom", {"name": "none"}, "the phantom"), ("panel", {"in_beam": False}, "the panel")],
+)
+def test_nothing_is_moved_while_the_panel_integrates(
+    world: World, verb: str, args: Mapping[str, Any], what: str
+) -> None:
+    window_open(world)
+    with pytest.raises(ScriptError, match=f"{what} stays where it is while the panel integrates"):
+        do(world, verb, args)
+    do(world, "panel", {"drop_frame": True})
+    assert (world.panel.phantom_name, world.panel.in_beam) == ("hand", True)
+
+
 # --- words that do not exist
 
 
@@ -225,6 +276,8 @@ def test_the_remaining_verbs_do_what_they_say(world: World) -> None:
         ("line", {"device": "room", "quiet": True}, r"line has no 'quiet'; .* device, silent"),
         ("trip generator", {}, r"trip generator needs 'bit'"),
         ("battery", {}, r"battery needs 'volts'"),
+        ("phantom", {}, r"phantom needs 'name'"),
+        ("charge battery", {"volts": 24.0}, r"charge battery has no 'volts'; there are charge"),
     ],
 )
 def test_a_word_that_does_not_exist_is_refused_before_anything_happens(
@@ -249,6 +302,12 @@ def test_a_word_that_does_not_exist_is_refused_before_anything_happens(
         ("generator", {"ma_factor": "x"}, r"ma_factor = 'x': must be like 1.0"),
         ("generator", {"ma_factor": float("nan")}, r"ma_factor = nan: must be like 1.0"),
         ("battery", {"volts": "low"}, r"volts = 'low': must be a number"),
+        ("charge battery", {"charge": "full"}, r"charge = 'full': must be a number"),
+        ("charge battery", {"charge": 1.5}, r"charge = 1.5: must be 0 to 1"),
+        ("charge battery", {"charge": -0.1}, r"charge = -0.1: must be 0 to 1"),
+        ("phantom", {"name": "foot"}, r"no phantom 'foot'; there are hand, none"),
+        ("phantom", {"name": 3}, r"no phantom 3; there are hand, none"),
+        ("panel", {"in_beam": 0}, r"in_beam = 0: must be like True"),
         ("kill unit", {}, r"'kill unit' concerns the unit, not the room"),
     ],
 )
@@ -265,6 +324,15 @@ def test_what_counts_from_the_next_start_on_is_refused_during_the_beam(world: Wo
         do(world, "generator", {"ma_factor": 1.3})
 
 
+def test_the_battery_is_not_charged_during_a_beam(world: World) -> None:
+    beam(world)
+    with pytest.raises(ScriptError, match="the battery is not charged during a beam"):
+        do(world, "charge battery", {})
+
+
 def test_every_verb_but_the_units_is_tried_above() -> None:
-    others = {"press", "release", "lose OFF once", "weld", "battery", "arc", "trip generator"}
+    others = {
+        "press", "release", "lose OFF once", "weld", "battery", "charge battery", "arc",
+        "trip generator", "phantom",
+    }  # fmt: skip
     assert set(VERBS) == set(CONTACT_VERBS) | set(INJECTED) | others

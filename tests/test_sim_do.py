@@ -35,6 +35,8 @@ def test_what_is_done_without_values_needs_none() -> None:
         ("weld", [], 'weld needs values: dxrig sim do "weld" --set relay=VALUE'),
         ("room", [], 'room needs values: dxrig sim do "room" --set NAME=VALUE; names: '),
         ("line", ["device=room", "x=1"], "line has no 'x'; there are device, silent"),
+        ("phantom", [], 'phantom needs values: dxrig sim do "phantom" --set name=VALUE'),
+        ("charge battery", ["volts=1"], "charge battery has no 'volts'; there are charge"),
         ("open door", ["x=1"], "open door has no 'x'; it takes none"),
         ("kill unit", [], "'kill unit' concerns the unit, not the room; only scenarios do it"),
         ("dance", [], "no action 'dance'; there are press, "),
@@ -56,6 +58,29 @@ def test_it_says_what_was_done(live: LiveBench) -> None:
     assert done.stdout == 'line: device = "room", silent = false\n'
     live.do("press reset")
     live.do("release reset")
+
+
+def test_what_stands_in_the_beam_and_the_charge_are_changed_and_shown(live: LiveBench) -> None:
+    shown = live.run("sim", "show", "room").stdout
+    assert [line.split() for line in shown.splitlines() if "panel in beam" in line] == [
+        ["panel", "in", "beam", "yes"]
+    ]
+    done = live.run("sim", "do", "phantom", "--set", "name=none")
+    assert (done.returncode, done.stdout) == (0, 'phantom: name = "none"\n')
+    assert live.run("sim", "do", "panel", "--set", "in_beam=false").returncode == 0
+    assert live.run("sim", "do", "charge battery").stdout == "the battery is full\n"
+    facts = live.show()
+    assert (facts["phantom"], facts["panel_in_beam"], facts["battery_charge"]) == ("none", False, 1)
+    refused = live.run("sim", "do", "phantom", "--set", "name=foot")
+    assert refused.returncode == 2
+    assert "no phantom 'foot'; there are hand, none" in refused.stderr
+    live.run("sim", "do", "charge battery", "--set", "charge=0.4")
+    shown = live.run("sim", "show", "room").stdout
+    rows = {" ".join(line.split()) for line in shown.splitlines()}
+    assert {"panel in beam no", "phantom none", "battery 40 %"} <= rows
+    live.do("phantom", name="hand")
+    live.do("panel", in_beam=True)
+    live.do("charge battery")
 
 
 def test_the_last_word_before_the_beam_went_off_is_shown(live: LiveBench) -> None:

@@ -125,6 +125,19 @@ def test_the_bands_count_from_the_settle_time_on(late_us: int, counts: bool) -> 
     assert found == (("KV_OUT_OF_BAND", "MA_OUT_OF_BAND") if counts else ())
 
 
+@pytest.mark.req("SR-24")
+@pytest.mark.parametrize(
+    ("late_us", "found"), [(-1, ("KV_OUT_OF_BAND", "MA_OUT_OF_BAND")), (0, ())]
+)
+def test_a_timed_beam_that_ended_by_itself_is_not_judged_by_its_last_read(
+    late_us: int, found: tuple[str, ...]
+) -> None:
+    before = with_technique(Technique(kv=80.0, ma=0.5, ms=900.0), beam=READ)
+    t_us = T_US + late_us  # BEAM was sent 900 ms before T_US
+    off = replace(ON, taken_us=t_us, kv=0.0, ma=0.0, beam_taken_us=t_us - 10_000)
+    assert causes(before, in_beam(t_us, generator=off)) == found
+
+
 def observed(before: Memory, seen: Inputs) -> tuple[Memory, Inputs]:
     """The memory as `step` judges it: the sample's monitor read is in the beam."""
     assert before.beam is not None

@@ -15,8 +15,12 @@ from hal.now import NEVER_US, latest_us, since
 from hal.types import GeneratorSample, Technique
 
 
-def follow(beam: Beam, sample: GeneratorSample, t_us: int) -> Beam:
-    """The beam after this sample; the same object when the sample says nothing new."""
+def follow(beam: Beam, sample: GeneratorSample, t_us: int, timer_end_us: int = NEVER_US) -> Beam:
+    """The beam after this sample; the same object when the sample says nothing new.
+
+    A read that is answered when the generator's own timer has run out may show a tube that is
+    off as planned: it says nothing of the beam.
+    """
     if beam.sent_us is None and since(sample.on_sent_us, beam.ordered_us):
         beam = replace(beam, sent_us=sample.on_sent_us)
     accepted = beam.sent_us is not None and since(sample.on_answered_us, beam.sent_us)
@@ -27,6 +31,8 @@ def follow(beam: Beam, sample: GeneratorSample, t_us: int) -> Beam:
     if beam.accepted_us is None or not since(sample.monitor_taken_us, beam.accepted_us):
         return beam
     if sample.monitor_taken_us == beam.read_us or sample.kv is None or sample.ma is None:
+        return beam
+    if since(t_us, timer_end_us):
         return beam
     return _extend(beam, sample.monitor_taken_us, sample.kv, sample.ma)
 

@@ -36,14 +36,27 @@ def _observe(memory: Memory, inputs: Inputs) -> Memory:
     if not memory.reset_armed and inputs.room.link_ok and _reset_open(inputs):
         memory = replace(memory, reset_armed=True)
     if memory.state is State.EXPOSE and memory.beam is not None:
-        beam = beams.follow(memory.beam, inputs.generator, inputs.t_us)
+        assert memory.shot is not None
+        end_us = beams.timer_us_of(memory.beam, memory.shot.technique, memory.limits)
+        beam = beams.follow(memory.beam, inputs.generator, inputs.t_us, end_us)
         memory = memory if beam is memory.beam else replace(memory, beam=beam)
+    elif memory.state is State.READOUT:
+        memory = _follow_dark_window(memory, inputs)
     elif memory.state is State.SELF_TEST:
         memory = _follow_self_test(memory, inputs)
     elif memory.state is State.LOCKED and inputs.room.link_ok and not inputs.room.key:
         memory = memory if memory.key_was_off else replace(memory, key_was_off=True)
     memory = _watch_lamp(memory, inputs)
     return _forget_saved_report(memory, inputs)
+
+
+def _follow_dark_window(memory: Memory, inputs: Inputs) -> Memory:
+    shot, panel = memory.shot, inputs.panel
+    if shot is None or shot.has_beam or memory.window_seen_us is not None:
+        return memory
+    if panel.window_open_us is None or not since(panel.window_open_us, memory.since_us):
+        return memory
+    return replace(memory, window_seen_us=panel.window_open_us)
 
 
 def _watch_lamp(memory: Memory, inputs: Inputs) -> Memory:

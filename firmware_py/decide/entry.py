@@ -109,6 +109,15 @@ def _expose(memory: Memory, view: View) -> Memory:
     return replace(memory, beam=Beam(ordered_us=view.inputs.t_us))
 
 
+def _readout(memory: Memory, view: View) -> Memory:
+    """A dark frame has no EXPOSE: its window begins here, and its report says "no beam"."""
+    shot, t_us = memory.shot, view.inputs.t_us
+    if shot is None or shot.has_beam:
+        return memory
+    report = account.no_beam(shot, EndReason.DARK, None, t_us)
+    return replace(memory, window_from_us=t_us, window_seen_us=None, report=report)
+
+
 def _release_wait(memory: Memory, view: View) -> Memory:
     if view.why == "press_refused":
         found = interlocks.inhibits(view.memory, view.inputs, view.now)
@@ -140,6 +149,7 @@ _ENTER = {
     State.PREP: _prep,
     State.INTERLOCK_CHECK: _interlock_check,
     State.EXPOSE: _expose,
+    State.READOUT: _readout,
     State.RELEASE_WAIT: _release_wait,
     State.FAULT: _fault,
     State.LOCKED: _locked,

@@ -9,7 +9,16 @@ from firmware_py.decide import technique, tube_load
 from firmware_py.decide.memory import Memory, State
 from hal.faults import FAULTS, Reaction
 from hal.now import Now, latest_us
-from hal.types import GeneratorState, Inputs, PanelSample, PanelState, RecorderSample, Shot
+from hal.types import (
+    TEST_EXAM_ID,
+    GeneratorState,
+    Inputs,
+    PanelSample,
+    PanelState,
+    RecorderSample,
+    Shot,
+    ShotKind,
+)
 
 
 def room_causes(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
@@ -35,6 +44,9 @@ def generator_causes(inputs: Inputs) -> list[str]:
 
 def panel_causes(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     panel = inputs.panel
+    shot = memory.shot if memory.state in _IN_USE else inputs.requests.shot
+    if shot is not None and not shot.has_frame:
+        return []  # nothing is expected of it
     if panel.state is PanelState.DISCONNECTED:
         return ["PANEL_LINK_LOST"]
     if _panel_in_use(memory) and now.reached(_panel_old_us(memory, panel)):
@@ -52,8 +64,11 @@ def _panel_old_us(memory: Memory, panel: PanelSample) -> int:
     return newest_us + memory.limits.panel_age_us
 
 
+_IN_USE = (State.PREP, State.READY, State.INTERLOCK_CHECK, State.EXPOSE)
+
+
 def _panel_in_use(memory: Memory) -> bool:
-    return memory.state in (State.PREP, State.READY, State.INTERLOCK_CHECK, State.EXPOSE)
+    return memory.state in _IN_USE
 
 
 def inhibits(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
@@ -68,7 +83,7 @@ def inhibits(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
         code
         for wrong, code in (
             (not recorder.disk_ok, "DISK"),
-            (not recorder.panel_set_ok, "PANEL_SET_MISSING"),
+            (_set_missing(recorder, shot), "PANEL_SET_MISSING"),
             (recorder.incomplete_count != 0, "INCOMPLETE_EXPOSURE"),
             (memory.report is not None, "RECORDER_LOST"),
             (memory.lamp_dark, "LAMP_FAILED"),
@@ -77,6 +92,10 @@ def inhibits(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
         if wrong
     ]
     return tuple(found + _shot_inhibits(memory, inputs, shot, now))
+
+
+def _set_missing(recorder: RecorderSample, shot: Shot | None) -> bool:
+    return not recorder.panel_set_ok and (shot is None or shot.needs_set)
 
 
 def _known(memory: Memory, inputs: Inputs) -> bool:
@@ -100,15 +119,34 @@ def _shot_inhibits(memory: Memory, inputs: Inputs, shot: Shot | None, now: Now) 
     panel, recorder = inputs.panel, inputs.recorder
     if shot is None:
         return ["NO_SHOT"]
-    if not technique.permitted(shot.technique, memory.limits):
+    if not technique.permitted(shot.technique, memory.limits, shot.kind):
         return ["TECHNIQUE"]
     checks = (
         (shot.shot_id in _used(memory, recorder), "SHOT_USED"),
+        (not _kind_fits(shot), "NOT_TEST"),
+        (shot.has_frame and _other_panel(panel, shot), "PANEL_WRONG"),
+        (shot.has_frame and not window_fits(memory, panel, shot), "WINDOW_TOO_SHORT"),
+    )
+    found = [code for wrong, code in checks if wrong]
+    return found + (_beam_inhibits(memory, shot, now) if shot.has_beam else [])
+
+
+def _beam_inhibits(memory: Memory, shot: Shot, now: Now) -> list[str]:
+    checks = (
         (not tube_load.fits(memory, shot.technique, now, memory.limits), "TUBE_HEAT"),
-        (panel.panel_id is not None and panel.panel_id != shot.panel_id, "PANEL_WRONG"),
-        (not window_fits(memory, panel, shot), "WINDOW_TOO_SHORT"),
+        (not memory.warm and technique.too_cold(shot, memory.limits), "TUBE_COLD"),
+        (shot.kind is ShotKind.NO_RECEPTOR and not shot.clear_by, "RECEPTOR_NOT_CLEAR"),
     )
     return [code for wrong, code in checks if wrong]
+
+
+def _kind_fits(shot: Shot) -> bool:
+    """What makes no patient's image is nobody's exam."""
+    return shot.needs_set or shot.exam_id == TEST_EXAM_ID
+
+
+def _other_panel(panel: PanelSample, shot: Shot) -> bool:
+    return panel.panel_id is not None and panel.panel_id != shot.panel_id
 
 
 def right_panel(memory: Memory, panel: PanelSample) -> bool:

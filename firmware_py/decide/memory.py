@@ -118,10 +118,12 @@ class Memory:
     used_shot_id: str | None = None
     beam: Beam | None = None
     window_from_us: int | None = None  # the exposure request to the panel; held until HV is off
+    window_seen_us: int | None = None  # a dark frame's window was first seen open
     beam_end_us: int | None = None
     ending: Ending | None = None
     lamp_dark: bool = False  # the beam lamp was lit without current
     report: ExposureReport | None = None  # until the recorder has it
+    warm: bool = True  # the tube: warmed up, or not idle for long; handed in at the start
     # tube heat, in closed form
     heat_j: float = 0.0
     heat_us: int = 0

@@ -13,6 +13,7 @@ from hal.types import EndReason, Inputs, Intent, Outputs
 def outputs_for(memory: Memory, inputs: Inputs, now: Now) -> Outputs:
     rule = _BY_STATE.get(memory.state)
     wanted = rule(memory) if rule else {}
+    wanted |= _dark_window(memory, now)
     wanted["beam_lamp"] = wanted.get("beam_lamp", False) or _beam_lamp(memory, inputs, now)
     wanted["buzzer"] = _buzzer(memory, now)
     return Outputs(**wanted, report=memory.report, next_us=now.next_us)
@@ -24,24 +25,27 @@ def _self_test(memory: Memory) -> dict[str, Any]:
 
 
 def _prep(memory: Memory) -> dict[str, Any]:
-    assert memory.shot is not None
-    return {
+    shot = memory.shot
+    assert shot is not None
+    wanted = {"prepare_panel": shot.has_frame, "intent": _intent(memory)}
+    if not shot.has_beam:
+        return wanted
+    return wanted | {
         "contactor": True,
         "prep_line": True,
-        "prepare_panel": True,
-        "technique": memory.shot.technique,
+        "technique": shot.technique,
         "clear_faults_from_us": memory.since_us if memory.state is State.PREP else None,
-        "intent": _intent(memory),
     }
 
 
 def _intent(memory: Memory) -> Intent:
     assert memory.shot is not None
-    technique = memory.shot.technique
+    shot = memory.shot
+    most_mas = maximum_mas(shot.technique, memory.limits) if shot.has_beam else 0.0
     return Intent(
-        shot=memory.shot,
-        planned_mas=technique.planned_mas,
-        maximum_mas=maximum_mas(technique, memory.limits),
+        shot=shot,
+        planned_mas=shot.technique.planned_mas if shot.has_beam else 0.0,
+        maximum_mas=most_mas,
         at_us=memory.since_us,
     )
 
@@ -60,6 +64,8 @@ def _interlock_check(memory: Memory) -> dict[str, Any]:
 
 def _window(memory: Memory) -> dict[str, Any]:
     assert memory.shot is not None
+    if not memory.shot.has_frame:
+        return {}
     return {"window_from_us": memory.window_from_us, "window_shot_id": memory.shot.shot_id}
 
 
@@ -77,11 +83,24 @@ def _readout(memory: Memory) -> dict[str, Any]:
     After a planned end OFF alone ends the beam and the enable pulse lapses by itself: an
     interlock pair that opens under HV is a fault to the generator. Else it drops at once.
     """
-    wanted: dict[str, Any] = {"contactor": True, "prepare_panel": True}
+    shot = memory.shot
+    assert shot is not None
+    wanted: dict[str, Any] = {"contactor": shot.has_beam, "prepare_panel": shot.has_frame}
     if memory.ending is not None:
         planned = memory.ending.reason is EndReason.PLANNED
         wanted |= _window(memory) | {"enable_lapse": planned}
     return wanted
+
+
+def _dark_window(memory: Memory, now: Now) -> dict[str, Any]:
+    """A dark frame's window lasts as long as the technique says."""
+    shot = memory.shot
+    if memory.state is not State.READOUT or shot is None or shot.has_beam:
+        return {}
+    window_us = round(shot.technique.planned_ms * 1000)
+    if memory.window_seen_us is not None and now.reached(memory.window_seen_us + window_us):
+        return {}
+    return _window(memory)
 
 
 def _release_wait(memory: Memory) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from firmware_py.decide.supervisor import IN_SEQUENCE
 from firmware_py.decide.view import View
 from hal.faults import FAULTS, Reaction
 from hal.now import since
-from hal.types import GeneratorState, PanelState
+from hal.types import GeneratorState, PanelState, ShotKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,13 @@ def _pressed(view: View) -> bool:
 
 
 def stage_1_released(view: View) -> bool:
-    return not view.inputs.room.stage_1
+    """A dark frame has no beam to hold a switch for."""
+    return not view.inputs.room.stage_1 and _beam_wanted(view)
+
+
+def _beam_wanted(view: View) -> bool:
+    shot = view.memory.shot
+    return shot is not None and shot.has_beam
 
 
 def handswitch_released(view: View) -> bool:
@@ -116,15 +122,29 @@ def shot_changed(view: View) -> bool:
 
 
 def all_prepared(view: View) -> bool:
+    return _beam_wanted(view) and _generator_ready(view) and _frame_ready(view)
+
+
+def dark_frame_asked(view: View) -> bool:
+    """The one shot that no press starts: the generator is not even prepared for it."""
+    shot = view.inputs.requests.shot
+    if shot is None or shot.has_beam or _pressed(view):
+        return False
+    return not interlocks.inhibits(view.memory, view.inputs, view.now)
+
+
+def dark_frame_prepared(view: View) -> bool:
+    return not _beam_wanted(view) and _frame_ready(view)
+
+
+def _frame_ready(view: View) -> bool:
+    """Panel (where the shot has a frame) and recorder are ready for this shot."""
     memory, panel = view.memory, view.inputs.panel
-    shot = memory.shot
-    return (
-        shot is not None
-        and _generator_ready(view)
-        and panel.state is PanelState.READY
-        and interlocks.right_panel(memory, panel)
-        and _recorder_ready(view)
-    )
+    if memory.shot is None or not _recorder_ready(view):
+        return False
+    if not memory.shot.has_frame:
+        return True
+    return panel.state is PanelState.READY and interlocks.right_panel(memory, panel)
 
 
 def _recorder_ready(view: View) -> bool:
@@ -156,10 +176,22 @@ def everything_true_in_this_scan(view: View) -> bool:
         and _generator_ready(view)
         and inputs.generator.interlock_closed is True
         and since(inputs.generator.interlock_taken_us, memory.since_us)
-        and interlocks.right_panel(memory, inputs.panel)
-        and inputs.panel.state is PanelState.INTEGRATING
-        and since(inputs.panel.window_open_us, memory.since_us)
+        and _window_open(view)
         and _recorder_ready(view)
+    )
+
+
+def _window_open(view: View) -> bool:
+    """No imaging beam without an armed detector, and no other beam onto one."""
+    memory, panel = view.memory, view.inputs.panel
+    assert memory.shot is not None
+    if memory.shot.kind is ShotKind.NO_RECEPTOR:
+        return panel.state is not PanelState.INTEGRATING
+    return (
+        memory.shot.kind is ShotKind.IMAGING
+        and interlocks.right_panel(memory, panel)
+        and panel.state is PanelState.INTEGRATING
+        and since(panel.window_open_us, memory.since_us)
     )
 
 
@@ -182,12 +214,10 @@ def generator_timer_ended(view: View) -> bool:
 
 def everything_saved(view: View) -> bool:
     memory, recorder = view.memory, view.inputs.recorder
-    return (
-        memory.shot is not None
-        and memory.ending is None
-        and recorder.dose_saved == memory.shot.shot_id
-        and recorder.image_saved == memory.shot.shot_id
-    )
+    shot = memory.shot
+    if shot is None or memory.ending is not None or recorder.dose_saved != shot.shot_id:
+        return False
+    return recorder.image_saved == shot.shot_id or not shot.has_frame
 
 
 # --- the way out of FAULT and LOCKED
@@ -225,9 +255,11 @@ SEQUENCE = (
     Row(S.STANDBY, S.RELEASE_WAIT, reset_pressed),
     Row(S.STANDBY, S.RELEASE_WAIT, press_refused),
     Row(S.STANDBY, S.PREP, pressed),
+    Row(S.STANDBY, S.PREP, dark_frame_asked),
     Row(S.PREP, S.RELEASE_WAIT, stage_1_released),
     Row(S.PREP, S.RELEASE_WAIT, stop_requested),
     Row(S.PREP, S.RELEASE_WAIT, shot_changed),
+    Row(S.PREP, S.READOUT, dark_frame_prepared),
     Row(S.PREP, S.READY, all_prepared),
     Row(S.READY, S.RELEASE_WAIT, stage_1_released),
     Row(S.READY, S.RELEASE_WAIT, stop_requested),

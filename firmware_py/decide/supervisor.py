@@ -39,7 +39,10 @@ def causes(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
 def _stray_beam(memory: Memory, inputs: Inputs) -> list[str]:
     """SR-34. After a commanded beam the status may lag: READOUT waits for OFF by itself."""
     generator = inputs.generator
-    if memory.state in (State.EXPOSE, State.READOUT) or generator.beam_on is not True:
+    beamed = memory.shot is not None and memory.shot.has_beam
+    if memory.state is State.EXPOSE or (memory.state is State.READOUT and beamed):
+        return []
+    if generator.beam_on is not True:
         return []
     from_us = memory.since_us + memory.limits.fall_us
     return ["STRAY_BEAM"] if since(generator.beam_taken_us, from_us) else []
@@ -100,7 +103,7 @@ def _exposing(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     assert beam is not None
     assert shot is not None
     found = _feedback(beam, inputs, shot.technique, limits, now)
-    if inputs.panel.state is not PanelState.INTEGRATING:
+    if shot.has_frame and inputs.panel.state is not PanelState.INTEGRATING:
         found.append("WINDOW_ENDED")
     if inputs.late_us > limits.late_us:  # us-compare: two durations, no moment
         found.append("SCAN_LATE")
@@ -150,11 +153,15 @@ def _bands(beam: Beam, inputs: Inputs, shot: Shot, limits: Limits, now: Now) -> 
         return []
     kv, ma, technique = inputs.generator.kv, inputs.generator.ma, shot.technique
     most_mas = _most_mas(technique.planned_mas, limits)
+    # Off as planned, perhaps: what is read then says nothing of the beam (see `beam.follow`).
+    ended = now.reached(beams.timer_us_of(beam, technique, limits))
+    kv_inside = ended or _near(kv, technique.kv, limits.kv_band_pct, limits.kv_band_kv)
+    ma_inside = ended or _near(ma, technique.ma, limits.ma_band_pct, limits.ma_band_ma)
     return [
         code
         for inside, code in (
-            (_near(kv, technique.kv, limits.kv_band_pct, limits.kv_band_kv), "KV_OUT_OF_BAND"),
-            (_near(ma, technique.ma, limits.ma_band_pct, limits.ma_band_ma), "MA_OUT_OF_BAND"),
+            (kv_inside, "KV_OUT_OF_BAND"),
+            (ma_inside, "MA_OUT_OF_BAND"),
             (not now.reached(beams.passes_us(beam, most_mas)), "OVER_MAS"),
         )
         if not inside
@@ -203,14 +210,13 @@ def _self_test_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
 def _prep_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     if not now.reached(memory.since_us + memory.limits.prep_us):
         return []
-    assert memory.shot is not None
+    shot = memory.shot
+    assert shot is not None
     panel_ready = inputs.panel.state is PanelState.READY
+    panel_ready = panel_ready and interlocks.right_panel(memory, inputs.panel)
     missing = (
-        (not _kept(memory.shot, inputs), "INTENT_NOT_DURABLE"),
-        (
-            not (panel_ready and interlocks.right_panel(memory, inputs.panel)),
-            "PANEL_NOT_READY",
-        ),
+        (not _kept(shot, inputs), "INTENT_NOT_DURABLE"),
+        (shot.has_frame and not panel_ready, "PANEL_NOT_READY"),
     )
     return [code for is_missing, code in missing if is_missing] or ["GENERATOR_NOT_READY"]
 
@@ -218,13 +224,14 @@ def _prep_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
 def _check_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     if not now.reached(memory.since_us + memory.limits.interlock_check_us):
         return []
+    shot = memory.shot
+    assert shot is not None
     integrating = inputs.panel.state is PanelState.INTEGRATING
-    if not (integrating and interlocks.right_panel(memory, inputs.panel)):
+    if shot.has_frame and not (integrating and interlocks.right_panel(memory, inputs.panel)):
         return ["WINDOW_REFUSED"]
     if inputs.generator.interlock_closed is not True:
         return ["INTERLOCK_OPEN"]
-    assert memory.shot is not None
-    return ["GENERATOR_NOT_READY" if _kept(memory.shot, inputs) else "INTENT_NOT_DURABLE"]
+    return ["GENERATOR_NOT_READY" if _kept(shot, inputs) else "INTENT_NOT_DURABLE"]
 
 
 def _kept(shot: Shot, inputs: Inputs) -> bool:
@@ -240,7 +247,7 @@ def _readout_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
         found.append(account.NOT_CONFIRMED)
     lost = inputs.recorder.image_failed == shot.shot_id
     if lost or now.reached(memory.since_us + limits.readout_us):
-        found.append("FRAME_MISSING")
+        found.append("FRAME_MISSING" if shot.has_frame else "DOSE_NOT_SAVED")
     return found
 
 

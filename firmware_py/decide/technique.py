@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from firmware_py.decide.memory import Limits
-from hal.types import Technique
+from hal.types import Shot, ShotKind, Technique, TubeData
 
 
 def timer_us(technique: Technique, limits: Limits) -> int:
@@ -18,12 +18,31 @@ def maximum_mas(technique: Technique, limits: Limits) -> float:
     return technique.ma * timer_us(technique, limits) / 1e6
 
 
-def permitted(technique: Technique, limits: Limits) -> bool:
+def permitted(technique: Technique, limits: Limits, kind: ShotKind = ShotKind.IMAGING) -> bool:
     tube = limits.tube
     return (
         not technique.problems()
         and tube.kv_min <= technique.kv <= tube.kv_max
         and tube.ma_min <= technique.ma <= tube.ma_max
         and technique.kv * technique.ma <= tube.power_max_w * 1.000001  # 120 kV x 1 mA = 120 W
-        and tube.time_min_ms <= technique.planned_ms <= tube.time_max_ms
+        and tube.time_min_ms <= technique.planned_ms <= time_max_ms(tube, kind)
     )
+
+
+def time_max_ms(tube: TubeData, kind: ShotKind) -> float:
+    """Without a receptor there is no window that the beam must fit into."""
+    if kind is ShotKind.NO_RECEPTOR and tube.time_max_no_receptor_ms is not None:
+        return tube.time_max_no_receptor_ms
+    return tube.time_max_ms
+
+
+def too_cold(shot: Shot, limits: Limits) -> bool:
+    """A tube that is not warmed up: high kV waits, but for an emergency's capped shot (SR-16)."""
+    tube, technique = limits.tube, shot.technique
+    if not shot.has_beam or shot.warms or tube.cold_kv_max is None:
+        return False
+    if technique.kv <= tube.cold_kv_max:
+        return False
+    if shot.deferred is None or tube.deferred_kv_max is None or tube.deferred_ma_max is None:
+        return True
+    return not (technique.kv <= tube.deferred_kv_max and technique.ma <= tube.deferred_ma_max)

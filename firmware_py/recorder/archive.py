@@ -11,6 +11,7 @@ The raw frame is safe before anything is made of it; all else can be made again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -40,14 +41,19 @@ class Archive:
         self._exposures = run_dir / "exposures"
 
     def panel_set_problem(
-        self, *, panel_id: str, rows_px: int, columns_px: int, at: datetime
+        self, *, panel_id: str, rows_px: int, columns_px: int, at: datetime, unit_serial: str
     ) -> str | None:
         """Why frames of that panel can't be corrected now; None = they can."""
         if self._panel_set is None:
             return f"no calibration set for panel {panel_id}; run `dxrig calibrate`"
         try:
             maps.require(
-                self._panel_set, panel_id=panel_id, rows_px=rows_px, columns_px=columns_px, at=at
+                self._panel_set,
+                panel_id=panel_id,
+                rows_px=rows_px,
+                columns_px=columns_px,
+                at=at,
+                unit_serial=unit_serial,
             )
         except maps.PanelSetError as error:
             return str(error)
@@ -84,8 +90,22 @@ class Archive:
         folder = self._exposures / shot_id
         files = self._write(folder, made)
         content = record.to_dict() | {"panel_set": self._panel_set_sha256, "files": files}
+        return self._save_record(shot_id, content, files)
+
+    def save_raw(self, record: ExposureRecord) -> dict[str, object]:
+        """For a frame that is kept as it came: there is nothing to make. Raises OSError."""
+        shot_id = record.intent.shot.shot_id
+        frame = (self._exposures / shot_id / FRAME).read_bytes()
+        files = {FRAME: hashlib.sha256(frame).hexdigest()}
+        content = record.to_dict() | {"raw": True, "files": files}
+        return self._save_record(shot_id, content, files)
+
+    def _save_record(
+        self, shot_id: str, content: dict[str, object], files: dict[str, str]
+    ) -> dict[str, object]:
         text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
-        sha256 = write_file(folder / RECORD, [text.encode()], durable=self._durable)
+        path = self._exposures / shot_id / RECORD
+        sha256 = write_file(path, [text.encode()], durable=self._durable)
         return {"folder": f"exposures/{shot_id}", "files": files | {RECORD: sha256}}
 
     def _write(self, folder: Path, made: Developed) -> dict[str, str]:
@@ -135,6 +155,9 @@ def differences(folder: Path) -> list[str]:
 
     Raises ImageError, OSError.
     """
+    raw = raw_files(folder)
+    if raw is not None:
+        return _changed(folder, raw)
     made = reprocess(folder)
     found = []
     for name, dataset, pixels in (
@@ -157,6 +180,34 @@ def differences(folder: Path) -> list[str]:
     if (folder / PREVIEW).read_bytes() != made.preview_png:
         found.append(f"{PREVIEW}: differs")
     return found
+
+
+def raw_files(folder: Path) -> dict[str, str] | None:
+    """Name and sha256 of what was kept as it came; None where images were made."""
+    try:
+        content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ImageError(f"{folder.name}: {RECORD} is damaged: {error}") from error
+    return dict(content["files"]) if content.get("raw") else None
+
+
+def _changed(folder: Path, files: dict[str, str]) -> list[str]:
+    return [
+        f"{name}: its sha256 is another than when it was written"
+        for name, sha256 in files.items()
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != sha256
+    ]
+
+
+def read_frame(folder: Path) -> PanelFrame:
+    """The frame of an exposure's folder as the panel sent it. Raises ImageError, OSError."""
+    try:
+        frame = decode(unpack((folder / FRAME).read_bytes()))
+    except (ValueError, WireError) as error:
+        raise ImageError(f"{folder.name}: {FRAME} can't be read: {error}") from error
+    if not isinstance(frame, PanelFrame):
+        raise ImageError(f"{folder.name}: {FRAME} holds no image")
+    return frame
 
 
 def _panel_set_path(run_dir: Path, sha256: str) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot, Technique
+from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot, ShotKind, Technique
 
 SCHEMA = 1
 T = TypeVar("T")
@@ -50,7 +50,8 @@ def same_news(one: RecorderSample, other: RecorderSample) -> bool:
 def _shot(data: object) -> Shot:
     content = _object(data, "shot")
     technique = _made(Technique, _object(content.get("technique"), "technique"))
-    return _made(Shot, content, technique=technique)
+    kind = ShotKind(content.get("kind", ShotKind.IMAGING))
+    return _made(Shot, content, technique=technique, kind=kind)
 
 
 def _object(data: object, name: str) -> Mapping[str, Any]:
@@ -59,7 +60,7 @@ def _object(data: object, name: str) -> Mapping[str, Any]:
     return data
 
 
-def _made(kind: type[T], data: Mapping[str, Any], **parts: Any) -> T:
+def _made(kind: type[T], data: Mapping[str, Any], /, **parts: Any) -> T:
     """`kind` from JSON values of the very types that it declares."""
     values = {**data, **parts}
     hints = get_type_hints(kind)

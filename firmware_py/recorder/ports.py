@@ -53,10 +53,11 @@ class InlineRecorder:
             "dose_saved": dose_us,
             "image_saved": image_us,
             "image_failed": image_us,
+            "level_counts": image_us,
         }
         self._done = recorder.sample(t_us)  # what the recorder has done
         self.sample = self._done  # what the unit sees of it
-        self._due: deque[tuple[int, str, str | None]] = deque()
+        self._due: deque[tuple[int, str, str | int | None]] = deque()
         self._intent: Intent | None = None
         self._report: ExposureReport | None = None
         self._retry_us = 0
@@ -115,7 +116,7 @@ class InlineRecorder:
             name: getattr(self._done, name)
             for name in ("disk_ok", "panel_set_ok", "incomplete_count")
         }
-        waiting = deque[tuple[int, str, str | None]]()
+        waiting = deque[tuple[int, str, str | int | None]]()
         for due_us, name, value in self._due:
             if now.reached(due_us):
                 changed[name] = value

@@ -19,6 +19,7 @@ from firmware_py.config import Strict, UnitConfig
 from firmware_py.recorder.archive import Archive
 from firmware_py.recorder.dicom.exam import TEST_EXAM, ExamInfo
 from firmware_py.recorder.image import maps
+from firmware_py.recorder.image.correct import warm_up
 from firmware_py.recorder.messages import (
     SCHEMA,
     intent_from_dict,
@@ -148,6 +149,7 @@ class Process:
 
     def _start(self, config: RecorderConfig) -> Recorder:
         panel = config.unit.panel
+        warm_up((panel.rows_px, panel.columns_px))
         recorder = Recorder(
             self._setup,
             self._journal,

@@ -30,7 +30,7 @@ from firmware_py.recorder.store.disk import Disk
 from firmware_py.recorder.store.journal import Exposure, Journal
 from hal.ports import PanelFrame, WireError
 from hal.stream_v1 import decode
-from hal.types import ExposureReport, Intent, RecorderSample, Shot
+from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot
 
 if TYPE_CHECKING:  # images need numpy and PIL; runs without them don't wait for that
     from firmware_py.recorder.archive import Archive
@@ -74,6 +74,7 @@ class Recorder:
         self._dose_saved: str | None = None
         self._image_saved: str | None = None
         self._image_failed: str | None = None
+        self._level_counts: int | None = None
         self._refused: str | None = None  # the newest id that can't be an exposure
         self._sample: RecorderSample | None = None
 
@@ -151,6 +152,7 @@ class Recorder:
             dose_saved=self._dose_saved,
             image_saved=self._image_saved,
             image_failed=self._image_failed,
+            level_counts=self._level_counts,
         )
         if self._sample is None or not same_news(self._sample, found):
             self._sample = found
@@ -301,7 +303,7 @@ class Recorder:
     def _finish(self, exposure: _Exposure) -> None:
         """Make the image once dose and frame are both there."""
         report, frame = exposure.report, exposure.frame
-        if report is None or frame is None or not report.beam:
+        if report is None or frame is None or not (report.beam or _is_dark(report)):
             return
         shot_id = report.shot.shot_id
         try:
@@ -311,6 +313,7 @@ class Recorder:
             self._fail(error)
             return
         exposure.frame = None
+        self._level_counts = None if report.shot.needs_set else level_counts(frame)
         self._image_saved = shot_id
         if self._image_failed == shot_id:
             self._image_failed = None
@@ -327,7 +330,8 @@ class Recorder:
                 number=self._journal.number(shot_id),
                 imaged_us=exposure.frame_us,
             )
-            detail = self._archive.save(record, frame)
+            made = report.shot.needs_set
+            detail = self._archive.save(record, frame) if made else self._archive.save_raw(record)
         at = self._setup.at(exposure.frame_us)
         self._journal.add_image(shot_id=shot_id, at=at, detail=detail)
 
@@ -347,7 +351,21 @@ class Recorder:
             rows_px=panel.rows_px,
             columns_px=panel.columns_px,
             at=self._setup.started_at,
+            unit_serial=self._setup.unit.site.serial,
         )
         if problem:
             self._tell(problem)
         return problem is None
+
+
+def _is_dark(report: ExposureReport) -> bool:
+    """A read-out without a beam, as asked: its frame is what it was made for."""
+    return report.reason is EndReason.DARK
+
+
+def level_counts(frame: PanelFrame) -> int:
+    """Median of the raw counts, from every 8th row and column: what a flat's level is set by."""
+    import numpy as np
+
+    raw = np.frombuffer(frame.pixels, "<u2").reshape(frame.rows_px, frame.columns_px)
+    return int(np.median(raw[::8, ::8]))

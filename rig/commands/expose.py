@@ -40,6 +40,7 @@ class Order:
     out: Path | None
     wait_s: float
     allow_exposure: bool
+    defer_warmup: str | None
     progress: str
     as_json: bool
 
@@ -49,6 +50,7 @@ class Order:
 Examples:
   dxrig expose --kvp 70 --mas 0.5
   dxrig expose --kvp 60 --ma 1 --ms 200 --json
+  dxrig expose --kvp 80 --ma 0.5 --ms 800 --defer-warmup "trauma, no time"
   dxrig expose --bench mine.toml --kvp 70 --mas 0.5 --allow-exposure
 
 Without a real bench it needs `dxrig sim up`. A real bench (rung = "bench" in its file) needs
@@ -83,6 +85,11 @@ them or by an interlock; 4 refused before any beam; 130 released, stopped or int
     show_default=True,
     help="How long to wait for a press.",
 )
+@click.option(
+    "--defer-warmup",
+    metavar="REASON",
+    help="Emergency: the warm-up waits; kV and mA are capped, the reason is recorded.",
+)
 @click.option("--allow-exposure", is_flag=True, help="Permit X-rays on this run (real bench).")
 @progress_option
 @json_option
@@ -114,6 +121,7 @@ def _run(bench: Bench, order: Order) -> int:
             by_hand=by_hand,
             wait_s=order.wait_s,
             allowed=order.allow_exposure,
+            deferred=order.defer_warmup,
             view=LiveLines(order.progress, person=by_hand),
         )
     with _output_told(made["run"]):

@@ -41,26 +41,40 @@ def command() -> None:
 
 @command.command(
     epilog="""\b
-Example:
+Examples:
   dxrig sim up --bench portable --json
+  dxrig sim up --uncalibrated --idle 40d
 """
 )
 @bench_option
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Noise and defects.")
+@click.option("--uncalibrated", is_flag=True, help="The panel has no calibration set yet.")
+@click.option("--idle", metavar="TIME", help="So long since the last beam: 40d, 3h, 90m, 2w.")
 @json_option
 @click.pass_context
-def up(ctx: click.Context, bench: str | None, seed: int | None, as_json: bool) -> None:
+def up(
+    ctx: click.Context,
+    bench: str | None,
+    seed: int | None,
+    uncalibrated: bool,
+    idle: str | None,
+    as_json: bool,
+) -> None:
     """Serve a simulated bench until SIGINT or SIGTERM."""
     import signal
     import tempfile
 
     from rig.announce import announce, refuse_a_second, withdraw
+    from rig.durations import seconds_of
     from rig.sim_server import SimServer
 
+    idle_s = 0.0 if idle is None else seconds_of(idle)
     chosen = chosen_bench(ctx, bench)
     refuse_a_second(chosen.name)
     with tempfile.TemporaryDirectory(prefix="dxrig-") as sockets:
-        server = SimServer(chosen, Path(sockets), seed=seed)
+        server = SimServer(
+            chosen, Path(sockets), seed=seed, uncalibrated=uncalibrated, idle_s=idle_s
+        )
 
         def stop(*_: object) -> None:
             server.stopping = True
@@ -76,6 +90,8 @@ def up(ctx: click.Context, bench: str | None, seed: int | None, as_json: bool) -
 
 
 def _tell(server: SimServer, as_json: bool) -> None:
+    from rig.durations import words_of
+
     facts = server.announcement()
     if as_json:
         answer_json(facts)
@@ -88,6 +104,10 @@ def _tell(server: SimServer, as_json: bool) -> None:
             ("hand and faults", facts["control"]),
         ]
         answer_table(("device", "at"), rows, title=f"Simulated bench {facts['bench']}")
+        if facts["uncalibrated"]:
+            click.echo("The panel has no calibration set.")
+        if facts["idle_s"]:
+            click.echo(f"The last beam was {words_of(facts['idle_s'])} ago.")
         click.echo("Ctrl-C ends it.")
     sys.stdout.flush()
 
@@ -132,12 +152,16 @@ Examples:
   dxrig sim do "press reset"
   dxrig sim do weld --set relay=enable
   dxrig sim do line --set device=room --set silent=true
+  dxrig sim do phantom --set name=none
+  dxrig sim do panel --set in_beam=false
 
 Without values: press, release, "open door", "close door", "press e-stop", "pull e-stop",
-"press reset", "release reset", "key off", "key on", "lose OFF once", arc.
+"press reset", "release reset", "key off", "key on", "lose OFF once", arc,
+"charge battery".
 
-With --set: weld, line, generator, panel, wiring, room, "trip generator", battery; without
---set each says which names it takes.
+With --set: weld, line, generator, panel, phantom, wiring, room, "trip generator", battery;
+without --set each says which names it takes. Phantoms: hand, none (an open beam on the
+whole panel). "charge battery" takes charge, 0 to 1.
 
 Once opened (door, emergency stop), the safety chain stays open until "press reset".
 """,
@@ -197,7 +221,13 @@ def _room(facts: dict[str, Any]) -> Table:
     rows.append(("safety relay", _closed(facts["safety_relay"])))
     rows += [(f"relay {name}", _closed(value)) for name, value in facts["relays"].items()]
     rows += [(f"coil {name}", "on" if value else "off") for name, value in facts["coils"].items()]
-    rows += [("panel", facts["panel"]), ("beam", "ON" if facts["beam_on"] else "off")]
+    rows += [
+        ("panel", facts["panel"]),
+        ("panel in beam", "yes" if facts["panel_in_beam"] else "no"),
+        ("phantom", facts["phantom"]),
+        ("battery", f"{100 * facts['battery_charge']:.0f} %"),
+        ("beam", "ON" if facts["beam_on"] else "off"),
+    ]
     return ("what", "is"), rows
 
 

@@ -1,27 +1,31 @@
-"""Raw counts to For Processing pixels: offset, gain, defects; linear in kerma.
+"""Raw counts to For Processing pixels, linear in kerma.
 
-Order (qc-and-physics.md 6): saturation mask, offset, gain, defects. Multi-point
-linearisation and lag come with a panel that needs them; each would stand at its place
-in `correct`. A few counts are added before clipping so that dark noise is not cut at
-zero (panel makers' manuals, 3.1): `PEDESTAL_COUNT` is the pixel value of no radiation.
+In this order: saturation mask, offset, linearity, lag, gain, defects. The reference
+(qc-and-physics.md 6) has gain before linearity and lag last. Here both stand next to the
+panel that makes them: its amplifiers bend signal and lag together, so the bow goes first,
+and lag is a share of a signal without gain. A few counts are added before clipping so that
+dark noise is not cut at zero (panel makers' manuals, 3.1): `PEDESTAL_COUNT` is the pixel
+value of no radiation. What is done for the eye is done in `present.py`, never here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from firmware_py.recorder.image.maps import Floats, Mask, PanelSet, PanelSetError
-
-Pixels = NDArray[np.uint16]
+from firmware_py.recorder.image import blocks
+from firmware_py.recorder.image.maps import Floats, Mask, PanelSet
+from firmware_py.recorder.image.plan import Lags, Plan, plan_of
+from firmware_py.recorder.image.plan import Pixels as Pixels
 
 PEDESTAL_COUNT = 32
-_BLOCK_ROWS = 64  # fastest plain numpy in qc-and-physics.md 6.1
-_GOOD_NEIGHBOURS = 3  # fewer, and the search grows
-_REACH_PX = 8
+KERNEL_PX = 1 << 20  # below this plain numpy takes 3 ms: not worth what the kernel's import takes
+
+_Way = Callable[[Pixels, Plan, Lags, int], tuple[Pixels, Mask]]
+_kernel: _Way | None = None  # by `warm_up`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,7 @@ class Corrected:
     """For Processing: LIN, sign +1, uint16 below 2 ** bits_stored."""
 
     pixels: Pixels  # rows x columns
-    saturated: Mask  # the ADC was at its end: at least this much; such pixels are at full scale
+    saturated: Mask  # to read: the ADC was at its end; such pixels are at full scale
     bits_stored: int
 
     @property
@@ -41,93 +45,64 @@ class Corrected:
         return float(self.saturated.mean())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Repair:
-    """Defects that are mended from neighbours within one reach; n defects, k neighbours."""
+class Earlier(NamedTuple):
+    """An earlier frame that this one may still hold a little of."""
 
-    at: NDArray[np.intp]  # n
-    neighbours: NDArray[np.intp]  # n x k, flat indices
-    weights: Floats  # n x k, a row sums to 1; 0 = not a good pixel
+    frames_ago: int  # 1 = the frame before this one
+    signal: Floats  # `linear_signal` of that frame
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    inverse_gain: Floats  # mean 1 over the good pixels; 0 at defects
-    repairs: tuple[_Repair, ...]
+def warm_up(shape: tuple[int, int]) -> bool:
+    """Wait for the compiler now and not at the first frame; True when there is a kernel.
+
+    For a process that will correct many frames of rows x columns `shape`: unless it is
+    called, and for small panels, and without numba (the extra `fast`), plain numpy gives
+    the same pixels more slowly.
+    """
+    global _kernel
+    if shape[0] * shape[1] < KERNEL_PX:
+        return False
+    try:
+        from firmware_py.recorder.image import kernel
+    except Exception:  # not installed, or it can't compile here: slower, and nothing else
+        return False
+    _kernel = kernel.pixels_of
+    return True
 
 
-def correct(raw: Pixels, panel_set: PanelSet) -> Corrected:
-    """Raises ValueError when the frame is not of the set's matrix or depth."""
+def correct(
+    raw: Pixels, panel_set: PanelSet, earlier: Sequence[Earlier] = (), *, fast: bool = True
+) -> Corrected:
+    """Raises ValueError when a frame is not of the set's matrix or depth.
+
+    `fast=False`: plain numpy in any case.
+    """
     _check(raw, panel_set)
-    plan = _plan(panel_set)
-    full_scale = (1 << panel_set.bits_stored) - 1
-    pixels, saturated = np.empty_like(raw), np.empty(raw.shape, np.bool_)
-    for top in range(0, raw.shape[0], _BLOCK_ROWS):
-        rows = slice(top, top + _BLOCK_ROWS)
-        counts = raw[rows] - panel_set.offset[rows]
-        counts *= plan.inverse_gain[rows]
-        counts += np.float32(PEDESTAL_COUNT)
-        np.rint(counts, out=counts)
-        np.clip(counts, 0.0, full_scale, out=counts)
-        np.greater(raw[rows] >= full_scale, panel_set.defects[rows], out=saturated[rows])
-        np.copyto(counts, full_scale, where=saturated[rows])
-        pixels[rows] = counts
-    _mend(pixels, plan)
+    way = _kernel if fast and raw.size >= KERNEL_PX and _kernel is not None else blocks.pixels_of
+    pixels, saturated = way(raw, plan_of(panel_set), _lags(panel_set, earlier), PEDESTAL_COUNT)
     return Corrected(pixels=pixels, saturated=saturated, bits_stored=panel_set.bits_stored)
+
+
+def linear_signal(raw: Pixels, panel_set: PanelSet) -> Floats:
+    """Offset removed, linear, before lag and gain: what a later frame's lag is a share of."""
+    _check(raw, panel_set)
+    return blocks.signal_of(raw, plan_of(panel_set))
 
 
 def _check(raw: Pixels, panel_set: PanelSet) -> None:
     if raw.dtype != np.uint16 or raw.shape != panel_set.shape:
         have = f"{raw.shape} {raw.dtype}"
         raise ValueError(f"the frame is {have}, its panel's set is {panel_set.shape} uint16")
-    if (highest := int(raw.max())) >> panel_set.bits_stored:
-        raise ValueError(f"the frame has a pixel of {highest}: over {panel_set.bits_stored} bits")
 
 
-def _mend(pixels: Pixels, plan: _Plan) -> None:
-    flat = pixels.reshape(-1)
-    for repair in plan.repairs:
-        mean = (flat[repair.neighbours] * repair.weights).sum(axis=1)
-        flat[repair.at] = np.rint(mean).astype(np.uint16)
-
-
-@lru_cache(maxsize=2)
-def _plan(panel_set: PanelSet) -> _Plan:
-    """What a set costs once: keyed by the set's identity."""
-    good = ~panel_set.defects
-    inverse = np.zeros_like(panel_set.gain)
-    np.divide(panel_set.gain[good].mean(dtype=np.float64), panel_set.gain, out=inverse, where=good)
-    return _Plan(inverse_gain=inverse, repairs=_repairs(panel_set.defects))
-
-
-def _repairs(defects: Mask) -> tuple[_Repair, ...]:
-    """Each defect from its good 8-neighbours; within clusters and lines from further away."""
-    left, repairs, reach_px = np.argwhere(defects), [], 1
-    while len(left):
-        if reach_px > _REACH_PX:
-            row, column = left[0]
-            raise PanelSetError(
-                f"no good pixel within {_REACH_PX} of row {row}, column {column}: "
-                "the panel has a hole that nothing can mend"
-            )
-        repair, mended = _mendable(defects, left, reach_px)
-        repairs.append(repair)
-        left, reach_px = left[~mended], reach_px + 1
-    return tuple(repairs)
-
-
-def _mendable(defects: Mask, places: NDArray[np.intp], reach_px: int) -> tuple[_Repair, Mask]:
-    """Weights fall with the square of the distance."""
-    rows_px, columns_px = defects.shape
-    steps = np.arange(-reach_px, reach_px + 1)
-    down, right = (axis.reshape(1, -1) for axis in np.meshgrid(steps, steps, indexing="ij"))
-    rows, columns = places[:, :1] + down, places[:, 1:] + right
-    inside = (rows >= 0) & (rows < rows_px) & (columns >= 0) & (columns < columns_px)
-    flat = np.where(inside, rows * columns_px + columns, 0)
-    good = inside & ~defects.reshape(-1)[flat]
-    mended = good.sum(axis=1) >= _GOOD_NEIGHBOURS
-    weights = (good / np.maximum(down**2 + right**2, 1))[mended]
-    weights /= weights.sum(axis=1, keepdims=True)
-    at = places[mended, 0] * columns_px + places[mended, 1]
-    repair = _Repair(at=at, neighbours=flat[mended], weights=weights.astype(np.float32))
-    return repair, mended
+def _lags(panel_set: PanelSet, earlier: Sequence[Earlier]) -> Lags:
+    """Of each earlier frame that still counts."""
+    lags = []
+    for one in earlier:
+        if one.frames_ago < 1 or one.signal.shape != panel_set.shape:
+            got = f"{one.signal.shape}, {one.frames_ago} frames ago"
+            raise ValueError(f"an earlier frame is {got}; its panel's set is {panel_set.shape}")
+        if one.frames_ago <= len(panel_set.lag):
+            signal = np.ascontiguousarray(one.signal, np.float32)
+            lags.append((signal, np.float32(panel_set.lag[one.frames_ago - 1])))
+    return [lag for lag in lags if lag[1]]

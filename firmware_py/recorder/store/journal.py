@@ -27,6 +27,7 @@ from firmware_py.recorder.store.database import (
 )
 from firmware_py.recorder.store.files import sync_folder
 from firmware_py.recorder.store.lock import LockHeldError, OwnedLock
+from hal.types import ShotKind
 
 SCHEMA_VERSION = 1
 
@@ -51,7 +52,8 @@ CREATE TABLE acknowledgement (
 
 _EXPOSURES = """
 SELECT i.shot_id, i.number, i.at, i.exam_id, i.planned_mas, i.maximum_mas,
-       d.beam, d.mas, d.reason, m.detail, a.who, a.why
+       d.beam, d.mas, d.reason, m.detail, a.who, a.why,
+       coalesce(json_extract(i.detail, '$.shot.kind'), 'imaging')
 FROM intent i LEFT JOIN dose d USING (shot_id) LEFT JOIN image m USING (shot_id)
 LEFT JOIN acknowledgement a USING (shot_id) ORDER BY i.number
 """
@@ -73,13 +75,15 @@ class Exposure:
     image: str | None  # JSON: files and their sha256
     acknowledged_by: str | None
     acknowledged_why: str | None
+    kind: str  # ShotKind, from the intent
 
     @property
     def missing(self) -> str | None:
         """What recovery must look at: "dose", "image", or None when all is there."""
         if self.beam is None:
             return "dose"
-        return "image" if self.beam and self.image is None else None
+        awaited = self.beam and self.kind != ShotKind.NO_RECEPTOR
+        return "image" if awaited and self.image is None else None
 
     @property
     def incomplete(self) -> bool:

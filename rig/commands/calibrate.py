@@ -1,0 +1,305 @@
+"""`dxrig calibrate`: a panel's maps, made, listed and rolled back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rig.answers import answer_json, answer_table
+from rig.options import bench_option, chosen_bench, json_option
+from rig.progress import progress_option
+from rig.routines.options import routine_options
+
+if TYPE_CHECKING:
+    from firmware_py.recorder.image.sets import SetStore
+    from firmware_py.routines.dry_run import DryRun
+    from firmware_py.routines.spec import Spec
+    from rig.bench import Bench
+    from rig.routines.panel_maps import Made
+    from rig.routines.place import Place
+    from rig.routines.work import Order, Outcome
+
+KINDS = {
+    "offset": "Dark frames: what the panel shows without a beam. No beam is made.",
+    "gain": "Offset, then flats: how each pixel responds, and how linear the panel is.",
+    "defects": "Which pixels are not to be believed, by the classes of ASTM E2597.",
+    "lag": "What a frame still holds of the ones before it.",
+}
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  dxrig calibrate offset --operator "A. Meier"
+  dxrig calibrate gain --dry-run
+  dxrig calibrate list
+  dxrig calibrate rollback --operator "A. Meier" --why "stripes since Monday"
+
+The order is offset, gain, defects, lag; a gain calibration makes its own offset first. Nothing
+is corrected while maps are made. A set becomes the panel's only when every limit was met; it
+is refused when it is missing, expired, or of another panel or unit.
+
+\b
+Exit codes: 0 a new set is in use; 1 a limit was missed, the set before stays; 3 device;
+4 refused before any beam; 130 ended by the operator.
+"""
+)
+def command() -> None:
+    """Make, list and roll back a panel's calibration sets."""
+
+
+def _add_kind(kind: str, about: str) -> None:
+    @command.command(name=kind, help=about)
+    @bench_option
+    @routine_options
+    @click.option("--kvp", type=float, help="Tube voltage of the flats; default: the bench file's.")
+    @progress_option
+    @json_option
+    @click.pass_context
+    def make(ctx: click.Context, /, bench: str | None, **options: Any) -> None:
+        ctx.exit(_run(kind, chosen_bench(ctx, bench), options))
+
+
+for _kind, _about in KINDS.items():
+    _add_kind(_kind, _about)
+
+
+def _run(kind: str, bench: Bench, options: dict[str, Any]) -> int:
+    from rig.routines.panel_plan import panel_spec
+    from rig.routines.place import place_of
+
+    spec = panel_spec(kind, bench.unit, kv=options["kvp"])
+    if options["dry_run"]:
+        return _dry_run(bench, spec, as_json=options["as_json"])
+    with place_of(
+        bench,
+        rung=options["rung"],
+        at=options["at"],
+        hand=options["hand"],
+        state=options["state"],
+        out=options["out"],
+    ) as place:
+        return _in(place, kind, bench, spec, options)
+
+
+def _in(place: Place, kind: str, bench: Bench, spec: Spec, options: dict[str, Any]) -> int:
+    from rig.bench_lock import hold_bench
+    from rig.exit_codes import Refused
+    from rig.panel_sets import current_set
+    from rig.routines.answer import answer
+    from rig.routines.place import operator_of
+    from rig.routines.report import keep_record
+    from rig.routines.show import LiveView
+    from rig.routines.tube import warmth_on
+    from rig.routines.work import Order, Work
+
+    with hold_bench(place.state, f"dxrig calibrate {kind}"):
+        current = current_set(place.state, bench.unit)
+        if kind in ("defects", "lag") and (current is None or "gain" not in current[0].parts):
+            raise Refused(
+                f"panel {bench.unit.panel.panel_id} has no gain map yet; "
+                "run `dxrig calibrate gain` first"
+            )
+        out = options["out"]
+        order = Order(
+            bench=bench,
+            spec=spec,
+            state=place.state,
+            ports=place.ports,
+            out=out / "run" if out is not None and place.ports is None else out,
+            by_hand=place.by_hand,
+            allowed=options["allow_exposure"],
+            operator=operator_of(options["operator"], place),
+            restart=options["restart"],
+            wait_s=options["wait_s"],
+            warm=warmth_on(bench, place, None).warm,
+            panel_set=current[0] if current else None,
+            panel_set_path=current[1] if current else None,
+        )
+        view = LiveView(options["progress"], _dry(bench, spec), person=place.by_hand)
+        outcome = Work(order, view).run()
+        made, problem = _made(kind, order, outcome)
+        told, facts = _stored(kind, order, outcome, made)
+        folder = keep_record(
+            order,
+            outcome,
+            values=made.values if made else (),
+            pictures=made.pictures if made else {},
+            problem=problem,
+            notes="; ".join(told),
+        )
+        answer(outcome, folder, order, as_json=options["as_json"], facts=facts, told=told)
+        return 1 if problem else outcome.exit_code
+
+
+def _made(kind: str, order: Order, outcome: Outcome) -> tuple[Made | None, str | None]:
+    """The maps, and why they are not to be used; None, None when the routine did not end."""
+    from rig.routines.panel_maps import Maker, make_set
+    from rig.routines.panel_plan import Frames
+
+    if outcome.verdict != "passed":
+        return None, None
+    maker = Maker(
+        unit=order.bench.unit,
+        at=outcome.at,
+        operator=order.operator,
+        routine_id=outcome.kept.routine_id,
+    )
+    try:
+        frames = Frames(order.spec, outcome.ending.results, outcome.lives)
+        made = make_set(kind, frames, order.panel_set, maker)
+    except ValueError as error:
+        return None, str(error)
+    return made, f"out of limits: {', '.join(made.failed)}" if made.failed else None
+
+
+def _stored(
+    kind: str, order: Order, outcome: Outcome, made: Made | None
+) -> tuple[list[str], dict[str, Any]]:
+    """What became of the set, in words and in plain values."""
+    from rig.panel_sets import store_of
+
+    store = store_of(order.state, order.bench.unit)
+    before = store.current_number()
+    if made is None or made.panel_set is None:
+        stays = "there is no set yet" if before is None else f"set {before} stays in use"
+        return [f"No new set was stored; {stays}."], {"set": before, "new": False}
+    number = store.add(
+        made.panel_set,
+        changed=kind,
+        operator=order.operator,
+        routine=outcome.kept.routine_id,
+        at=outcome.at,
+    )
+    missing = [name for name in ("offset", "gain", "defects") if name not in made.panel_set.parts]
+    told = f"Set {number} of panel {made.panel_set.panel_id} is in use."
+    if missing:
+        told += f" It is not complete yet: {', '.join(missing)} to be made."
+    return [told], {"set": number, "new": True, "missing": missing}
+
+
+def _dry(bench: Bench, spec: Spec) -> DryRun:
+    from firmware_py.routines.dry_run import dry_run
+
+    tube, bits = bench.unit.tube, bench.unit.panel.bits_stored
+    return dry_run(
+        spec.routine(),
+        heat_max_j=tube.heat_max_j,
+        cooling_tau_s=tube.cooling_tau_s,
+        level_counts=round(0.2 * ((1 << bits) - 1)),
+    )
+
+
+def _dry_run(bench: Bench, spec: Spec, *, as_json: bool) -> int:
+    from rig.routines.show import groups, summary, tell_dry_run
+
+    run = _dry(bench, spec)
+    if as_json:
+        answer_json({"kind": spec.kind, "total": summary(run), "steps": groups(run)})
+        return 0
+    tell_dry_run(run, f"calibrate {spec.kind} on bench {bench.name}")
+    click.echo("Each flat is assumed to reach its level at once; the first one finds it.")
+    return 0
+
+
+# --- what there is
+
+
+state_option = click.option(
+    "--state",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="The state folder of model-rung runs; default: the bench's own.",
+)
+
+
+def _store(bench: Bench, state: Path | None) -> tuple[SetStore, Path]:
+    from rig.panel_sets import store_of
+    from rig.state_dir import bench_state
+
+    folder = bench_state(bench.name) if state is None else state
+    return store_of(folder, bench.unit), folder
+
+
+@command.command(
+    name="list",
+    epilog="""\b
+Example:
+  dxrig calibrate list --json
+""",
+)
+@bench_option
+@state_option
+@json_option
+@click.pass_context
+def list_sets(ctx: click.Context, bench: str | None, state: Path | None, as_json: bool) -> None:
+    """Every version of the panel's set, newest first."""
+    from datetime import UTC, datetime
+
+    from firmware_py.recorder.image.maps import PanelSetError
+    from rig.exit_codes import Refused
+    from rig.set_view import HEADINGS, set_json, set_rows
+
+    chosen = chosen_bench(ctx, bench)
+    store, _ = _store(chosen, state)
+    at = datetime.now(UTC)
+    try:
+        if as_json:
+            answer_json({"bench": chosen.name, **set_json(store, at)})
+            return
+        rows = set_rows(store, at)
+    except PanelSetError as error:
+        raise Refused(str(error)) from error
+    panel = chosen.unit.panel.panel_id
+    if not rows:
+        click.echo(f"Panel {panel} was never calibrated; run `dxrig calibrate offset`.")
+        return
+    answer_table(HEADINGS, rows, title=f"Calibration sets of panel {panel}")
+    for problem in store.problems():
+        click.echo(f"note: {problem}")
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  dxrig calibrate rollback --operator "A. Meier" --why "stripes since Monday"
+  dxrig calibrate rollback --to 3 --operator "A. Meier" --why "gain map with the grid in"
+"""
+)
+@bench_option
+@state_option
+@click.option(
+    "--to", "number", type=click.IntRange(min=1), help="Version; default: the one before."
+)
+@click.option("--operator", required=True, metavar="NAME", help="Who decides it.")
+@click.option("--why", required=True, metavar="TEXT", help="The reason; it is recorded.")
+@json_option
+@click.pass_context
+def rollback(
+    ctx: click.Context,
+    bench: str | None,
+    state: Path | None,
+    number: int | None,
+    operator: str,
+    why: str,
+    as_json: bool,
+) -> None:
+    """Use an earlier version again; nothing is deleted."""
+    from datetime import UTC, datetime
+
+    from firmware_py.recorder.image.maps import PanelSetError
+    from rig.bench_lock import hold_bench
+    from rig.exit_codes import Refused
+
+    chosen = chosen_bench(ctx, bench)
+    store, folder = _store(chosen, state)
+    with hold_bench(folder, "dxrig calibrate rollback"):
+        try:
+            now = store.rollback(number, operator=operator, why=why, at=datetime.now(UTC))
+        except PanelSetError as error:
+            raise Refused(str(error)) from error
+    if as_json:
+        answer_json({"bench": chosen.name, "set": now})
+        return
+    click.echo(f"Set {now} of panel {chosen.unit.panel.panel_id} is in use again.")
