@@ -80,16 +80,23 @@ class Archive:
         write_file(path, pack(message), durable=self._durable)
         return path
 
-    def save(self, record: ExposureRecord, frame: PanelFrame) -> dict[str, object]:
-        """Folder and sha256 of each file, for the journal. Raises ImageError, OSError."""
+    def save(
+        self, record: ExposureRecord, frame: PanelFrame, before: Sequence[tuple[int, str]] = ()
+    ) -> dict[str, object]:
+        """Folder and sha256 of each file, for the journal. Raises ImageError, OSError.
+
+        `before`: (frames ago, shot) of this run's frames; those that lag is known of count.
+        """
         if self._panel_set is None:
             raise ImageError(f"no calibration set for panel {frame.panel_id}")
-        made = develop(record, frame, self._panel_set)
+        still = [(ago, shot) for ago, shot in before if ago <= len(self._panel_set.lag)]
+        made = develop(record, frame, self._panel_set, _earlier(self._exposures, still))
         self._keep_panel_set(self._panel_set)
         shot_id = record.intent.shot.shot_id
         folder = self._exposures / shot_id
         files = self._write(folder, made)
         content = record.to_dict() | {"panel_set": self._panel_set_sha256, "files": files}
+        content["earlier"] = still
         return self._save_record(shot_id, content, files)
 
     def save_raw(self, record: ExposureRecord) -> dict[str, object]:
@@ -140,14 +147,13 @@ def reprocess(folder: Path, panel_set: PanelSet | None = None) -> Developed:
     try:
         content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         record = ExposureRecord.from_dict(content)
-        frame = decode(unpack((folder / FRAME).read_bytes()))
+        frame = _frame(folder)
+        earlier = _earlier(folder.parent, content.get("earlier", ()))
         if panel_set is None:
             panel_set = maps.load(_panel_set_path(folder.parents[1], content["panel_set"]))
-    except (ValueError, KeyError, WireError, maps.PanelSetError) as error:
+    except (ImageError, WireError, ValueError, KeyError, TypeError, maps.PanelSetError) as error:
         raise ImageError(f"{folder.name} can't be made again: {error}") from error
-    if not isinstance(frame, PanelFrame):
-        raise ImageError(f"{folder.name} can't be made again: {FRAME} holds no image")
-    return develop(record, frame, panel_set)
+    return develop(record, frame, panel_set, earlier)
 
 
 def differences(folder: Path) -> list[str]:
@@ -202,12 +208,21 @@ def _changed(folder: Path, files: dict[str, str]) -> list[str]:
 def read_frame(folder: Path) -> PanelFrame:
     """The frame of an exposure's folder as the panel sent it. Raises ImageError, OSError."""
     try:
-        frame = decode(unpack((folder / FRAME).read_bytes()))
+        return _frame(folder)
     except (ValueError, WireError) as error:
         raise ImageError(f"{folder.name}: {FRAME} can't be read: {error}") from error
+
+
+def _frame(folder: Path) -> PanelFrame:
+    frame = decode(unpack((folder / FRAME).read_bytes()))
     if not isinstance(frame, PanelFrame):
-        raise ImageError(f"{folder.name}: {FRAME} holds no image")
+        raise ValueError(f"{FRAME} holds no image")
     return frame
+
+
+def _earlier(exposures: Path, before: Sequence[tuple[int, str]]) -> list[tuple[int, PanelFrame]]:
+    """Raises ImageError, OSError."""
+    return [(int(ago), read_frame(exposures / shot)) for ago, shot in before]
 
 
 def _panel_set_path(run_dir: Path, sha256: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from firmware_py.recorder.dicom import dx
 from firmware_py.recorder.dicom.checks import Pixels
 from firmware_py.recorder.dicom.facts import Facts
 from firmware_py.recorder.exposure_record import ExposureRecord, ImageError
-from firmware_py.recorder.image.correct import Corrected, correct
+from firmware_py.recorder.image.correct import Corrected, Earlier, correct, linear_signal
 from firmware_py.recorder.image.field import exposure_index
 from firmware_py.recorder.image.maps import PanelSet, PanelSetError
 from firmware_py.recorder.image.present import present
@@ -36,17 +37,27 @@ class Developed:
     preview_png: bytes
 
 
-def develop(record: ExposureRecord, frame: PanelFrame, panel_set: PanelSet) -> Developed:
-    """Raises ImageError."""
+def develop(
+    record: ExposureRecord,
+    frame: PanelFrame,
+    panel_set: PanelSet,
+    earlier: Sequence[tuple[int, PanelFrame]] = (),
+) -> Developed:
+    """`earlier`: (frames ago, frame) of those whose lag this one still holds. Raises ImageError."""
     try:
-        return _develop(record, frame, panel_set)
+        return _develop(record, frame, panel_set, earlier)
     except (ValueError, TypeError, OverflowError, PanelSetError) as error:
         raise ImageError(str(error)) from error
 
 
-def _develop(record: ExposureRecord, frame: PanelFrame, panel_set: PanelSet) -> Developed:
-    raw = np.frombuffer(frame.pixels, "<u2").reshape(frame.rows_px, frame.columns_px)
-    corrected = correct(raw, panel_set)
+def _develop(
+    record: ExposureRecord,
+    frame: PanelFrame,
+    panel_set: PanelSet,
+    earlier: Sequence[tuple[int, PanelFrame]],
+) -> Developed:
+    signals = [Earlier(ago, linear_signal(raw_of(one), panel_set)) for ago, one in earlier]
+    corrected = correct(raw_of(frame), panel_set, signals)
     pixels, center, width = present(corrected)
     if record.setup.simulated:
         pixels = burn_in(pixels, white=corrected.full_scale)
@@ -58,6 +69,11 @@ def _develop(record: ExposureRecord, frame: PanelFrame, panel_set: PanelSet) -> 
         presentation_pixels=pixels,
         preview_png=preview_png(pixels, center, width),
     )
+
+
+def raw_of(frame: PanelFrame) -> Pixels:
+    """Counts, rows x columns."""
+    return np.frombuffer(frame.pixels, "<u2").reshape(frame.rows_px, frame.columns_px)
 
 
 def _facts(

@@ -35,6 +35,7 @@ from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot
 if TYPE_CHECKING:  # images need numpy and PIL; runs without them don't wait for that
     from firmware_py.recorder.archive import Archive
 
+REMEMBERED_FRAMES = 8  # more than lag lasts
 KEPT_SHOTS_COUNT = 16  # of which a late or repeated frame is still recognised
 _SHOT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it names a folder
 
@@ -47,6 +48,7 @@ class _Exposure:
     report: ExposureReport | None = None
     frame: PanelFrame | None = None  # until the image is saved
     frame_us: int = 0
+    frame_number: int = 0  # of the frames that this recorder has seen
     digest: bytes | None = None  # of the frame's pixels
 
 
@@ -75,6 +77,8 @@ class Recorder:
         self._image_saved: str | None = None
         self._image_failed: str | None = None
         self._level_counts: int | None = None
+        self._frame_count = 0
+        self._frames: deque[tuple[int, str]] = deque(maxlen=REMEMBERED_FRAMES)  # number, shot
         self._refused: str | None = None  # the newest id that can't be an exposure
         self._sample: RecorderSample | None = None
 
@@ -275,6 +279,9 @@ class Recorder:
             self._fail(error)
             return
         exposure.frame = frame
+        self._frame_count += 1
+        exposure.frame_number = self._frame_count
+        self._frames.append((self._frame_count, frame.shot_id))
         self._finish(exposure)
 
     def _check_size(self, frame: PanelFrame) -> None:
@@ -287,6 +294,7 @@ class Recorder:
 
     def _damaged(self, message: list[bytes], error: WireError) -> None:
         """Whose it was can't be known; the newest exposure without a frame goes without."""
+        self._frame_count += 1
         self._stray(message, f"damaged frame ({error})")
         waiting = [shot_id for shot_id, e in self._exposures.items() if e.digest is None]
         if waiting:
@@ -330,10 +338,17 @@ class Recorder:
                 number=self._journal.number(shot_id),
                 imaged_us=exposure.frame_us,
             )
-            made = report.shot.needs_set
-            detail = self._archive.save(record, frame) if made else self._archive.save_raw(record)
+            if report.shot.needs_set:
+                detail = self._archive.save(record, frame, self._before(exposure))
+            else:
+                detail = self._archive.save_raw(record)
         at = self._setup.at(exposure.frame_us)
         self._journal.add_image(shot_id=shot_id, at=at, detail=detail)
+
+    def _before(self, exposure: _Exposure) -> list[tuple[int, str]]:
+        """(frames ago, shot) of the frames before this one: what lag may be left of."""
+        number = exposure.frame_number
+        return [(number - one, shot) for one, shot in self._frames if one < number]
 
     # --- the disk
 

@@ -1,7 +1,8 @@
 """What is kept of a routine that is under way, so that a crash loses no step.
 
-`STATE/routine.json`: the plan, every result so far, the lives of the unit and their run
-folders. Written whole after each result. A bench has one, since one command owns a bench.
+`STATE/routine-KIND.json`: the plan, every result so far, the lives of the unit and their run
+folders. Written whole after each result. Each kind has its own: a warm-up that waits for a
+charge is not lost to a calibration in between.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from typing import Any
 from firmware_py.routines.spec import Spec
 from rig.exit_codes import DeviceError
 from rig.state_dir import write_private
-
-FILE = "routine.json"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,16 +38,21 @@ class Progress:
 
     def save(self, state: Path) -> None:
         text = json.dumps({"schema": 1, **asdict(self)}, indent=1)
-        write_private(state / FILE, text + "\n")
+        write_private(path_of(state, self.kind), text + "\n")
 
     def age_s(self, at: datetime) -> float:
         return (at - datetime.fromisoformat(self.at)).total_seconds()
 
 
-def load(state: Path) -> Progress | None:
-    """None where no routine is under way. Raises DeviceError for a file that is none."""
+def path_of(state: Path, kind: str) -> Path:
+    return state / f"routine-{kind}.json"
+
+
+def load(state: Path, kind: str) -> Progress | None:
+    """None where no such routine is under way. Raises DeviceError for a file that is none."""
+    path = path_of(state, kind)
     try:
-        text = (state / FILE).read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     try:
@@ -58,13 +62,12 @@ def load(state: Path) -> Progress | None:
         return Progress(**data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DeviceError(
-            f"{state / FILE}: no routine can be resumed from it ({error}); "
-            "move it aside, or begin anew with --restart"
+            f"{path}: no routine can be resumed from it ({error}); begin anew with --restart"
         ) from error
 
 
-def forget(state: Path) -> None:
-    (state / FILE).unlink(missing_ok=True)
+def forget(state: Path, kind: str) -> None:
+    path_of(state, kind).unlink(missing_ok=True)
 
 
 def why_not(

@@ -142,7 +142,7 @@ class Work:
         """Of the run that this one resumes, or a new one."""
         order, unit = self._order, self._order.bench.unit
         at = self._now()
-        kept = None if order.restart else progress.load(order.state)
+        kept = None if order.restart else progress.load(order.state, order.spec.kind)
         if kept is not None:
             why = progress.why_not(
                 kept, order.spec, unit_serial=unit.site.serial, panel_id=unit.panel.panel_id,
@@ -174,7 +174,7 @@ class Work:
     def _limit_s(self, kept: Progress) -> float:
         """How long it may have rested: a tube cools and a panel drifts meanwhile."""
         table = self._order.bench.unit.warmup
-        minutes = table.resume_min if table is not None else 30.0
+        minutes = table.resume_minutes if table is not None else 30.0
         return CHARGED_RESUME_H * 3600 if kept.suspended else minutes * 60
 
     # --- one life
@@ -204,8 +204,8 @@ class Work:
         self._finish(folder, follow.ending)
         outcome = Outcome(kept=kept, ending=ending, run=folder, journal=journal_of(order.state),
                           at=self._now())  # fmt: skip
-        if ending.verdict is not None:
-            progress.forget(order.state)
+        if ending.verdict is not None or not ending.results:  # nothing is left to go on with
+            progress.forget(order.state, kept.kind)
         return outcome
 
     def _out(self, kept: Progress) -> Path | None:
