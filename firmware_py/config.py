@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Rung = Literal["model", "wire", "bench"]
 
@@ -93,10 +93,25 @@ class WarmupConfig(Strict):
     on_s: Annotated[float, Field(ge=1, le=120)] = 15.0
     off_s: Annotated[float, Field(ge=1, le=600)] = 15.0
     stays_warm_h: Annotated[float, Field(gt=0, le=24)] = 8.0
-    resume_min: Annotated[float, Field(gt=0, le=600)] = 30.0
+    resume_minutes: Annotated[float, Field(gt=0, le=600)] = 30.0
     cold_kv_max: Positive = Field(description="the highest kV before the warm-up")
     deferred_kv_max: Positive = Field(description="... when an emergency lets it wait")
     deferred_ma_max: Positive
+
+    @field_validator("minutes", "cold_minutes")
+    @classmethod
+    def _in_order(cls, rows: tuple[Minutes, ...]) -> tuple[Minutes, ...]:
+        hours = [row[0] for row in rows]
+        if hours != sorted(set(hours)) or any(value < 0 for row in rows for value in row):
+            raise ValueError("rows must be [idle from, h; minutes], hours rising, none negative")
+        return rows
+
+    @field_validator("kv")
+    @classmethod
+    def _rising(cls, kv: tuple[float, ...]) -> tuple[float, ...]:
+        if list(kv) != sorted(set(kv)):
+            raise ValueError("kv must rise: the lowest first")
+        return kv
 
 
 class ConditioningConfig(Strict):

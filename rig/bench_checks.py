@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from rig.bench_names import DRIVER_FOLDERS, drivers
-from rig.config_errors import Mistake, shown, suggestion
+from rig.config_errors import Mistake, section_model, shown, suggestion
 from rig.toml_lines import Path
 
 WINDOW_MARGIN_MS = 200  # SR-10: window >= planned time + 200 ms
@@ -55,9 +55,11 @@ class Values:
         table = self._data.get(section, {})
         if key in table:
             return table[key]
-        model = self._model.model_fields[section].annotation
-        assert isinstance(model, type)
-        assert issubclass(model, BaseModel)
+        field = self._model.model_fields[section]
+        if section not in self._data and field.default is None:
+            return None  # a section that a bench may go without
+        model = section_model(field)
+        assert model is not None
         return model.model_fields[key].default
 
 
@@ -142,4 +144,52 @@ def _wired(values: Values) -> Iterator[Mistake]:
             yield Mistake(path=("wiring", "interlock_pair"), text=text)
 
 
-_CHECKS = (_ordered, _power, _window, _field_fits, _driver_exists, _endpoints, _wired)
+def _routines(values: Values) -> Iterator[Mistake]:
+    """What warm-up, conditioning and flats ask of the tube, the tube can give."""
+    for section, key in (
+        ("warmup", "cold_kv_max"),
+        ("warmup", "deferred_kv_max"),
+        ("conditioning", "kv_from"),
+        ("conditioning", "kv_to"),
+        ("calibration", "kv"),
+    ):
+        yield from _within(values, section, key, "kv_min", "kv_max", "kV")
+    for section, key in (("warmup", "ma"), ("warmup", "deferred_ma_max"), ("conditioning", "ma")):
+        yield from _within(values, section, key, "ma_min", "ma_max", "mA")
+    kv_from = values.number("conditioning", "kv_from")
+    kv_to = values.number("conditioning", "kv_to")
+    if kv_from is not None and kv_to is not None and not kv_from <= kv_to:
+        text = f"{kv_to:g} must not be below kv_from, which is {kv_from:g}"
+        yield Mistake(path=("conditioning", "kv_to"), text=text)
+    for section in ("warmup", "conditioning"):
+        yield from _beam_time(values, section)
+
+
+def _within(
+    values: Values, section: str, key: str, low: str, high: str, unit: str
+) -> Iterator[Mistake]:
+    value = values.number(section, key)
+    least, most = values.number("tube", low), values.number("tube", high)
+    if value is None or least is None or most is None or least > most:
+        return
+    if least <= value <= most:
+        return
+    text = f"{value:g} is outside the tube's {least:g} to {most:g} {unit}"
+    yield Mistake(path=(section, key), text=text)
+
+
+def _beam_time(values: Values, section: str) -> Iterator[Mistake]:
+    on_s, most_ms = values.number(section, "on_s"), values.number("tube", "time_max_no_receptor_ms")
+    most_ms = values.number("tube", "time_max_ms") if most_ms is None else most_ms
+    if on_s is None or most_ms is None or on_s * 1000 <= most_ms:
+        return
+    text = (
+        f"{on_s:g} s is longer than the tube's longest beam without a receptor, "
+        f"{most_ms / 1000:g} s (tube.time_max_no_receptor_ms)"
+    )
+    yield Mistake(path=(section, "on_s"), text=text)
+
+
+_CHECKS = (
+    _ordered, _power, _window, _field_fits, _driver_exists, _endpoints, _wired, _routines,
+)  # fmt: skip

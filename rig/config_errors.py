@@ -111,7 +111,7 @@ def _unknown(error: ErrorDetails, path: Path, model: type[BaseModel]) -> str:
 
 def _missing(path: Path, model: type[BaseModel]) -> str:
     field = _field(path, model)
-    if field and _is_section(field):
+    if field and section_model(field):
         return f"the section [{path[-1]}] is missing"
     about = field.description if field and field.description else allowed(field)
     return f"is missing ({about})" if about else "is missing"
@@ -179,6 +179,7 @@ _WORDINGS: dict[str, _Wording] = {
     "model_type": lambda e, p, m: f"expected a section [{p[-1]}], got {shown(e['input'])}",
     "tuple_type": lambda e, p, m: f"expected a list in [brackets], got {shown(e['input'])}",
     "literal_error": _no_word,
+    "value_error": lambda e, p, m: str(e["ctx"]["error"]),  # a validator's own sentence
     "string_pattern_mismatch": lambda e, p, m: (
         f"{shown(e['input'])} does not fit the pattern {e['ctx']['pattern']}"
     ),
@@ -200,18 +201,22 @@ def _field(path: Path, model: type[BaseModel]) -> FieldInfo | None:
         if isinstance(part, int) or inner is None:
             break
         field = inner.model_fields.get(part)
-        inner = field.annotation if field and _is_section(field) else None  # type: ignore[assignment]
+        inner = section_model(field) if field else None
     return field
 
 
 def _siblings(path: Path, model: type[BaseModel]) -> list[str]:
     field = _field(path[:-1], model)
-    table = field.annotation if field and _is_section(field) else model
-    return list(table.model_fields)  # type: ignore[union-attr]
+    table = section_model(field) if field else None
+    return list((table or model).model_fields)
 
 
-def _is_section(field: FieldInfo) -> bool:
-    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+def section_model(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of a section, optional ones too; None for a plain value."""
+    for one in (field.annotation, *get_args(field.annotation)):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            return one
+    return None
 
 
 def _literals(annotation: Any) -> list[object]:

@@ -49,11 +49,21 @@ def tell_status(bench: str, status: dict[str, Any]) -> None:
             click.echo(f"a press would be refused: {one['text']} {one['action']}")
     for one in status.get("refused", []):
         click.echo(f"the last press was refused: {one['text']}")
+    if status.get("routine"):
+        click.echo(f"{'routine':<10} {_routine(status['routine'])}")
     for name in ("generator", "panel", "room", "recorder"):
         if name in status:
             click.echo(f"{name:<10} {_DEVICES[name](status[name])}")
     late = f"at most {status['latest_us'] / 1000:.1f} ms late"
     click.echo(f"{'scan':<10} {status['scans']} scans, {status['skipped_scans']} skipped, {late}")
+
+
+def _routine(found: dict[str, Any]) -> str:
+    step = found["step"]
+    if step is None:
+        return f"{found['run_id']}, ended: {(found['verdict'] or {}).get('text', '')}"
+    told = step.get("note") or step.get("why") or step.get("text")
+    return f"{found['run_id']}, step {found['step_index'] + 1}: {told}"
 
 
 def _generator(found: dict[str, Any]) -> str:

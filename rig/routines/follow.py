@@ -75,7 +75,7 @@ class Follow:
         self._wait_s, self._patient = wait_s, patient
         self._state = "BOOT"
         self._looked_s: float | None = None
-        self._step_index = -1
+        self._place = (-1, "")
         self._wanted: str | None = None  # the shot that a press was asked for
         self._asking: str | None = None
         self._inhibited: tuple[list[str], float] | None = None
@@ -132,10 +132,11 @@ class Follow:
         step = routine["step"]
         if step is None or self.ending.over:
             return
-        if routine["step_index"] != self._step_index:
-            self._step_index = routine["step_index"]
+        place = (routine["step_index"], step["is"])  # a question may be asked again before it
+        if place != self._place:
+            self._place = place
             self._waits_s = now_s
-            self._view.step(self._step_index, step)
+            self._view.step(place[0], step)
         if step["is"] == "Ask":
             self._ask(step)
         elif self._state in LATCHED:
@@ -153,6 +154,8 @@ class Follow:
             return
         for index, result in enumerate(self._seat.results(have), have):
             self.ending.results.append(result)
+            if result.get("faults"):
+                self.ending.events.append(f"fault: {', '.join(result['faults'])}")
             self._view.result(index, result)
         self._keep(self.ending)
 

@@ -21,7 +21,7 @@ from firmware_py.recorder.image.calibrate import (
     responding,
 )
 from firmware_py.recorder.image.correct import Pixels, correct
-from firmware_py.recorder.image.defect_acceptance import judge
+from firmware_py.recorder.image.defect_acceptance import BAD_SHARE, judge
 from firmware_py.recorder.image.defects import FlatNoise, find_defects
 from firmware_py.recorder.image.frame_stats import FrameStats
 from firmware_py.recorder.image.limits import Judgement
@@ -162,11 +162,20 @@ def _defects(frames: Frames, current: PanelSet | None, maker: Maker) -> Made:
     corrected = correct(first, panel_set).pixels
     residual = judge_residual(uniformity(corrected, maker.unit.panel.pitch_mm))
     values = [
-        *(_judged(one, one.limit.text.split(",")[0]) for one in judge(found)),
+        *(
+            _judged(one, one.limit.text.rsplit(", ", 1)[0], pct=one.limit is BAD_SHARE)
+            for one in judge(found)
+        ),
         *(_found(f"pixels: {name}", count, "px") for name, count in counts.items()),
         _found("single defects", found.single_count, "px"),
         _found("clusters", len(found.clusters), ""),
-        _found("relevant clusters", len(found.relevant_clusters), "", mark="M"),
+        Value(
+            what="relevant clusters",
+            value=len(found.relevant_clusters),
+            limit="holds a pixel with fewer than 5 good neighbours",
+            source="ASTM E2597",
+            mark="M",
+        ),
         _found("lines, partial ones too", len(found.lines), ""),
         _judged(residual, "non-uniformity of a corrected flat"),
     ]
@@ -306,17 +315,20 @@ def _levels(frames: Frames, offset: Floats, lit: Mask) -> list[tuple[float, floa
 # --- values
 
 
-def _found(what: str, value: float, unit: str, mark: Any = "C") -> Value:
-    return Value(what=what, value=value, unit=unit, mark=mark)
+def _found(what: str, value: float, unit: str) -> Value:
+    return Value(what=what, value=value, unit=unit, mark="C")
 
 
-def _judged(one: Judgement, what: str) -> Value:
-    limit = one.limit
+def _judged(one: Judgement, what: str, *, pct: bool = False) -> Value:
+    """`pct`: a share, shown in percent."""
+    limit, factor = one.limit, 100 if pct else 1
+    bound = limit.text.rsplit(", ", 1)[-1]  # "at most", "at least", "under"
+    unit = "%" if pct else limit.unit
     return Value(
         what=what,
-        value=one.found,
-        unit=limit.unit,
-        limit=f"{limit.text} {limit.value:g}",
+        value=None if one.found is None else factor * one.found,
+        unit=unit,
+        limit=f"{bound} {factor * limit.value:g} {unit}".strip(),
         source=limit.source,
         mark=limit.mark,
         verdict="passed" if one.ok and one.found is not None else _unfound(one),

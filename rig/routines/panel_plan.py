@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from firmware_py.recorder.archive import read_frame
 from firmware_py.recorder.exposure_record import ImageError
 from firmware_py.recorder.image.correct import Pixels
 from firmware_py.routines.calibration import PanelPlan
+from firmware_py.routines.dry_run import dry_run
 from firmware_py.routines.spec import Spec
-from firmware_py.routines.steps import Fire, Fired, result_from_dict
+from firmware_py.routines.steps import Fire, Fired, Step, result_from_dict
 from hal.types import Technique
 from rig.bench_checks import WINDOW_MARGIN_MS
 from rig.drivers import generator_of, nobody
@@ -103,6 +105,12 @@ def made(spec: Spec, results: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Fir
             step = routine.send(result)
         except StopIteration:
             return
+
+
+def planned_steps(spec: Spec) -> list[Step]:
+    """The steps when everything goes as planned. Not for flats: their level is not known."""
+    bench_knows = dry_run(spec.routine(), heat_max_j=math.inf, cooling_tau_s=1.0)
+    return [row.step for row in bench_knows.rows]
 
 
 def _folder(shot_id: str, runs: Sequence[Path]) -> Path:

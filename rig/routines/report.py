@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
+from firmware_py.routines.steps import Fire, Fired
 from hal.types import ShotKind
 from rig.bench import Bench
 from rig.records.folder import write_record
 from rig.records.record import Device, Event, Instrument, RoutineRecord, ShotRow, Value
-from rig.routines.panel_plan import made
+from rig.routines.panel_plan import made, planned_steps
 from rig.routines.work import Order, Outcome
 from rig.version import version_line
 
+WARMING = ("warmup", "conditioning")
+ENOUGH = 0.95  # of a planned beam time: the indicated one begins in the middle of the ramp
 TITLES = {
     "warmup": ("warm-up", "Tube warm-up"),
     "conditioning": ("conditioning", "Tube conditioning"),
@@ -47,7 +52,7 @@ def keep_record(
         bench_hash=bench.hash,
         unit=Device(model=bench.unit.site.model, serial=bench.unit.site.serial),
         tube=bench.unit.generator.identity or "",
-        panel="" if kind in ("warm-up", "conditioning") else bench.unit.panel.panel_id,
+        panel="out of the beam" if order.spec.kind in WARMING else bench.unit.panel.panel_id,
         rung="model" if order.ports is None else order.ports.unit.rung,
         simulated=order.ports is None or order.ports.simulated,
         operator=kept.operator,
@@ -76,51 +81,95 @@ def _free_id(state: Path, routine_id: str, lives: int) -> str:
 
 def tube_values(order: Order, outcome: Outcome) -> list[Value]:
     """What the tube was given, as indicated."""
-    shots = [(step, fired) for step, fired in made(order.spec, outcome.ending.results)]
-    beams = [(step, fired) for step, fired in shots if fired.beam]
+    beams = [(step, fired) for step, fired in made(order.spec, outcome.ending.results)
+             if fired.beam]  # fmt: skip
     if not beams:
         return []
     known = [fired.mas for _, fired in beams if fired.mas is not None]
-    arcs = sum("ARC" in fired.faults for _, fired in beams)
-    unknown = len(beams) - len(known)
-    found = [
+    kv_max = max(step.technique.kv for step, _ in beams)
+    return [
+        *(_warming_values(order, outcome) if order.spec.kind in WARMING else ()),
         Value(what="beams made", value=len(beams), mark="C"),
-        Value(what="highest kV asked for", value=max(s.technique.kv for s, _ in beams), unit="kV",
-              mark="C"),
+        Value(what="highest kV asked for", value=kv_max, unit="kV", mark="C"),
         Value(what="charge, indicated", value=round(sum(known), 4), unit="mAs", mark="C"),
-        Value(what="beams of unknown charge", value=unknown, mark="C"),
+        Value(what="beams of unknown charge", value=len(beams) - len(known), mark="C"),
+    ]
+
+
+def _warming_values(order: Order, outcome: Outcome) -> list[Value]:
+    """Beam time at each kV beside the plan's, and arcs beside what is allowed."""
+    results = outcome.ending.results
+    seconds: dict[float, float] = {}
+    arcs = 0
+    for step, fired in made(order.spec, results):
+        arcs += "ARC" in fired.faults
+        clean_s = 0.0 if fired.faults else (fired.beam_ms or 0.0) / 1000
+        seconds[step.technique.kv] = seconds.get(step.technique.kv, 0.0) + clean_s
+    ended = outcome.ending.verdict is not None
+    found = [
+        _beam_time(kv, planned_s, seconds.get(kv, 0.0), ended=ended)
+        for kv, planned_s in _planned(order).items()
+    ]
+    most = getattr(order.spec.plan, "most_arcs", None)
+    if most is None:
+        return [*found, Value(what="arcs", value=arcs, mark="C")]
+    judged: Any = "passed" if arcs <= most else "failed"
+    return [
+        *found,
+        Value(what="arcs", value=arcs, high=most, source="bench file, [conditioning]", mark="D",
+              verdict=judged),
     ]  # fmt: skip
-    if order.spec.kind in ("warmup", "conditioning"):
-        most = getattr(order.spec.plan, "most_arcs", None)
-        inside = most is None or arcs <= most
-        judged = "not judged" if most is None else ("passed" if inside else "failed")
-        found.append(
-            Value(what="arcs", value=arcs, high=most, source="bench file, [conditioning]",
-                  mark="D", verdict=judged)  # type: ignore[arg-type]
-        )  # fmt: skip
+
+
+def _planned(order: Order) -> dict[float, float]:
+    """kV -> seconds of beam, if everything goes as planned."""
+    found: dict[float, float] = {}
+    for step in planned_steps(order.spec):
+        if isinstance(step, Fire):
+            kv = step.technique.kv
+            found[kv] = found.get(kv, 0.0) + step.technique.planned_ms / 1000
     return found
 
 
+def _beam_time(kv: float, planned_s: float, made_s: float, *, ended: bool) -> Value:
+    low_s = round(ENOUGH * planned_s, 2)
+    judged: Any = ("passed" if made_s >= low_s else "failed") if ended else "not judged"
+    return Value(
+        what=f"beam at {kv:g} kV", value=round(made_s, 2), unit="s", low=low_s,
+        source=f"plan: {planned_s:g} s; 5 % for the ramps", mark="D", verdict=judged,
+    )  # fmt: skip
+
+
 def _shots(order: Order, outcome: Outcome) -> list[ShotRow]:
-    dates = outcome.dates
-    rows = []
-    for number, (step, fired) in enumerate(made(order.spec, outcome.ending.results), 1):
-        technique, dark = step.technique, step.kind is ShotKind.DARK
+    """Dark frames that follow each other make one row."""
+    dates, rows = outcome.dates, list[ShotRow]()
+    numbered = enumerate(made(order.spec, outcome.ending.results), 1)
+    for (dark, *_), group in groupby(numbered, key=_alike):
+        shots = [(number, step, fired) for number, (step, fired) in group]
+        number, step, first = shots[0]
+        last = shots[-1][2]
+        technique, many = step.technique, len(shots) > 1
         rows.append(
             ShotRow(
                 number=number,
-                id=fired.shot_id,
-                kind=step.kind.value,
-                start=dates.get(fired.shot_id, outcome.at),
+                id=f"{first.shot_id} to {last.shot_id[-3:]}" if many else first.shot_id,
+                kind=f"{len(shots)} x {step.kind.value}" if many else step.kind.value,
+                start=dates.get(first.shot_id, outcome.at),
                 kv=None if dark else technique.kv,
                 ma=None if dark else technique.ma,
                 asked_ms=technique.ms,
                 asked_mas=technique.mas,
-                mas_indicated=fired.mas if fired.beam else None,
-                outcome=", ".join((fired.reason, *fired.faults)),
+                mas_indicated=first.mas if first.beam else None,
+                outcome=", ".join((first.reason, *first.faults)),
             )
         )
     return rows
+
+
+def _alike(numbered: tuple[int, tuple[Fire, Fired]]) -> tuple[object, ...]:
+    number, (step, fired) = numbered
+    dark = step.kind is ShotKind.DARK
+    return (dark, step.part, fired.faults) if dark else (dark, number)
 
 
 def _event(text: str) -> Event:
