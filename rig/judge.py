@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hal.now import since
+from hal.types import ShotKind
 from rig.scenario import ExpectSection
 
 
@@ -30,6 +31,7 @@ class Seen:
     image_count: int = 0
     incomplete_count: int = 0
     same_clock: bool = True  # the unit's times and the world's are one (model rung)
+    kind: ShotKind = ShotKind.IMAGING  # of the shot that was programmed
 
     def states(self) -> list[str]:
         return [line["to"] for line in self.of("state")]
@@ -164,11 +166,13 @@ def _before_every_beam(expect: ExpectSection, seen: Seen) -> Iterator[str]:
     known: dict[str, Any] = {}
     for line in seen.lines:
         if line["kind"] == "out" and line.get("expose"):
-            yield from _missing_before_beam(known, line["t_us"])
+            yield from _missing_before_beam(known, line["t_us"], seen.kind)
         known |= {f"{line['kind']}.{name}": value for name, value in line.items()}
 
 
-def _missing_before_beam(known: dict[str, Any], t_us: int) -> Iterator[str]:
+def _missing_before_beam(known: dict[str, Any], t_us: int, kind: ShotKind) -> Iterator[str]:
+    if kind is ShotKind.DARK:
+        yield f"ON at {t_us / 1000:.3f} ms for a dark frame"
     needed = (
         ("state.to", "EXPOSE"),
         ("room.link_ok", True),
@@ -180,9 +184,11 @@ def _missing_before_beam(known: dict[str, Any], t_us: int) -> Iterator[str]:
         ("room.key", True),
         ("generator.state", "ready"),
         ("generator.interlock_closed", True),
-        ("panel.state", "integrating"),
     )
     wrong = [name for name, value in needed if known.get(name) != value]
+    armed = known.get("panel.state") == "integrating"
+    if armed is not (kind is ShotKind.IMAGING):
+        wrong.append("panel.state" if kind is ShotKind.IMAGING else "a panel that is not armed")
     if not known.get("recorder.intent_durable"):
         wrong.append("recorder.intent_durable")
     if wrong:

@@ -85,7 +85,7 @@ def rehearse(scenario: Scenario, bench: Bench, path: Path, pixels: PixelModel) -
     """Can this bench make the shot, and does its room understand the steps' values?"""
     mistakes = []
     try:
-        shot_of(bench, scenario.shot.technique(), scenario.name)
+        shot_of(bench, scenario.shot, scenario.name)
     except ValueError as error:
         mistakes.append(Mistake(path=("shot",), text=str(error)))
     for index, step in enumerate(scenario.steps()):

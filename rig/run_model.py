@@ -21,13 +21,13 @@ from firmware_py.recorder.setup import Setup
 from firmware_py.recorder.store.journal import Journal
 from firmware_py.trace import Line
 from hal.ports import FrameLink, RecorderPort
-from hal.types import Requests, Shot, Technique
+from hal.types import TEST_EXAM_ID, Requests, Shot, ShotKind
 from rig.bench import Bench
 from rig.drivers import generator_of, nobody
 from rig.judge import BeamSeen, Seen
 from rig.model import ModelRung, setting_of
 from rig.run_folder import as_dict, finish, life_mark, record_header, write_trace
-from rig.scenario import Scenario
+from rig.scenario import Scenario, ShotSection
 from sim.build import pixel_model
 from sim.pixels import LAG_SHARES, PixelModel
 from sim.script import Script
@@ -37,14 +37,17 @@ STARTED_AT = datetime(2026, 1, 1, 8, 0, tzinfo=UTC)  # the model rung's own cale
 SET_VALID = timedelta(days=365)
 
 
-def shot_of(bench: Bench, technique: Technique, shot_id: str) -> Shot:
+def shot_of(bench: Bench, asked: ShotSection, shot_id: str) -> Shot:
     """The shot as the generator can make it. Raises ValueError with field and range."""
     generator = generator_of(bench.unit.generator, nobody())
     return Shot(
         shot_id=shot_id,
-        technique=generator.effective(technique),
-        exam_id="TEST",
+        technique=generator.effective(asked.technique()),
+        exam_id=TEST_EXAM_ID,
         panel_id=bench.unit.panel.panel_id,
+        kind=ShotKind(asked.kind),
+        raw=asked.raw,
+        clear_by=asked.clear_by,
     )
 
 
@@ -101,7 +104,7 @@ class ModelRun:
         self.seed = bench.sim.seed if seed is None else seed
         self._pixels = pixels or pixel_model(setting_of(bench, self.seed))
         self._on_line = on_line
-        self.shot = shot_of(bench, scenario.shot.technique(), f"{scenario.name or 'shot'}-1")
+        self.shot = shot_of(bench, scenario.shot, f"{scenario.name or 'shot'}-1")
         self.lives: list[Life] = []
         self.rung = ModelRung(
             bench, seed=self.seed, jump=jump, poll_all=poll_all, pixels=self._pixels
@@ -201,6 +204,7 @@ class ModelRun:
             actions=self.script.done,
             image_count=self._image_count(),
             incomplete_count=self._incomplete_count,
+            kind=self.shot.kind,
         )
 
     def _image_count(self) -> int:

@@ -112,7 +112,7 @@ class WireRun:
         self.bench, self.scenario, self.folder = bench, scenario, folder
         self.seed = bench.sim.seed if seed is None else seed
         self._on_line = on_line
-        self.shot = shot_of(bench, scenario.shot.technique(), f"{scenario.name or 'shot'}-1")
+        self.shot = shot_of(bench, scenario.shot, f"{scenario.name or 'shot'}-1")
         self._state_count = 0
         self._reached_s: float | None = None
         self._started_at: datetime | None = None
@@ -214,6 +214,7 @@ class WireRun:
             image_count=len(saved),
             incomplete_count=sum(exposure.incomplete for exposure in exposures),
             same_clock=False,
+            kind=self.shot.kind,
         )
 
 

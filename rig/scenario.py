@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -27,10 +27,15 @@ SHIPPED = bench_names.ROOT / "rig" / "scenarios"
 
 
 class ShotSection(Strict):
+    """`kind`: a `ShotKind`; `clear_by`: who confirmed that no receptor stands in the beam."""
+
     kv: float
     ma: float
     mas: float | None = None
     ms: float | None = None
+    kind: Literal["imaging", "no receptor", "dark"] = "imaging"
+    raw: bool = False
+    clear_by: str | None = None
 
     def technique(self) -> Technique:
         return Technique(kv=self.kv, ma=self.ma, mas=self.mas, ms=self.ms)

@@ -90,11 +90,12 @@ def _in(place: Place, kind: str, bench: Bench, spec: Spec, options: dict[str, An
     from rig.panel_sets import current_set
     from rig.routines.answer import answer
     from rig.routines.place import operator_of
-    from rig.routines.report import keep_record
+    from rig.routines.report import instruments_of, keep_record
     from rig.routines.show import LiveView
     from rig.routines.tube import warmth_on
     from rig.routines.work import Order, Work
 
+    instruments = instruments_of(options["instruments"])
     with hold_bench(place.state, f"dxrig calibrate {kind}"):
         current = current_set(place.state, bench.unit)
         if kind in ("defects", "lag") and (current is None or "gain" not in current[0].parts):
@@ -128,6 +129,7 @@ def _in(place: Place, kind: str, bench: Bench, spec: Spec, options: dict[str, An
             values=made.values if made else (),
             pictures=made.pictures if made else {},
             problem=problem,
+            instruments=instruments,
             notes="; ".join(told),
         )
         answer(outcome, folder, order, as_json=options["as_json"], facts=facts, told=told)

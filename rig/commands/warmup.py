@@ -94,11 +94,12 @@ def _work(
     from rig.recovery import journal_of
     from rig.routines.answer import answer
     from rig.routines.place import operator_of
-    from rig.routines.report import keep_record
+    from rig.routines.report import instruments_of, keep_record
     from rig.routines.show import LiveView
     from rig.routines.tube import note_warmed
     from rig.routines.work import Order, Work, clock_of
 
+    instruments = instruments_of(options["instruments"])
     at = clock_of(place.ports, place.state)
     heat = stored_heat(journal_of(place.state), bench.unit.tube, at)
     order = Order(
@@ -119,7 +120,7 @@ def _work(
     outcome = Work(order, LiveView(options["progress"], run, person=place.by_hand)).run()
     if outcome.verdict == "passed":
         note_warmed(place.state, bench.unit, outcome.at, outcome.kept.routine_id)
-    folder = keep_record(order, outcome, notes=_notes(warmth))
+    folder = keep_record(order, outcome, instruments=instruments, notes=_notes(warmth))
     answer(outcome, folder, order, as_json=options["as_json"], facts={})
     return outcome.exit_code
 

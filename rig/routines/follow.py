@@ -183,7 +183,7 @@ class Follow:
         if not codes:
             if step["kind"] != "dark" and self._wanted != shot:
                 self._wanted = shot
-                self._person.wanted(str(step["note"]))
+                self._person.wanted(str(step["note"]), _hold_s(step["technique"]))
             return
         if COOLS in codes:
             self._waits_s = now_s
@@ -210,3 +210,13 @@ class Follow:
                 if line["kind"] == "state":
                     self._state = line["to"]
         self._take_results(int(self._seat.status()["routine"]["step_index"]))
+
+
+def _hold_s(technique: Mapping[str, Any]) -> float:
+    """How long stage 2 is to be held, about."""
+    ms = (
+        technique["ms"]
+        if technique["ms"] is not None
+        else 1000 * technique["mas"] / technique["ma"]
+    )
+    return round(float(ms) / 1000, 1)

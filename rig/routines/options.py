@@ -27,6 +27,10 @@ def routine_options(command: F) -> F:
         ),
         click.option("--operator", metavar="NAME", help="Who does it; stands in the record."),
         click.option(
+            "--instrument", "instruments", multiple=True, metavar="NAME,SERIAL,DUE",
+            help="A meter that was used; stands in the record. Repeatable.",
+        ),
+        click.option(
             "--state", type=click.Path(file_okay=False, path_type=Path),
             help="Model rung: keep sets, journal and records here; default: a fresh state.",
         ),

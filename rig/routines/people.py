@@ -33,7 +33,7 @@ _AFTERWARDS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 class Person(Protocol):
-    def wanted(self, told: str) -> None:
+    def wanted(self, told: str, hold_s: float) -> None:
         """A shot is programmed, nothing inhibits it, and it needs a press."""
 
     def entered(self, state: str) -> None: ...
@@ -86,7 +86,7 @@ class SimulatedPerson:
         self._answer: str | None = None
         self._reset_s: float | None = None
 
-    def wanted(self, told: str) -> None:
+    def wanted(self, told: str, hold_s: float) -> None:
         if not self._pressed:
             self._pressed = True
             self._room.do("press", {"stage": 1})
@@ -141,13 +141,15 @@ class RealPerson:
         self._say, self._operator = say, operator
         self._asked = False
         self._told = ""
+        self._hold_s = 0.0
 
-    def wanted(self, told: str) -> None:
+    def wanted(self, told: str, hold_s: float) -> None:
+        self._hold_s = hold_s
         self._say(f"{told}: press stage 1 and hold it")
 
     def entered(self, state: str) -> None:
         if state == "READY":
-            self._say("ready: press stage 2 and hold it until the beam has ended")
+            self._say(f"ready: press stage 2 and hold it, {self._hold_s:g} s, until the beam ends")
         elif state == "READOUT":
             self._say("the beam has ended: release the handswitch")
 

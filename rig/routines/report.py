@@ -11,6 +11,7 @@ from typing import Any
 from firmware_py.routines.steps import Fire, Fired
 from hal.types import ShotKind
 from rig.bench import Bench
+from rig.exit_codes import UsageError
 from rig.records.folder import write_record
 from rig.records.record import Device, Event, Instrument, RoutineRecord, ShotRow, Value
 from rig.routines.panel_plan import made, planned_steps
@@ -59,7 +60,7 @@ def keep_record(
         started=datetime.fromisoformat(kept.started),
         ended=outcome.at,
         software=version_line(),
-        instruments=tuple(instruments) or (_own(bench),),
+        instruments=(*instruments, _own(bench)),
         values=(*values, *tube_values(order, outcome)),
         shots=tuple(_shots(order, outcome)),
         events=tuple(_event(text) for text in kept.events),
@@ -68,8 +69,23 @@ def keep_record(
     return write_record(order.state, record, pictures or {})
 
 
+def instruments_of(texts: Sequence[str]) -> list[Instrument]:
+    """Of `--instrument NAME,SERIAL,DUE`; serial and due date may be left out."""
+    found = []
+    for text in texts:
+        name, _, rest = text.partition(",")
+        serial, _, due = rest.partition(",")
+        if not name.strip() or "," in due:
+            raise UsageError(f"--instrument {text!r}: write NAME,SERIAL,DUE, such as "
+                             '"X2 R/F sensor,240117,2027-03-01"')  # fmt: skip
+        found.append(
+            Instrument(name=name.strip(), serial=serial.strip(), calibration_due=due.strip())
+        )
+    return found
+
+
 def _own(bench: Bench) -> Instrument:
-    name = "generator's own indication; no independent meter"
+    name = "generator's own indication"
     return Instrument(name=name, serial=bench.unit.generator.identity or "")
 
 
