@@ -169,7 +169,7 @@ class Runner:
     def _program(self, message: Mapping[str, Any]) -> dict[str, Any]:
         try:
             shot = shot_from(message["shot"])
-            problems = [*_not_texts(shot), *shot.technique.problems()]
+            problems = [*_wrong_kinds(shot), *shot.technique.problems()]
         except (KeyError, TypeError, ValueError) as error:
             return {"error": f"program: {type(error).__name__}: {error}"}
         if problems:
@@ -289,12 +289,24 @@ def _unknown(kind: str) -> dict[str, Any]:
     return {"error": f"unknown kind {kind!r}; there are {', '.join(_HANDLERS)}"}
 
 
-def _not_texts(shot: Shot) -> list[str]:
-    return [
+def _wrong_kinds(shot: Shot) -> list[str]:
+    """What came over the bus may be anything."""
+    texts = [
         f"{name} must be a text, got {value!r}"
         for name in ("shot_id", "exam_id", "panel_id")
         if not isinstance(value := getattr(shot, name), str) or not value
     ]
+    maybe = [
+        f"{name} must be a text or null, got {value!r}"
+        for name in ("clear_by", "deferred")
+        if not isinstance(value := getattr(shot, name), str | None)
+    ]
+    flags = [
+        f"{name} must be true or false, got {value!r}"
+        for name in ("raw", "warms")
+        if not isinstance(value := getattr(shot, name), bool)
+    ]
+    return texts + maybe + flags
 
 
 def write_log(log: Path, text: str) -> None:

@@ -53,6 +53,13 @@ def set_for_exposure(bench: Bench, ports: Ports, folder: Path, state: Path, at: 
 
 
 def refuse_unfit(panel_set: PanelSet, unit: UnitConfig, at: datetime) -> None:
+    problem = unfit(panel_set, unit, at)
+    if problem is not None:
+        raise Refused(problem)
+
+
+def unfit(panel_set: PanelSet, unit: UnitConfig, at: datetime) -> str | None:
+    """Why no exposure can be made with it on this unit and day; None = it can."""
     try:
         maps.require(
             panel_set,
@@ -63,4 +70,5 @@ def refuse_unfit(panel_set: PanelSet, unit: UnitConfig, at: datetime) -> None:
             unit_serial=unit.site.serial,
         )
     except PanelSetError as error:
-        raise Refused(str(error)) from error
+        return str(error)
+    return None

@@ -10,11 +10,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rig.bench import load_bench
 from rig.bench_names import BENCHES
+from rig.model import setting_of
+from rig.panel_sets import store_of
+from rig.run_model import valid_set
 from rig.simulator import ask
+from sim.build import pixel_model
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTABLE = (BENCHES / "portable.toml").read_text(encoding="utf-8")
@@ -24,7 +30,8 @@ WITHIN_S = 30.0
 class LiveBench:
     """`dxrig sim up`, with state and settings of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *flags: str, bench: str = "portable") -> None:
+        """`flags`: more of `sim up`; `bench`: a name, or the path of a bench named portable."""
         self.folder = folder
         self.environment = {
             **os.environ,
@@ -33,7 +40,7 @@ class LiveBench:
         }
         for name in ("DXRIG_BENCH", "DXRIG_OUT", "NO_COLOR"):
             self.environment.pop(name, None)
-        self.process = self.start("sim", "up", "--bench", "portable", "--json")
+        self.process = self.start("sim", "up", "--bench", bench, "--json", *flags)
         assert self.process.stdout is not None
         self.facts: dict[str, Any] = json.loads(self.process.stdout.readline())
 
@@ -88,6 +95,14 @@ class LiveBench:
         file.write_text(text, encoding="utf-8")
         return file
 
+    def calibrate(self, file: Path) -> None:
+        """A real bench gets the set that calibration would leave."""
+        bench, at = load_bench(str(file)), datetime.now(UTC)
+        state = self.folder / "state" / "dxrig" / file.stem
+        made = valid_set(bench, pixel_model(setting_of(bench)), at)
+        store = store_of(state, bench.unit)
+        store.add(made, changed="all", operator="A. Physicist", routine="a test", at=at)
+
     def end(self) -> None:
         self.process.terminate()
         ended(self.process)
@@ -105,12 +120,12 @@ def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def live_bench(folder: Path) -> Iterator[LiveBench]:
-    bench = LiveBench(folder)
+def live_bench(folder: Path, *flags: str, bench: str = "portable") -> Iterator[LiveBench]:
+    live = LiveBench(folder, *flags, bench=bench)
     try:
-        yield bench
+        yield live
     finally:
-        bench.end()
+        live.end()
 
 
 def until(what: Callable[[], object], within_s: float = WITHIN_S) -> None:

@@ -25,6 +25,7 @@ from hal.types import (
     Requests,
     RoomSample,
     Shot,
+    ShotKind,
     Technique,
 )
 from tests.samples import LIMITS
@@ -63,6 +64,7 @@ class Plant:
         self._intent: str | None = None
         # requests
         self._shot_count = 1
+        self._kind = ShotKind.IMAGING
         self.stop = self.reset = False
         self.late_us = 0
         self.broken: set[str] = set()
@@ -81,9 +83,16 @@ class Plant:
     def release_stage_2(self) -> None:
         self.stage_2 = False
 
-    def program(self) -> None:
+    def program(self, kind: ShotKind = ShotKind.IMAGING) -> None:
         """The next exposure is chosen."""
         self._shot_count += 1
+        self._kind = kind
+
+    def program_without_receptor(self) -> None:
+        self.program(ShotKind.NO_RECEPTOR)
+
+    def program_dark(self) -> None:
+        self.program(ShotKind.DARK)
 
     def heal(self) -> None:
         """Everything is as it should be again, but for the switch."""
@@ -140,8 +149,14 @@ class Plant:
         kv_more = 1.0 if "shot edited" in self.broken else 0.0
         technique = TECHNIQUES[self._shot_count % len(TECHNIQUES)]
         technique = replace(technique, kv=technique.kv - kv_more)
+        cleared = self._kind is ShotKind.NO_RECEPTOR and "not clear" not in self.broken
         return Shot(
-            shot_id=f"shot-{self._shot_count}", technique=technique, exam_id="TEST", panel_id="P1"
+            shot_id=f"shot-{self._shot_count}",
+            technique=technique,
+            exam_id="E-7" if "a patient's" in self.broken else "TEST",
+            panel_id="P1",
+            kind=self._kind,
+            clear_by="A. Physicist" if cleared else None,
         )
 
     def _room_sample(self) -> RoomSample:
@@ -252,6 +267,7 @@ class Plant:
             ("panel slow" in self.broken, PanelState.PREPARING),
             (self._window_us is not None and "no window" not in self.broken,
              PanelState.INTEGRATING),
+            ("panel integrates" in self.broken, PanelState.INTEGRATING),
             (self.outputs.prepare_panel, PanelState.READY),
         )  # fmt: skip
         return next((state for holds, state in rules if holds), PanelState.IDLE)
@@ -282,6 +298,8 @@ HAND: dict[str, Callable[[Plant], None]] = {
     "release": Plant.release,
     "release stage 2": Plant.release_stage_2,
     "program": Plant.program,
+    "program without receptor": Plant.program_without_receptor,
+    "program dark": Plant.program_dark,
     "heal": Plant.heal,
 }
 SPOILS = (
@@ -291,7 +309,7 @@ SPOILS = (
     "generator slow", "arc", "unknown bit", "cold", "off lost", "on unanswered", "timer dead",
     "beam ends early", "panel stale", "another panel", "short window", "panel gone",
     "panel error", "panel slow", "no window", "recorder hangs", "recorder dead", "disk", "maps",
-    "incomplete", "no frame",
+    "incomplete", "no frame", "not clear", "a patient's", "panel integrates",
 )  # fmt: skip
 
 

@@ -111,6 +111,7 @@ def attempts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
         for name, wrong in urls.items():
             live = opened.enter_context(live_bench(tmp_path_factory.mktemp("bench")))
             file = live.bench_file("mine", **wrong)
+            live.calibrate(file)
             running[name] = (
                 live,
                 live.start(

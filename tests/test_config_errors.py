@@ -61,7 +61,7 @@ def test_six_mistakes_in_one_file_are_named_at_once() -> None:
         'mine.toml:35: panel.pitch_mm: expected a number, got the text "0.8 mm"; '
         "write pitch_mm = 0.8",
         "mine.toml:41: tube.kv_max: 300 is above the limit 200; allowed: 10 to 200",
-        "mine.toml:70: limits.prep_ms: expected a whole number, got true; allowed: 500 to 15000",
+        "mine.toml:115: limits.prep_ms: expected a whole number, got true; allowed: 500 to 15000",
     ]
 
 
@@ -158,7 +158,7 @@ def test_a_value_where_a_section_belongs_is_told() -> None:
 def test_a_wrong_contact_is_told_with_its_place_in_the_list() -> None:
     text = changed(('["door", "estop", "stage_2",', '[\n  "door",\n  "estp", "estop", "stage_2",'))
     assert messages(text) == [
-        'mine.toml:68: wiring.interlock_pair[1]: "estp" is not one of door, estop, stage_1, '
+        'mine.toml:69: wiring.interlock_pair[1]: "estp" is not one of door, estop, stage_1, '
         "stage_2, key, enable, safety_relay; did you mean 'estop'?"
     ]
 

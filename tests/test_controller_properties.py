@@ -24,15 +24,17 @@ from firmware_py.decide import states, supervisor
 from firmware_py.decide.controller import step
 from firmware_py.decide.memory import Memory, State
 from firmware_py.decide.states import Row, build_machine
+from firmware_py.decide.supervisor import IN_SEQUENCE
 from firmware_py.decide.view import View
 from hal.now import NEVER_US, Now
-from hal.types import GeneratorState, Inputs, Outputs, PanelState
+from hal.types import GeneratorState, Inputs, Outputs, PanelSample, PanelState, Shot, ShotKind
 from tests.plant import HAND, SPOILS, Plant, act, helping
 from tests.project import ROOT
 from tests.samples import LIMITS
 
 S = State
 WITHOUT_HV = (S.BOOT, S.STANDBY, S.RELEASE_WAIT, S.FAULT, S.LOCKED)
+KINDS = tuple(ShotKind)
 
 
 class Judge:
@@ -44,6 +46,7 @@ class Judge:
         self.outputs = Outputs()
         self.visited: Counter[State] = Counter()
         self.shot_ids: list[str] = []  # of the beams, in order
+        self.kinds: Counter[ShotKind] = Counter()  # of beams, and of dark frames
         self._dice = random.Random(f"judge {seed}")
         self._opened_since_beam = True  # the ghost: the plant's switch, as it really was
 
@@ -60,6 +63,9 @@ class Judge:
     def _judge(self, before: Memory, inputs: Inputs, outputs: Outputs) -> None:
         assert step(before, inputs) == (self.memory, outputs), "not pure"
         judge_outputs(self.memory, outputs)
+        judge_kind(self.memory, outputs)
+        if self.memory.state is S.READOUT and before.state is S.PREP:
+            self.kinds[ShotKind.DARK] += 1
         if outputs.expose_from_us is not None and before.state is not S.EXPOSE:
             judge_start(before, self.memory, inputs, outputs)
             self._judge_ghost()
@@ -77,6 +83,7 @@ class Judge:
         assert self.memory.shot is not None
         assert self.memory.shot.shot_id not in self.shot_ids, "one programmed shot, two beams"
         self.shot_ids.append(self.memory.shot.shot_id)
+        self.kinds[self.memory.shot.kind] += 1
 
 
 def judge_outputs(memory: Memory, outputs: Outputs) -> None:
@@ -88,6 +95,20 @@ def judge_outputs(memory: Memory, outputs: Outputs) -> None:
         hv = (outputs.enable, outputs.enable_lapse, outputs.contactor, outputs.prep_line)
         assert hv == (False, False, False, False)
         assert (outputs.window_from_us, outputs.technique, outputs.intent) == (None, None, None)
+
+
+def judge_kind(memory: Memory, outputs: Outputs) -> None:
+    """Never a beam for a dark frame, or a window for a beam without a receptor."""
+    if memory.state not in IN_SEQUENCE:
+        return
+    shot = memory.shot
+    assert shot is not None
+    if not shot.has_beam:
+        assert memory.state in (S.PREP, S.READOUT)
+        assert (outputs.enable, outputs.enable_lapse, outputs.contactor) == (False, False, False)
+        assert (outputs.prep_line, outputs.ready_lamp, outputs.technique) == (False, False, None)
+    if not shot.has_frame:
+        assert (outputs.prepare_panel, outputs.window_from_us) == (False, None)
 
 
 def judge_start(before: Memory, after: Memory, inputs: Inputs, outputs: Outputs) -> None:
@@ -106,11 +127,21 @@ def judge_start(before: Memory, after: Memory, inputs: Inputs, outputs: Outputs)
     assert generator.state is GeneratorState.READY
     assert generator.interlock_closed
     assert set(generator.faults) <= {"UNDER_TEMPERATURE"}
+    judge_receptor(shot, panel, before.since_us)
+    assert inputs.recorder.intent_durable == shot.shot_id
+
+
+def judge_receptor(shot: Shot, panel: PanelSample, since_us: int) -> None:
+    """No imaging beam without an open window, no other one onto a panel or unconfirmed."""
+    assert shot.has_beam, "a beam for a dark frame"
+    if shot.kind is ShotKind.NO_RECEPTOR:
+        assert panel.state is not PanelState.INTEGRATING
+        assert (shot.clear_by, shot.exam_id) == ("A. Physicist", "TEST")
+        return
     assert panel.state is PanelState.INTEGRATING
     assert (panel.panel_id, panel.window_us) == (shot.panel_id, 5_000_000)
     assert panel.window_open_us is not None
-    assert panel.window_open_us >= before.since_us
-    assert inputs.recorder.intent_durable == shot.shot_id
+    assert panel.window_open_us >= since_us
 
 
 def judge_horizon(memory: Memory, inputs: Inputs, outputs: Outputs, dice: random.Random) -> None:
@@ -136,7 +167,7 @@ def drive(scan_count: int, seed: int) -> Judge:
         if judge.memory.state is S.RELEASE_WAIT and judge.memory.report is None:
             used = judge.memory.used_shot_id == getattr(plant.inputs().requests.shot, "shot_id", "")
             if used and dice.random() < 0.5:
-                plant.program()
+                plant.program(dice.choice(KINDS))
         if dice.random() < 0.02:
             act(plant, dice.choice(SPOILS))
         if dice.random() < 0.03:
@@ -155,6 +186,8 @@ def test_thousands_of_scans_with_devices_that_go_wrong() -> None:
     assert set(visited) == set(S), "the generator no longer reaches every state"
     assert min(visited[state] for state in (S.EXPOSE, S.READOUT, S.FAULT)) >= 100
     assert sum(len(judge.shot_ids) for judge in judges) >= 40
+    kinds = sum((judge.kinds for judge in judges), Counter())
+    assert min(kinds[kind] for kind in ShotKind) >= 40
 
 
 stories = st.lists(
@@ -317,6 +350,27 @@ def test_a_start_with_one_condition_forgotten_is_found(monkeypatch: pytest.Monke
     judge.plant.press()
     with pytest.raises(AssertionError, match=r"PanelState\.READY"):
         run_to(S.EXPOSE, judge)
+
+
+def test_a_beam_onto_a_panel_that_shall_not_be_there_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(states, "_window_open", lambda view: True)
+    judge = in_standby()
+    judge.plant.program(ShotKind.NO_RECEPTOR)
+    judge.plant.spoil("panel integrates")
+    judge.plant.press()
+    with pytest.raises(AssertionError, match=r"is not .*PanelState\.INTEGRATING"):
+        run_to(S.EXPOSE, judge)
+
+
+def test_a_dark_frame_that_goes_the_way_of_a_beam_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    astray = Row(S.PREP, S.READY, states.dark_frame_prepared)
+    plant_row(monkeypatch, "dark_frame_prepared", astray)
+    judge = in_standby()
+    judge.plant.program(ShotKind.DARK)
+    with pytest.raises(AssertionError, match="READY"):
+        run_to(S.READY, judge)
 
 
 def test_a_release_that_is_not_waited_for_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

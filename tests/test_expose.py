@@ -10,23 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from firmware_py.record import read_record
-from firmware_py.recorder.image.maps import save
 from firmware_py.recorder.store.journal import read_exposures
 from rig.bench import load_bench
 from rig.exit_codes import DEVICE, DONE, ENDED, REFUSED
 from rig.exposure import Outcome
-from rig.exposure_run import panel_set_path
-from rig.model import setting_of
 from rig.replay import replay
-from rig.run_model import valid_set
-from sim.build import pixel_model
 from tests.live_bench import LiveBench, children_of, ended, live_bench, until
 
 LONG = ("--kvp", "60", "--ma", "1", "--ms", "3000")
@@ -221,11 +215,7 @@ def test_a_technique_out_of_range_starts_nothing(live: LiveBench) -> None:
 def test_a_real_bench_is_exposed_by_a_person_who_is_told_what_to_press(live: LiveBench) -> None:
     """The simulator's ports as a real bench: no announcement is used, the hand is ours."""
     file = live.bench_file("mine")
-    state = live.folder / "state" / "dxrig" / "mine"
-    state.mkdir(parents=True, exist_ok=True)
-    bench = load_bench(str(file))
-    maps = valid_set(bench, pixel_model(setting_of(bench)), datetime.now(UTC))
-    save(maps, panel_set_path(state, "SIM-PANEL-1"))
+    live.calibrate(file)
     process = live.start(
         "expose", "--bench", str(file), "--kvp", "60", "--mas", "0.3", "--allow-exposure", "--json"
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hal.types import ShotKind
 from rig.judge import problems, skipped
 from rig.scenario import Scenario, StepSection, UntilSection
 from tests.model_runs import NAMES, run, scenario, shipped
@@ -39,6 +40,26 @@ def test_a_beam_whose_image_was_lost_is_incomplete() -> None:
     ends = UntilSection(event="FAULT", nth=1)
     _, seen = run(clean.model_copy(update={"step": [lost, *clean.step], "until": ends}))
     assert (seen.faults(), seen.image_count, seen.incomplete_count) == (["FRAME_MISSING"], 0, 1)
+
+
+# --- what holds whatever is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "told"),
+    [
+        ("clean_by_mas", ShotKind.NO_RECEPTOR, "without a panel that is not armed"),
+        ("clean_by_mas", ShotKind.DARK, "for a dark frame"),
+        ("no_receptor", ShotKind.IMAGING, "without panel.state"),
+    ],
+)
+def test_a_beam_that_its_kind_of_shot_may_not_have_is_a_problem(
+    name: str, kind: ShotKind, told: str
+) -> None:
+    made, seen = shipped(name)
+    found = problems(made.scenario.expect, replace(seen, kind=kind))
+    assert found[0].startswith("ON at ")
+    assert found[0].endswith(told)
 
 
 # --- what a rung can't judge

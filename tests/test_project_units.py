@@ -13,10 +13,11 @@ from tests.project import name_of, parse, sources
 SUFFIXES = frozenset((
     "us", "ms", "s", "kv", "ma", "mas", "ua", "ugy", "mgy", "dgycm2", "mm", "c", "v", "a", "w", "j",
     "kev", "deg", "rpm", "hz", "bytes", "px", "pct", "count", "index",
+    "minutes", "h", "days", "wh",  # as makers' tables and people say it; never "min": kv_min
 ))
 # fmt: on
-# These may stand behind the unit: kv_min, ma_max, kv_sum.
-QUALIFIERS = frozenset(("min", "max", "sum"))
+# These may stand behind the unit: kv_min, ma_max, kv_sum, kv_from.
+QUALIFIERS = frozenset(("min", "max", "sum", "from", "to", "step"))
 # A number that names something and measures nothing.
 NAMING = frozenset(
     ("id", "number", "nth", "version", "seed", "address", "code", "function", "functions", "series")
@@ -28,9 +29,35 @@ STANDARD = {  # whole names that DICOM gives, with what they count
     "window_width": "(0028,1051), the image's own values",
 }
 WITHOUT_UNIT = {  # `file:Class.field` and why
+    "firmware_py/config.py:BatteryConfig.efficiency": "a ratio",
+    "firmware_py/config.py:BatteryConfig.reserve": "a ratio",
+    "firmware_py/config.py:CalibrationConfig.flats": "how many",
+    "firmware_py/config.py:ConditioningConfig.most_arcs": "how many",
+    "firmware_py/config.py:ConditioningConfig.shots": "how many",
+    "firmware_py/recorder/image/calibrate.py:Linearity.b": "a ratio",
     "firmware_py/recorder/image/correct.py:Earlier.frames_ago": "how many",
+    "firmware_py/recorder/image/limits.py:Judgement.found": "in its limit's unit",
+    "firmware_py/recorder/image/limits.py:Limit.value": "its unit stands beside it",
     "firmware_py/recorder/image/maps.py:PanelSet.lag": "ratios: shares of a signal",
     "firmware_py/recorder/image/maps.py:PanelSet.linearity": "coefficients of a ratio",
+    "firmware_py/routines/calibration.py:PanelPlan.flats": "how many",
+    "firmware_py/routines/calibration.py:PanelPlan.full_scale": "raw counts",
+    "firmware_py/routines/conditioning.py:ConditioningPlan.most_arcs": "how many",
+    "firmware_py/routines/conditioning.py:ConditioningPlan.most_faults": "how many",
+    "firmware_py/routines/conditioning.py:ConditioningPlan.shots": "how many",
+    "firmware_py/routines/conditioning.py:_Ladder.arcs": "how many",
+    "firmware_py/routines/conditioning.py:_Ladder.clean": "how many",
+    "firmware_py/routines/conditioning.py:_Ladder.faults": "how many",
+    "firmware_py/routines/conditioning.py:_Ladder.needed": "how many",
+    "firmware_py/routines/dry_run.py:DryRun.seconds": "the name is the unit",
+    "firmware_py/routines/dry_run.py:Row.charge": "a ratio: 1 is full",
+    "firmware_py/routines/steps.py:Charge.hours": "the name is the unit",
+    "firmware_py/routines/steps.py:Fired.level_counts": "raw counts, as the name says",
+    "firmware_py/routines/steps.py:Pause.seconds": "the name is the unit",
+    "firmware_py/routines/supply.py:Supply.charge": "a ratio: 1 is full",
+    "firmware_py/routines/supply.py:Supply.efficiency": "a ratio",
+    "firmware_py/routines/supply.py:Supply.reserve": "a ratio",
+    "firmware_py/routines/warmup.py:WarmupPlan.pulses": "how many",
     "hal/bus.py:Client.ask": "which one: the number of a question",
     "hal/detectors/stream_panel.py:Event.k": "which one; the key on the wire",
     "hal/detectors/stream_panel.py:Question.n": "which one; the key on the wire",
@@ -41,6 +68,7 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "hal/modbus.py:PulseCoil.tenths": "of a second: the wire's unit (Waveshare)",
     "hal/modbus.py:WriteRegister.value": "a raw register",
     "hal/modbus.py:WriteRegisters.values": "raw registers",
+    "hal/types.py:RecorderSample.level_counts": "raw counts, as the name says",
     "sim/shapes.py:Bone.marrow": "a ratio",
     "sim/shapes.py:Bone.thinning": "a ratio",
     "sim/shapes.py:Limb.depth": "a ratio: thickness over width",
@@ -122,6 +150,9 @@ def test_every_exception_still_has_its_field() -> None:
         ("dose: Positive", ["Plan.dose"]),
         ("kv: float", []),
         ("kv_max: float", []),
+        ("kv_from: float", []),
+        ("resume_min: float", ["Plan.resume_min"]),
+        ("resume_minutes: float", []),
         ("timeout_us: int | None = None", []),
         ("frame_count: int", []),
         ("transaction_id: int", []),

@@ -324,7 +324,8 @@ def test_unknown_kinds_are_answered_and_change_nothing(bench: Bench) -> None:
         bench.ask(scan, kind=kind)
     bench.run(scans=7)
     assert [answer["error"] for answer in bench.bus.answers] == [
-        f"unknown kind {kind!r}; there are program, stop, reset, status, quit"
+        f"unknown kind {kind!r}; there are program, routine, confirm, results, stop, reset, "
+        "status, quit"
         for kind in ("start", "expose", "press", "STOP", "")
     ]
     assert set(bench.unit.seen) == {Requests()}

@@ -11,10 +11,12 @@ import pytest
 
 from firmware_py.decide.states import SEQUENCE, TABLE, TRIPS
 from hal.now import Now
+from hal.types import ShotKind
 from rig.bench import Bench
 from rig.exit_codes import ConfigError, UsageError
 from rig.judge import problems
-from rig.scenario import SHIPPED, find_scenarios, load_scenario
+from rig.run_model import shot_of
+from rig.scenario import SHIPPED, ShotSection, find_scenarios, load_scenario
 from rig.unit_states import STATES
 from rig.why import WORDS
 from tests.model_runs import NAMES, bench, run, scenario, shipped, trace_of
@@ -208,6 +210,11 @@ def _mistakes(tmp_path: Path, old: str, new: str) -> list[str]:
             'off = { after = "relase", ms = 1.0 }',
             "32: expect.off.after: no step does 'relase'; did you mean 'release'?",
         ),
+        (
+            "mas = 0.5",
+            'mas = 0.5\nkind = "drak"',
+            "8: shot.kind: \"drak\" is not one of imaging, no receptor, dark; did you mean 'dark'?",
+        ),
         ("mas = 0.5", "mAs = 0.5", "7: shot.mAs: unknown key; did you mean 'mas'?"),
     ],
 )
@@ -215,6 +222,13 @@ def test_a_word_that_does_not_exist_is_named_with_its_line_and_the_nearest_one(
     tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     assert _mistakes(tmp_path, old, new) == [message]
+
+
+def test_the_shot_of_a_scenario_has_every_kind_and_what_goes_with_it() -> None:
+    for kind in ShotKind:
+        asked = ShotSection(kv=70.0, ma=0.4, ms=500.0, kind=kind.value, raw=True, clear_by="A")
+        shot = shot_of(bench(), asked, "S1")
+        assert (shot.kind, shot.raw, shot.clear_by, shot.exam_id) == (kind, True, "A", "TEST")
 
 
 def test_scenarios_are_found_as_files_folders_and_shipped_names(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from firmware_py.decide.controller import step
 from firmware_py.decide.memory import Memory, SelfTestStep, State
 from firmware_py.decide.states import SEQUENCE, TABLE, TRIPS, Row, build_machine
-from hal.types import EndReason, Inputs, PanelState, Requests, Technique
+from hal.types import EndReason, Inputs, PanelState, Requests, ShotKind, Technique
 from tests.samples import (
     INTEGRATING,
     LIMITS,
@@ -33,6 +33,7 @@ from tests.samples import (
 
 S = State
 BY_TIME = replace(SHOT, technique=Technique(kv=80.0, ma=0.5, ms=1000.0))
+DARK = replace(BY_TIME, kind=ShotKind.DARK)
 READY_PANEL = panel(state=PanelState.READY)
 OTHER = Requests(shot=replace(SHOT, shot_id="shot-2"))
 RESET = Requests(shot=SHOT, reset=True)
@@ -53,6 +54,10 @@ TAKEN: dict[tuple[State, State, str], tuple[Memory, Inputs]] = {
         memory(S.STANDBY),
         inputs(room=room(stage_1=True)),
     ),
+    (S.STANDBY, S.PREP, "dark_frame_asked"): (
+        memory(S.STANDBY),
+        inputs(requests=Requests(shot=DARK)),
+    ),
     (S.PREP, S.RELEASE_WAIT, "stage_1_released"): (memory(S.PREP), inputs()),
     (S.PREP, S.RELEASE_WAIT, "stop_requested"): (
         memory(S.PREP),
@@ -61,6 +66,10 @@ TAKEN: dict[tuple[State, State, str], tuple[Memory, Inputs]] = {
     (S.PREP, S.RELEASE_WAIT, "shot_changed"): (
         memory(S.PREP),
         inputs(room=room(stage_1=True), requests=OTHER),
+    ),
+    (S.PREP, S.READOUT, "dark_frame_prepared"): (
+        memory(S.PREP, shot=DARK),
+        inputs(panel=READY_PANEL, recorder=kept(), requests=Requests(shot=DARK)),
     ),
     (S.PREP, S.READY, "all_prepared"): (
         memory(S.PREP),
@@ -148,7 +157,8 @@ def test_the_list_above_holds_every_row_and_no_other() -> None:
     assert sorted(TAKEN, key=str) == sorted(map(name, SEQUENCE), key=str)
 
 
-# In EXPOSE and READOUT the beam is commanded: no fault of class LOCK exists there yet.
+# In EXPOSE and READOUT the beam is commanded: no fault of class LOCK exists there yet, but in
+# the READOUT of a dark frame (tests/test_shot_kinds.py).
 REACHABLE = [row for row in TRIPS if row.dest is S.FAULT or row.source not in (S.EXPOSE, S.READOUT)]
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import e
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -17,6 +18,7 @@ from firmware_py.assemble import Links, build_unit
 from firmware_py.recorder.messages import intent_to_dict, report_to_dict
 from firmware_py.recorder.store.journal import Journal
 from firmware_py.recorder.store.tube_heat import StoredHeat, stored_heat
+from firmware_py.unit import Unit
 from hal.frame_pipes import frame_pipe
 from hal.links import pipe
 from rig.cli import main
@@ -130,7 +132,11 @@ def test_a_unit_starts_with_it_and_a_replay_with_the_records(
 ) -> None:
     """A tube that is hot when the unit starts refuses the press, then as now."""
     hot_j = 2 * TUBE.heat_max_j
-    monkeypatch.setattr("rig.model.build_unit", partial(build_unit, heat_j=hot_j))
+
+    def hot_unit(*args: Any, **options: Any) -> Unit:
+        return build_unit(*args, **options | {"heat_j": hot_j})
+
+    monkeypatch.setattr("rig.model.build_unit", hot_unit)
     monkeypatch.setattr("rig.run_model.record_header", partial(record_header, heat_j=hot_j))
     folder = kept("press_with_door_open", tmp_path)
     refused = [line["because"] for line in read_trace(folder) if line["kind"] == "refused"]

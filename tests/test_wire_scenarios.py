@@ -13,9 +13,11 @@ from tests.model_runs import bench, scenario
 
 NAMES = (
     "clean_by_time",
+    "dark_frame",
     "door_opens_in_expose",
     "emergency_stop",
     "generator_silent_in_beam",
+    "no_receptor",
     "off_lost_once",
     "press_with_door_open",
     "released_in_expose",

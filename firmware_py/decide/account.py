@@ -47,6 +47,24 @@ def settle(memory: Memory, inputs: Inputs, now: Now) -> Memory:
     return memory
 
 
+def dark_window_open(memory: Memory) -> bool:
+    """A dark frame's window is asked for, and has not lasted as long as the technique says."""
+    shot = memory.shot
+    dark = memory.state is State.READOUT and shot is not None and not shot.has_beam
+    return dark and memory.window_from_us is not None
+
+
+def close_dark_window(memory: Memory, now: Now) -> Memory:
+    """Over in its time: the frame is what was asked for, and is reported as that."""
+    shot, seen_us = memory.shot, memory.window_seen_us
+    if not dark_window_open(memory) or shot is None or seen_us is None:
+        return memory
+    if not now.reached(seen_us + round(shot.technique.planned_ms * 1000)):
+        return memory
+    report = no_beam(shot, EndReason.DARK, None, now.t_us)
+    return replace(memory, window_from_us=None, report=report)
+
+
 def no_beam(shot: Shot, reason: EndReason, fault: str | None, t_us: int) -> ExposureReport:
     """ON never left: nothing can have been irradiated."""
     return ExposureReport(

@@ -22,6 +22,7 @@ from hal.types import Inputs, Outputs, RoomSample
 def step(memory: Memory, inputs: Inputs) -> tuple[Memory, Outputs]:
     now = Now(inputs.t_us)
     memory = account.settle(_observe(memory, inputs), inputs, now)
+    memory = account.close_dark_window(memory, now)
     view = View(memory, inputs, now, supervisor.causes(memory, inputs, now))
     state = next_state(view)
     if state is not memory.state:

@@ -36,7 +36,8 @@ def _leave(to: State, view: View) -> Memory:
     memory = view.memory
     if memory.state is State.EXPOSE:
         return _end_beam(memory, view)
-    if memory.state in BEFORE_BEAM and to not in IN_SEQUENCE:
+    before_beam = memory.state in BEFORE_BEAM and to not in IN_SEQUENCE
+    if before_beam or account.dark_window_open(memory):  # a frame of less than its window
         return _without_beam(memory, view)
     return memory
 
@@ -110,12 +111,10 @@ def _expose(memory: Memory, view: View) -> Memory:
 
 
 def _readout(memory: Memory, view: View) -> Memory:
-    """A dark frame has no EXPOSE: its window begins here, and its report says "no beam"."""
-    shot, t_us = memory.shot, view.inputs.t_us
-    if shot is None or shot.has_beam:
+    """A dark frame has no EXPOSE: its window begins here."""
+    if memory.shot is None or memory.shot.has_beam:
         return memory
-    report = account.no_beam(shot, EndReason.DARK, None, t_us)
-    return replace(memory, window_from_us=t_us, window_seen_us=None, report=report)
+    return replace(memory, window_from_us=view.inputs.t_us, window_seen_us=None)
 
 
 def _release_wait(memory: Memory, view: View) -> Memory:

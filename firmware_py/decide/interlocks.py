@@ -124,6 +124,7 @@ def _shot_inhibits(memory: Memory, inputs: Inputs, shot: Shot | None, now: Now) 
     checks = (
         (shot.shot_id in _used(memory, recorder), "SHOT_USED"),
         (not _kind_fits(shot), "NOT_TEST"),
+        (not shot.has_frame and panel.state is PanelState.INTEGRATING, "RECEPTOR_NOT_CLEAR"),
         (shot.has_frame and _other_panel(panel, shot), "PANEL_WRONG"),
         (shot.has_frame and not window_fits(memory, panel, shot), "WINDOW_TOO_SHORT"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from firmware_py.decide.account import dark_window_open
 from firmware_py.decide.memory import Memory, SelfTestStep, State
 from firmware_py.decide.technique import maximum_mas
 from hal.now import Now, since
@@ -13,7 +14,6 @@ from hal.types import EndReason, Inputs, Intent, Outputs
 def outputs_for(memory: Memory, inputs: Inputs, now: Now) -> Outputs:
     rule = _BY_STATE.get(memory.state)
     wanted = rule(memory) if rule else {}
-    wanted |= _dark_window(memory, now)
     wanted["beam_lamp"] = wanted.get("beam_lamp", False) or _beam_lamp(memory, inputs, now)
     wanted["buzzer"] = _buzzer(memory, now)
     return Outputs(**wanted, report=memory.report, next_us=now.next_us)
@@ -89,18 +89,9 @@ def _readout(memory: Memory) -> dict[str, Any]:
     if memory.ending is not None:
         planned = memory.ending.reason is EndReason.PLANNED
         wanted |= _window(memory) | {"enable_lapse": planned}
+    if dark_window_open(memory):
+        wanted |= _window(memory)
     return wanted
-
-
-def _dark_window(memory: Memory, now: Now) -> dict[str, Any]:
-    """A dark frame's window lasts as long as the technique says."""
-    shot = memory.shot
-    if memory.state is not State.READOUT or shot is None or shot.has_beam:
-        return {}
-    window_us = round(shot.technique.planned_ms * 1000)
-    if memory.window_seen_us is not None and now.reached(memory.window_seen_us + window_us):
-        return {}
-    return _window(memory)
 
 
 def _release_wait(memory: Memory) -> dict[str, Any]:

@@ -245,7 +245,7 @@ def _readout_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     found = []
     if account.overdue(memory, now) or _on_after_off(memory, inputs):
         found.append(account.NOT_CONFIRMED)
-    lost = inputs.recorder.image_failed == shot.shot_id
+    lost = shot.has_frame and inputs.recorder.image_failed == shot.shot_id
     if lost or now.reached(memory.since_us + limits.readout_us):
         found.append("FRAME_MISSING" if shot.has_frame else "DOSE_NOT_SAVED")
     return found

@@ -39,10 +39,11 @@ def time_max_ms(tube: TubeData, kind: ShotKind) -> float:
 def too_cold(shot: Shot, limits: Limits) -> bool:
     """A tube that is not warmed up: high kV waits, but for an emergency's capped shot (SR-16)."""
     tube, technique = limits.tube, shot.technique
-    if not shot.has_beam or shot.warms or tube.cold_kv_max is None:
+    warms = shot.warms and shot.kind is ShotKind.NO_RECEPTOR  # never onto a panel
+    if not shot.has_beam or warms or tube.cold_kv_max is None:
         return False
     if technique.kv <= tube.cold_kv_max:
         return False
-    if shot.deferred is None or tube.deferred_kv_max is None or tube.deferred_ma_max is None:
+    if not shot.deferred or tube.deferred_kv_max is None or tube.deferred_ma_max is None:
         return True
     return not (technique.kv <= tube.deferred_kv_max and technique.ma <= tube.deferred_ma_max)

@@ -9,6 +9,7 @@ those of qc-and-physics.md 3.1; the maps are made of the kept frames afterwards,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -199,4 +200,5 @@ def _why(plan: PanelPlan, wanted_ms: float) -> str:
 
 def _within(plan: PanelPlan, ms: float) -> float:
     """In the timer's steps, and what the bench allows."""
-    return round(min(max(ms, plan.ms_min), plan.ms_max) / plan.step_ms) * plan.step_ms
+    least, most = math.ceil(plan.ms_min / plan.step_ms), math.floor(plan.ms_max / plan.step_ms)
+    return min(max(round(ms / plan.step_ms), least), most) * plan.step_ms

@@ -8,6 +8,7 @@ apart, and two extra series at the top (Varian 5929); after an arc one step back
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from firmware_py.routines.steps import Fired, Pause, Routine, Verdict
@@ -42,14 +43,14 @@ class _Ladder:
 
 def ladder(kv_from: float, kv_to: float, step_kv: float) -> tuple[float, ...]:
     """Both ends included, the last step as short as need be."""
-    count = int((kv_to - kv_from) / step_kv)
-    kvs = [kv_from + step_kv * index for index in range(count + 1)]
-    return tuple(kvs if kvs[-1] >= kv_to else [*kvs, kv_to])
+    count = math.ceil((kv_to - kv_from) / step_kv - 1e-9)
+    return (*(round(kv_from + step_kv * index, 3) for index in range(count)), kv_to)
 
 
 def conditioning(plan: ConditioningPlan) -> Routine:
     yield CLEAR
-    at = _Ladder(needed=plan.shots)
+    at = _Ladder()
+    at.needed = _shots_at(at, plan)
     while at.index < len(plan.kv):
         kv = plan.kv[at.index]
         result = yield pulse(kv, plan.ma, plan.on_s, f"{kv:g} kV, {at.clean + 1} of {at.needed}")
@@ -88,8 +89,11 @@ def _arced(at: _Ladder, plan: ConditioningPlan, kv: float) -> Verdict | None:
         return Verdict(passed=False, text=f"{at.arcs_at[kv]} arcs at {kv:g} kV: call service")
     if at.arcs > plan.most_arcs:
         return Verdict(passed=False, text=f"{at.arcs} arcs in all: call service")
-    at.index = max(0, at.index - 1)
-    at.clean, at.needed = 0, 1 if at.index else CLEAN_AFTER_ARC
+    at.clean = 0
+    if at.index:
+        at.index, at.needed = at.index - 1, 1
+    else:
+        at.needed = _shots_at(at, plan)
     return None
 
 

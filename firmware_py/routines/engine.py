@@ -19,6 +19,7 @@ from firmware_py.routines.steps import (
     Done,
     Fire,
     Fired,
+    Pause,
     ReplayError,
     Result,
     Routine,
@@ -63,11 +64,14 @@ class Engine:
         self._since_us: int | None = None  # the step was begun
         self._clear_by: str | None = None
         self._confirmed: str | None = None
+        self._asked: Ask | None = None  # the newest question that was answered
+        self._held: Step | None = None  # waits until that was answered anew
         self._advance(None)
         for result in results:
             if self.step is None or not fits(self.step, result):
                 raise ReplayError("the results that were kept are not of this plan")
             self._take(result)
+        self._ask_again()
 
     # --- what the unit asks and people say
 
@@ -101,6 +105,7 @@ class Engine:
             "step_index": len(self.results),
             "since_us": self._since_us,
             "shot": self._shot.shot_id if self._shot and self._report is None else None,
+            "busy": self._shot is not None,  # one is programmed, or its result is to come
             "verdict": asdict(self.verdict) if self.verdict else None,
             "suspended": asdict(self.suspended) if self.suspended else None,
             "interrupted": self.interrupted,
@@ -124,10 +129,31 @@ class Engine:
             self.suspended = step
         elif isinstance(step, Ask):
             if self._confirmed is not None:
-                self._take(Done(who=self._confirmed))
+                return self._answered(self._confirmed)
         elif now.reached(self._since_us + round(step.seconds * 1e6)):
             self._take(Done())
         return len(self.results) > done_count
+
+    def _ask_again(self) -> None:
+        """Between two lives somebody may have changed what stands in the beam."""
+        self._clear_by = None
+        if self._asked is not None and isinstance(self.step, Fire | Pause):
+            self._held, self.step = self.step, self._asked
+
+    def _answered(self, who: str) -> bool:
+        if self._held is None:
+            self._take(Done(who=who))
+            return True
+        self._note_answer(who)
+        self.step, self._held = self._held, None
+        self._since_us, self._confirmed = None, None
+        return True
+
+    def _note_answer(self, who: str) -> None:
+        """A shot without receptor needs its confirmation; another answer may have undone it."""
+        assert isinstance(self.step, Ask)
+        self._asked = self.step
+        self._clear_by = who if self.step.key == "no receptor" else None
 
     def _follow_shot(self, now: Now, step: Fire, memory: Memory, inputs: Inputs) -> None:
         if self._shot is None:
@@ -196,12 +222,8 @@ class Engine:
         )
 
     def _take(self, result: Result) -> None:
-        step = self.step
-        if isinstance(step, Ask) and step.key == "no receptor":
-            assert isinstance(result, Done)
-            self._clear_by = result.who
-        elif isinstance(step, Ask):
-            self._clear_by = None  # something else may stand in the beam now
+        if isinstance(self.step, Ask) and isinstance(result, Done):
+            self._note_answer(result.who)
         self.results.append(result)
         self._advance(result)
 

@@ -69,7 +69,8 @@ class Fired:
 
     @property
     def released(self) -> bool:
-        return self.reason == "handswitch released"
+        """A person ended it early: by the handswitch, or by a stop."""
+        return self.reason in ("handswitch released", "stop requested")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

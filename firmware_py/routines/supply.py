@@ -53,10 +53,10 @@ def split(routine: Routine, supply: Supply) -> Routine:
         while True:
             needed_j = supply.taken_j(step)
             if needed_j > left_j:
+                if needed_j > supply.usable_j(1.0):
+                    return Verdict(passed=False, text="a full battery does not last for one step")
                 yield Charge(hours=supply.charge_h, text=_told(supply))
                 left_j = supply.usable_j(1.0)
-                if needed_j > left_j:
-                    return Verdict(passed=False, text="a full battery does not last for one step")
             left_j -= needed_j
             result: Result = yield step
             step = routine.send(result)

@@ -69,7 +69,7 @@ def warmup(plan: WarmupPlan) -> Routine:
 
 def pulse(kv: float, ma: float, seconds: float, note: str) -> Fire:
     return Fire(
-        technique=Technique(kv=kv, ma=ma, ms=round(seconds, 1) * 1000),
+        technique=Technique(kv=kv, ma=ma, ms=round(seconds * 10) * 100.0),
         kind=ShotKind.NO_RECEPTOR,
         note=note,
         part=f"{kv:g} kV",

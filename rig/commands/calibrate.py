@@ -15,6 +15,7 @@ from rig.routines.options import routine_options
 if TYPE_CHECKING:
     from firmware_py.recorder.image.sets import SetStore
     from firmware_py.routines.dry_run import DryRun
+    from firmware_py.routines.idle import Warmth
     from firmware_py.routines.spec import Spec
     from rig.bench import Bench
     from rig.routines.panel_maps import Made
@@ -22,28 +23,41 @@ if TYPE_CHECKING:
     from rig.routines.work import Order, Outcome
 
 KINDS = {
-    "offset": "Dark frames: what the panel shows without a beam. No beam is made.",
-    "gain": "Offset, then flats: how each pixel responds, and how linear the panel is.",
-    "defects": "Which pixels are not to be believed, by the classes of ASTM E2597.",
-    "lag": "What a frame still holds of the ones before it.",
+    "offset": "Make the offset map, from dark frames. No beam, no press.",
+    "gain": "Make offset and gain maps, and linearity. Dark frames, then flats by the handswitch.",
+    "defects": "Make the defect map. The classes of ASTM E2597, from dark frames and bright flats.",
+    "lag": "Measure lag. What a frame still holds of the ones before it; a set may go without.",
 }
+
+KIND_EPILOG = """\b
+Examples:
+  dxrig calibrate {kind} --dry-run
+  dxrig calibrate {kind} --rung model --state trial
+  dxrig calibrate {kind} --hand none --operator "A. Meier"
+
+\b
+Exit codes: 0 a new set is in use; 1 a limit was missed, the set before stays; 2 usage;
+3 device; 4 refused before any beam; 130 ended by the operator, or nobody pressed.
+"""
 
 
 @click.group(
     epilog="""\b
 Examples:
-  dxrig calibrate offset --operator "A. Meier"
   dxrig calibrate gain --dry-run
+  dxrig calibrate offset
+  dxrig calibrate gain --hand none --operator "A. Meier"
   dxrig calibrate list
   dxrig calibrate rollback --operator "A. Meier" --why "stripes since Monday"
 
-The order is offset, gain, defects, lag; a gain calibration makes its own offset first. Nothing
-is corrected while maps are made. A set becomes the panel's only when every limit was met; it
-is refused when it is missing, expired, or of another panel or unit.
+The order is gain, defects, lag; each begins with dark frames and makes a new offset, too.
+`offset` alone is the daily one. Nothing is corrected while maps are made. A set is used only
+when every limit was met; exposures are refused while it is incomplete (offset, gain and defects
+are needed), expired, or of another panel or unit. Flats need a warm tube and an open field.
 
 \b
-Exit codes: 0 a new set is in use; 1 a limit was missed, the set before stays; 3 device;
-4 refused before any beam; 130 ended by the operator.
+Exit codes: 0 a new set is in use; 1 a limit was missed, the set before stays; 2 usage;
+3 device; 4 refused before any beam; 130 ended by the operator, or nobody pressed.
 """
 )
 def command() -> None:
@@ -51,10 +65,12 @@ def command() -> None:
 
 
 def _add_kind(kind: str, about: str) -> None:
-    @command.command(name=kind, help=about)
+    @command.command(name=kind, help=about, epilog=KIND_EPILOG.format(kind=kind))
     @bench_option
     @routine_options
-    @click.option("--kvp", type=float, help="Tube voltage of the flats; default: the bench file's.")
+    @click.option(
+        "--kvp", type=float, help="Tube voltage of the flats, kV; default: [calibration]."
+    )
     @progress_option
     @json_option
     @click.pass_context
@@ -103,6 +119,7 @@ def _in(place: Place, kind: str, bench: Bench, spec: Spec, options: dict[str, An
                 f"panel {bench.unit.panel.panel_id} has no gain map yet; "
                 "run `dxrig calibrate gain` first"
             )
+        _refuse_cold(kind, bench, spec, warmth_on(bench, place, None))
         out = options["out"]
         order = Order(
             bench=bench,
@@ -136,10 +153,24 @@ def _in(place: Place, kind: str, bench: Bench, spec: Spec, options: dict[str, An
         return 1 if problem else outcome.exit_code
 
 
+def _refuse_cold(kind: str, bench: Bench, spec: Spec, warmth: Warmth) -> None:
+    """Before the first dark frame, not after the last."""
+    from rig.exit_codes import Refused
+    from rig.routines.panel_plan import flats_kv
+
+    table = bench.unit.warmup
+    if kind == "offset" or warmth.warm or table is None or flats_kv(spec) <= table.cold_kv_max:
+        return
+    raise Refused(
+        f"the tube is not warmed up ({warmth.why}) and flats need {flats_kv(spec):g} kV, more "
+        f"than the {table.cold_kv_max:g} kV of a cold tube; run `dxrig warmup` first"
+    )
+
+
 def _made(kind: str, order: Order, outcome: Outcome) -> tuple[Made | None, str | None]:
     """The maps, and why they are not to be used; None, None when the routine did not end."""
     from rig.routines.panel_maps import Maker, make_set
-    from rig.routines.panel_plan import Frames
+    from rig.routines.panel_plan import Frames, flats_kv
 
     if outcome.verdict != "passed":
         return None, None
@@ -148,6 +179,7 @@ def _made(kind: str, order: Order, outcome: Outcome) -> tuple[Made | None, str |
         at=outcome.at,
         operator=order.operator,
         routine_id=outcome.kept.routine_id,
+        kv=flats_kv(order.spec),
     )
     try:
         frames = Frames(order.spec, outcome.ending.results, outcome.lives)
@@ -170,7 +202,7 @@ def _stored(
         return [f"No new set was stored; {stays}."], {"set": before, "new": False}
     number = store.add(
         made.panel_set,
-        changed=kind,
+        changed=kind if kind == "offset" else f"offset, {kind}",
         operator=order.operator,
         routine=outcome.kept.routine_id,
         at=outcome.at,
@@ -183,15 +215,10 @@ def _stored(
 
 
 def _dry(bench: Bench, spec: Spec) -> DryRun:
-    from firmware_py.routines.dry_run import dry_run
+    from rig.routines.check import checked
 
-    tube, bits = bench.unit.tube, bench.unit.panel.bits_stored
-    return dry_run(
-        spec.routine(),
-        heat_max_j=tube.heat_max_j,
-        cooling_tau_s=tube.cooling_tau_s,
-        level_counts=round(0.2 * ((1 << bits) - 1)),
-    )
+    full_scale = (1 << bench.unit.panel.bits_stored) - 1
+    return checked(bench.unit, spec, level_counts=round(0.2 * full_scale))
 
 
 def _dry_run(bench: Bench, spec: Spec, *, as_json: bool) -> int:
@@ -202,7 +229,8 @@ def _dry_run(bench: Bench, spec: Spec, *, as_json: bool) -> int:
         answer_json({"kind": spec.kind, "total": summary(run), "steps": groups(run)})
         return 0
     tell_dry_run(run, f"calibrate {spec.kind} on bench {bench.name}")
-    click.echo("Each flat is assumed to reach its level at once; the first one finds it.")
+    if run.beams:
+        click.echo("The first flat is assumed to reach its level; else more are made to find it.")
     return 0
 
 
@@ -227,8 +255,14 @@ def _store(bench: Bench, state: Path | None) -> tuple[SetStore, Path]:
 @command.command(
     name="list",
     epilog="""\b
-Example:
-  dxrig calibrate list --json
+Examples:
+  dxrig calibrate list
+  dxrig calibrate list --state trial --json
+
+"expired" is judged by today's date; runs on the model rung carry dates of their own calendar.
+
+\b
+Exit codes: 0 listed, also when there is none; 4 the list of sets is damaged.
 """,
 )
 @bench_option
@@ -241,11 +275,12 @@ def list_sets(ctx: click.Context, bench: str | None, state: Path | None, as_json
 
     from firmware_py.recorder.image.maps import PanelSetError
     from rig.exit_codes import Refused
+    from rig.routines.work import clock_of
     from rig.set_view import HEADINGS, set_json, set_rows
 
     chosen = chosen_bench(ctx, bench)
-    store, _ = _store(chosen, state)
-    at = datetime.now(UTC)
+    store, folder = _store(chosen, state)
+    at = datetime.now(UTC) if state is None else clock_of(None, folder)
     try:
         if as_json:
             answer_json({"bench": chosen.name, **set_json(store, at)})
@@ -267,6 +302,13 @@ def list_sets(ctx: click.Context, bench: str | None, state: Path | None, as_json
 Examples:
   dxrig calibrate rollback --operator "A. Meier" --why "stripes since Monday"
   dxrig calibrate rollback --to 3 --operator "A. Meier" --why "gain map with the grid in"
+
+An earlier set may lack parts or have expired ones; `dxrig calibrate list` shows which. Exposures
+are then refused until they have been made.
+
+\b
+Exit codes: 0 the earlier set is in use; 2 usage, such as no name or no reason; 3 bench in
+use; 4 there is no such version, or its file is damaged or missing.
 """
 )
 @bench_option
@@ -292,16 +334,22 @@ def rollback(
 
     from firmware_py.recorder.image.maps import PanelSetError
     from rig.bench_lock import hold_bench
-    from rig.exit_codes import Refused
+    from rig.exit_codes import UsageError
+    from rig.panel_sets import unfit
+    from rig.routines.work import clock_of
 
     chosen = chosen_bench(ctx, bench)
     store, folder = _store(chosen, state)
+    at = datetime.now(UTC) if state is None else clock_of(None, folder)
     with hold_bench(folder, "dxrig calibrate rollback"):
         try:
-            now = store.rollback(number, operator=operator, why=why, at=datetime.now(UTC))
+            now = store.rollback(number, operator=operator, why=why, at=at)
         except PanelSetError as error:
-            raise Refused(str(error)) from error
+            raise UsageError(str(error)) from error
+        problem = unfit(store.load(now), chosen.unit, at)
     if as_json:
-        answer_json({"bench": chosen.name, "set": now})
+        answer_json({"bench": chosen.name, "set": now, "problem": problem})
         return
     click.echo(f"Set {now} of panel {chosen.unit.panel.panel_id} is in use again.")
+    if problem:
+        click.echo(f"No exposure can be made with it: {problem}.")

@@ -44,12 +44,22 @@ def command() -> None:
 Examples:
   dxrig sim up --bench portable --json
   dxrig sim up --uncalibrated --idle 40d
+
+--uncalibrated: exposures are refused until `dxrig calibrate` has made offset, gain and defects.
+--idle: `dxrig warmup` is due. Sets and records of a bench outlive its simulator.
+
+\b
+Exit codes: 0 ended by a signal; 2 usage; 3 the bench is served already.
 """
 )
 @bench_option
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Noise and defects.")
-@click.option("--uncalibrated", is_flag=True, help="The panel has no calibration set yet.")
-@click.option("--idle", metavar="TIME", help="So long since the last beam: 40d, 3h, 90m, 2w.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of the panel's noise and defects.")
+@click.option("--uncalibrated", is_flag=True, help="The panel has no set yet; else a perfect one.")
+@click.option(
+    "--idle",
+    metavar="TIME",
+    help="The tube has rested so long: 40d, 3h, 90m, 2w; default: it is warm.",
+)
 @json_option
 @click.pass_context
 def up(

@@ -13,7 +13,6 @@ from rig.progress import progress_option
 from rig.routines.options import routine_options
 
 if TYPE_CHECKING:
-    from firmware_py.routines.dry_run import DryRun
     from firmware_py.routines.idle import Warmth
     from firmware_py.routines.spec import Spec
     from rig.bench import Bench
@@ -26,27 +25,34 @@ if TYPE_CHECKING:
 Examples:
   dxrig warmup --dry-run --idle 40d
   dxrig warmup --rung model --idle 3d
-  dxrig warmup --operator "A. Meier"
+  dxrig warmup --hand none --operator "A. Meier"
   dxrig warmup --conditioning --rung model --arc-at 90
 
 The minutes are those of the tube's table for its rest and the temperature ([warmup] of the
-bench file). No receptor may be in the beam: panel away or collimator closed. Until it is done
-kV is capped; `dxrig expose --defer-warmup REASON` lets it wait in an emergency.
-It resumes where a crash or an empty battery ended it, if the rest was short.
+bench file); a rest that is not known counts as the longest. No receptor may be in the beam:
+panel away or collimator closed. Until it is done kV is capped; `dxrig expose --defer-warmup
+REASON` lets it wait in an emergency. Where an interruption, a crash or an empty battery ended
+it, the same command goes on; after too long a rest it begins anew.
+
+--dry-run looks at what this bench has recorded and speaks to no device and no simulator.
 
 \b
 Exit codes: 0 warmed up, or nothing to do; 1 it failed, or the battery must be charged first;
-3 device; 4 refused before any beam; 130 ended by the operator.
+2 usage; 3 device; 4 refused before any beam; 130 ended by the operator, or nobody pressed.
 """
 )
 @bench_option
 @routine_options
 @click.option("--conditioning", is_flag=True, help="Service: the kV ladder of a long-idle tube.")
-@click.option("--idle", metavar="TIME", help="The tube has rested so long: 3h, 3d, 40d.")
+@click.option(
+    "--idle",
+    metavar="TIME",
+    help="The tube has rested so long: 90m, 3h, 40d, 2w; default: what is recorded.",
+)
 @click.option("--ambient-c", type=click.FloatRange(-40, 60), help="Temperature of tube and room.")
 @click.option(
     "--charge", type=click.IntRange(0, 100), default=100, show_default=True,
-    help="The battery's state of charge at the start, %.",
+    help="The battery's state of charge at the start, %; the source does not tell it.",
 )  # fmt: skip
 @click.option(
     "--arc-at", type=float, multiple=True, metavar="KV",
@@ -61,8 +67,14 @@ def command(ctx: click.Context, /, bench: str | None, **options: Any) -> None:
 
 
 def _run(bench: Bench, options: dict[str, Any]) -> int:
+    from rig.durations import seconds_of
+    from rig.exit_codes import UsageError
     from rig.routines.place import place_of
 
+    if options["idle"] is not None:
+        seconds_of(options["idle"])  # what is written wrong is told before a device is missed
+    if options["arc_at"] and options["rung"] != "model":
+        raise UsageError("--arc-at: only a simulated tube on --rung model arcs when it is told to")
     if options["dry_run"]:
         return _dry_run(bench, options)
     with place_of(
@@ -93,6 +105,7 @@ def _work(
     from firmware_py.recorder.store.tube_heat import stored_heat
     from rig.recovery import journal_of
     from rig.routines.answer import answer
+    from rig.routines.check import checked
     from rig.routines.place import operator_of
     from rig.routines.report import instruments_of, keep_record
     from rig.routines.show import LiveView
@@ -116,7 +129,7 @@ def _work(
         warm=warmth is None or warmth.warm,
         before=_arcs(options["arc_at"]),
     )
-    run = _dry(bench, spec, heat.heat_j)
+    run = checked(bench.unit, spec, heat_j=heat.heat_j)
     outcome = Work(order, LiveView(options["progress"], run, person=place.by_hand)).run()
     if outcome.verdict == "passed":
         note_warmed(place.state, bench.unit, outcome.at, outcome.kept.routine_id)
@@ -169,13 +182,14 @@ def _nothing_to_do(warmth: Warmth | None, *, as_json: bool) -> int:
 
 
 def _dry_run(bench: Bench, options: dict[str, Any]) -> int:
+    from rig.routines.check import checked
     from rig.routines.show import groups, summary, tell_dry_run
 
     warmth = _warmth(bench, options, None)
     spec = _spec(bench, options, warmth)
     if spec is None:
         return _nothing_to_do(warmth, as_json=options["as_json"])
-    run = _dry(bench, spec, 0.0)
+    run = checked(bench.unit, spec)
     if options["as_json"]:
         answer_json({"needed": True, "kind": spec.kind, "warmth": _plain(warmth),
                      "total": summary(run), "steps": groups(run)})  # fmt: skip
@@ -185,19 +199,6 @@ def _dry_run(bench: Bench, options: dict[str, Any]) -> int:
     tell_dry_run(run, f"{spec.kind} on bench {bench.name}")
     _tell_sources(bench, conditioning=options["conditioning"])
     return 0
-
-
-def _dry(bench: Bench, spec: Spec, heat_j: float) -> DryRun:
-    from firmware_py.routines.dry_run import dry_run
-
-    tube = bench.unit.tube
-    return dry_run(
-        spec.routine(),
-        heat_max_j=tube.heat_max_j,
-        cooling_tau_s=tube.cooling_tau_s,
-        heat_j=heat_j,
-        supply=spec.supply,
-    )
 
 
 def _tell_sources(bench: Bench, *, conditioning: bool) -> None:

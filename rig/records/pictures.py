@@ -37,6 +37,7 @@ STYLES = {  # the classes of qc-and-physics.md 3.2
     "over-responding": Style((190, 30, 20), _PLUS),
     "under-responding": Style((20, 70, 170), _CROSS),
     "noisy": Style((120, 40, 140), _RING),
+    "hot": Style((200, 90, 0), _DIAMOND),
     "non-uniform": Style((0, 110, 80), _DIAMOND),
     "lag": Style((150, 90, 0), _BAR),
     "bad neighbourhood": Style((70, 70, 70), _POST),

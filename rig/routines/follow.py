@@ -19,6 +19,7 @@ from rig.unit_states import IN_SEQUENCE, LATCHED
 
 LOOK_S = 0.1
 INHIBITED_S = 2.0  # in a simulated room: samples of the first scans may still be missing
+ARC_TOLD_S = 12.0  # an IXS tells of an arc for 10 s, and starts no beam meanwhile
 UNCURED_S = 20.0  # a fault that a reset does not clear
 SETTLE_S = 5.0
 COOLS = "TUBE_HEAT"  # passes by itself
@@ -81,6 +82,7 @@ class Follow:
         self._inhibited: tuple[list[str], float] | None = None
         self._latched_s: float | None = None
         self._waits_s: float | None = None
+        self._begun = False
         self.ending = Ending()
 
     def run(self, spec: Spec, stamp: Stamp, results: Sequence[Mapping[str, Any]]) -> Ending:
@@ -89,6 +91,7 @@ class Follow:
         try:
             self._seat.start()
             self._seat.begin(spec, stamp, results)
+            self._begun = True
             while not self.ending.over:
                 self._go_on()
         except KeyboardInterrupt:
@@ -187,7 +190,8 @@ class Follow:
             return
         if COOLS in codes:
             self._waits_s = now_s
-        lasting = self._inhibited is not None and now_s - self._inhibited[1] > INHIBITED_S
+        limit_s = ARC_TOLD_S if "ARC" in codes else INHIBITED_S
+        lasting = self._inhibited is not None and now_s - self._inhibited[1] > limit_s
         if told and lasting and not self._patient:
             self.ending.refused = [one["code"] for one in told]
 
@@ -200,16 +204,22 @@ class Follow:
             self.ending.faults = [one["code"] for one in status["faults"]]
 
     def _stop(self) -> None:
-        """The ordinary end of a beam, and time for its dose and frame to be saved."""
+        """The ordinary end of a beam, and time for its dose, frame and result to be saved."""
+        if not self._begun:
+            return
         self._view.say("ending the beam and saving what was recorded")
         self._seat.stop()
         end_s = self._seat.now_s() + SETTLE_S
         self._person.leave()
-        while self._state in IN_SEQUENCE and self._seat.now_s() < end_s:
+        while self._is_busy() and self._seat.now_s() < end_s:
             for line in self._seat.news():
                 if line["kind"] == "state":
                     self._state = line["to"]
         self._take_results(int(self._seat.status()["routine"]["step_index"]))
+
+    def _is_busy(self) -> bool:
+        """A shot is under way, or its result is to come; of what latched none comes soon."""
+        return self._state not in LATCHED and bool(self._seat.status()["routine"]["busy"])
 
 
 def _hold_s(technique: Mapping[str, Any]) -> float:

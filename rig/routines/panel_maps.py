@@ -42,6 +42,7 @@ class Maker:
     at: datetime
     operator: str
     routine_id: str
+    kv: float  # of the flats
 
     def part(self, name: str, **detail: Any) -> Part:
         days = getattr(self.unit.calibration, f"{name}_days")
@@ -209,7 +210,8 @@ def _lag(frames: Frames, current: PanelSet | None, maker: Maker) -> Made:
         for number, share in enumerate(shares[1:], 2)
     ]
     removed = after[0] - np.float32(shares[0]) * exposed
-    window = window_of(after[0])
+    highest = window_of(after[0])[1]
+    window = (-highest, highest)  # what is removed leaves mid-grey
     pictures = {
         "First frame after a flat": grey_png(after[0], window),
         "The same frame, lag removed": grey_png(removed, window),
@@ -264,7 +266,7 @@ def _full_scale(maker: Maker) -> int:
 def _quality(maker: Maker) -> str:
     unit = maker.unit
     filtration = f"{unit.tube.filter_mm:g} mm {unit.tube.filter_material.lower()}"
-    return f"{unit.calibration.kv:g} kV, {filtration} added"
+    return f"{maker.kv:g} kV, {filtration} added"
 
 
 # --- frames
@@ -323,7 +325,7 @@ def _judged(one: Judgement, what: str, *, pct: bool = False) -> Value:
     """`pct`: a share, shown in percent."""
     limit, factor = one.limit, 100 if pct else 1
     bound = limit.text.rsplit(", ", 1)[-1]  # "at most", "at least", "under"
-    unit = "%" if pct else limit.unit
+    unit = "%" if pct else _plain_unit(limit.unit)
     return Value(
         what=what,
         value=None if one.found is None else factor * one.found,
@@ -333,6 +335,11 @@ def _judged(one: Judgement, what: str, *, pct: bool = False) -> Value:
         mark=limit.mark,
         verdict="passed" if one.ok and one.found is not None else _unfound(one),
     )
+
+
+def _plain_unit(unit: str) -> str:
+    """What is counted stands in the name already."""
+    return "" if unit == "lines" else unit
 
 
 def _unfound(one: Judgement) -> Any:

@@ -54,6 +54,11 @@ def panel_spec(kind: str, unit: UnitConfig, *, kv: float | None = None) -> Spec:
     )
 
 
+def flats_kv(spec: Spec) -> float:
+    assert isinstance(spec.plan, PanelPlan)
+    return spec.plan.kv
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shot:
     """One frame that counts, and what the generator said of its beam."""
@@ -96,7 +101,7 @@ class Frames:
 def made(spec: Spec, results: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Fire, Fired]]:
     """Every shot and what came of it: the routine is told its results once more."""
     routine = spec.routine()
-    step = next(routine)
+    step = next(routine, None)
     for data in results:
         result = result_from_dict(data)
         if isinstance(step, Fire) and isinstance(result, Fired):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -19,7 +20,7 @@ from rig.routines.work import Order, Outcome
 from rig.version import version_line
 
 WARMING = ("warmup", "conditioning")
-ENOUGH = 0.95  # of a planned beam time: the indicated one begins in the middle of the ramp
+MISSING_S = 1.5  # of a shot: half a ramp, and what `warmup` does not ask for again
 TITLES = {
     "warmup": ("warm-up", "Tube warm-up"),
     "conditioning": ("conditioning", "Tube conditioning"),
@@ -41,6 +42,7 @@ def keep_record(
     notes: str = "",
 ) -> Path:
     """`problem`: why it failed though its shots were made. Returns the record's folder."""
+    order = replace(order, spec=outcome.spec)
     bench, kept = order.bench, outcome.kept
     kind, title = TITLES[order.spec.kind]
     record = RoutineRecord(
@@ -96,13 +98,13 @@ def _free_id(state: Path, routine_id: str, lives: int) -> str:
 
 
 def tube_values(order: Order, outcome: Outcome) -> list[Value]:
-    """What the tube was given, as indicated."""
-    beams = [(step, fired) for step, fired in made(order.spec, outcome.ending.results)
-             if fired.beam]  # fmt: skip
+    """What the tube was given, as indicated: by the journal, so that no beam is left out."""
+    beams = [row for row in outcome.rows if row.beam is not False and row.kind != ShotKind.DARK]
     if not beams:
         return []
-    known = [fired.mas for _, fired in beams if fired.mas is not None]
-    kv_max = max(step.technique.kv for step, _ in beams)
+    known = [row.mas for row in beams if row.mas is not None]
+    steps = [step for step, fired in made(order.spec, outcome.ending.results) if fired.beam]
+    kv_max = max((step.technique.kv for step in steps), default=None)
     return [
         *(_warming_values(order, outcome) if order.spec.kind in WARMING else ()),
         Value(what="beams made", value=len(beams), mark="C"),
@@ -123,8 +125,8 @@ def _warming_values(order: Order, outcome: Outcome) -> list[Value]:
         seconds[step.technique.kv] = seconds.get(step.technique.kv, 0.0) + clean_s
     ended = outcome.ending.verdict is not None
     found = [
-        _beam_time(kv, planned_s, seconds.get(kv, 0.0), ended=ended)
-        for kv, planned_s in _planned(order).items()
+        _beam_time(kv, planned, seconds.get(kv, 0.0), ended=ended)
+        for kv, planned in _planned(order).items()
     ]
     most = getattr(order.spec.plan, "most_arcs", None)
     if most is None:
@@ -137,22 +139,25 @@ def _warming_values(order: Order, outcome: Outcome) -> list[Value]:
     ]  # fmt: skip
 
 
-def _planned(order: Order) -> dict[float, float]:
-    """kV -> seconds of beam, if everything goes as planned."""
-    found: dict[float, float] = {}
+def _planned(order: Order) -> dict[float, tuple[float, float]]:
+    """kV -> seconds of beam if everything goes as planned, and how many are enough."""
+    found: dict[float, tuple[float, float]] = {}
     for step in planned_steps(order.spec):
         if isinstance(step, Fire):
-            kv = step.technique.kv
-            found[kv] = found.get(kv, 0.0) + step.technique.planned_ms / 1000
+            kv, seconds = step.technique.kv, step.technique.planned_ms / 1000
+            planned_s, low_s = found.get(kv, (0.0, 0.0))
+            enough_s = max(seconds / 2, seconds - MISSING_S)
+            found[kv] = (planned_s + seconds, low_s + enough_s)
     return found
 
 
-def _beam_time(kv: float, planned_s: float, made_s: float, *, ended: bool) -> Value:
-    low_s = round(ENOUGH * planned_s, 2)
+def _beam_time(kv: float, planned: tuple[float, float], made_s: float, *, ended: bool) -> Value:
+    planned_s, low_s = planned
     judged: Any = ("passed" if made_s >= low_s else "failed") if ended else "not judged"
     return Value(
-        what=f"beam at {kv:g} kV", value=round(made_s, 2), unit="s", low=low_s,
-        source=f"plan: {planned_s:g} s; 5 % for the ramps", mark="D", verdict=judged,
+        what=f"beam at {kv:g} kV", value=round(made_s, 2), unit="s", low=round(low_s, 2),
+        source=f"plan: {planned_s:g} s, less {MISSING_S:g} s a shot for ramp and hand", mark="D",
+        verdict=judged,
     )  # fmt: skip
 
 
@@ -179,7 +184,25 @@ def _shots(order: Order, outcome: Outcome) -> list[ShotRow]:
                 outcome=", ".join((first.reason, *first.faults)),
             )
         )
-    return rows
+    return rows + _uncounted(outcome, {row.id for row in rows}, len(rows))
+
+
+def _uncounted(outcome: Outcome, listed: set[str], count: int) -> list[ShotRow]:
+    """Beams that the journal knows and no result tells of: made when a run was killed."""
+    told = {str(one.get("shot_id")) for one in outcome.ending.results} | listed
+    rows = [row for row in outcome.rows if row.beam is not False and row.shot_id not in told]
+    return [
+        ShotRow(
+            number=number,
+            id=row.shot_id,
+            kind=row.kind,
+            start=datetime.fromisoformat(row.at),
+            mas_indicated=row.mas,
+            outcome=f"not counted: {row.reason or 'its end is not known'}",
+        )
+        for number, row in enumerate(rows, count + 1)
+        if row.kind != ShotKind.DARK
+    ]
 
 
 def _alike(numbered: tuple[int, tuple[Fire, Fired]]) -> tuple[object, ...]:

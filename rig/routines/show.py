@@ -98,7 +98,8 @@ def _shown(group: Mapping[str, Any]) -> tuple[str, ...]:
     each = f"{group['mas']:g} mAs" if group["mas"] is not None else f"{group['ms'] / 1000:g} s"
     kv = "-" if group["kv"] is None else f"{group['kv']:g}"
     ma = "-" if group["ma"] is None else f"{group['ma']:g}"
-    what = f"{group['what']}: {group['text']}" if group["text"] else group["what"]
+    plain = group["text"] in ("", group["what"])
+    what = group["what"] if plain else f"{group['what']}: {group['text']}"
     return (begins, what, str(group["count"]), kv, ma, each, heat, battery)
 
 
@@ -141,7 +142,8 @@ class LiveView(View):
 
 
 def _place(index: int, total: int) -> str:
-    return f"{min(index + 1, total):>4}/{total}"
+    """Repeated steps make a routine longer than its plan."""
+    return f"{index + 1:>4}/{total}" if index < total else f"{index + 1:>4}, more than planned,"
 
 
 def _words(step: Mapping[str, Any]) -> str:

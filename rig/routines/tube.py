@@ -16,6 +16,7 @@ from firmware_py.routines.idle import Warmth, minutes_after, warmth
 from firmware_py.routines.spec import Spec
 from firmware_py.routines.supply import Supply
 from firmware_py.routines.warmup import plan_for
+from rig import announce
 from rig.bench import Bench
 from rig.exit_codes import UsageError
 from rig.guards import Ports
@@ -41,10 +42,15 @@ class SimulatedRest:
 
 
 def warmth_on(bench: Bench, place: Place | None, ambient_c: float | None) -> Warmth:
-    """Of the bench's tube now; `place`: None looks at what the bench keeps."""
+    """Of the bench's tube now; `place`: None looks at what the bench keeps, and announces."""
     if place is None:
+        simulator = announce.running(bench.name)
         return tube_warmth(
-            bench.unit, state_home() / bench.name, datetime.now(UTC), ambient_c=ambient_c
+            bench.unit,
+            state_home() / bench.name,
+            datetime.now(UTC),
+            ambient_c=ambient_c,
+            rest=rest_of(simulator),
         )
     if place.ports is None:  # a model room begins with a tube that is warm
         at = datetime.now(UTC)
@@ -61,11 +67,12 @@ def ambient_of(bench: Bench, place: Place | None, table: WarmupConfig) -> float:
 
 def warmth_at(ports: Ports, state: Path, at: datetime, ambient_c: float | None = None) -> Warmth:
     """A simulated tube has rested as long as its simulator says."""
-    return tube_warmth(ports.unit, state, at, ambient_c=ambient_c, rest=rest_of(ports))
+    rest = rest_of(ports.simulator)
+    return tube_warmth(ports.unit, state, at, ambient_c=ambient_c, rest=rest)
 
 
-def rest_of(ports: Ports) -> SimulatedRest | None:
-    facts = ports.simulator
+def rest_of(facts: dict[str, Any] | None) -> SimulatedRest | None:
+    """`facts`: a simulator's announcement."""
     if facts is None:
         return None
     started_at = datetime.fromisoformat(str(facts["started_at"]))

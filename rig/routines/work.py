@@ -13,11 +13,12 @@ from pathlib import Path
 from uuid import uuid4
 
 from firmware_py.recorder.image.maps import PanelSet
-from firmware_py.recorder.store.journal import read_exposures
+from firmware_py.recorder.store.journal import Exposure, read_exposures
 from firmware_py.recorder.store.tube_heat import stored_heat
 from firmware_py.routines.engine import Stamp
 from firmware_py.routines.spec import Spec
 from firmware_py.routines.steps import ReplayError
+from hal.faults import FAULTS
 from hal.types import Technique
 from rig.bench import Bench
 from rig.exit_codes import CHECK_FAILED, DEVICE, DONE, ENDED, REFUSED, DeviceError
@@ -62,9 +63,13 @@ class Order:
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """`run`: the newest life's folder; `at`: when it ended, by the bench's clock."""
+    """`run`: the newest life's folder; `at`: when it ended, by the bench's clock.
+
+    `spec`: what was run; of a resumed routine, what it was begun with.
+    """
 
     kept: Progress
+    spec: Spec
     ending: Ending
     run: Path
     journal: Path
@@ -73,10 +78,15 @@ class Outcome:
     lives: list[Path] = field(default_factory=list)
 
     @property
+    def rows(self) -> list[Exposure]:
+        """Every shot of all its lives, by the journal."""
+        shots = f"{self.kept.routine_id}-"
+        return [row for row in read_exposures(self.journal) if row.shot_id.startswith(shots)]
+
+    @property
     def dates(self) -> dict[str, datetime]:
-        """When each shot was begun, by the journal."""
-        rows = read_exposures(self.journal)
-        return {row.shot_id: datetime.fromisoformat(row.at) for row in rows}
+        """When each shot was begun."""
+        return {row.shot_id: datetime.fromisoformat(row.at) for row in self.rows}
 
     @property
     def verdict(self) -> str:
@@ -96,7 +106,9 @@ class Outcome:
             return str(ending.suspended["text"])
         if ending.timed_out:
             return "nobody pressed the handswitch in time"
-        return ", ".join(ending.refused + ending.faults) or "ended by the operator"
+        told = [f"{FAULTS[code].text} {FAULTS[code].action}" for code in
+                (*ending.refused, *ending.faults)]  # fmt: skip
+        return " ".join(told) or "ended by the operator"
 
     @property
     def exit_code(self) -> int:
@@ -116,6 +128,7 @@ class Work:
         self._rung: ModelRung | None = None
         self._pixels: PixelModel | None = None
         self._kept: Progress | None = None
+        self._spec = order.spec
         self._zero_at = clock_of(order.ports, order.state)  # of the model rung's calendar
 
     def run(self) -> Outcome:
@@ -153,6 +166,7 @@ class Work:
                 kept.events.append(f"{at.isoformat()} resumed after {len(kept.results)} steps")
                 if kept.suspended:
                     _charged(kept)
+                self._spec = Spec.from_dict(kept.spec)  # with the battery that it began with
                 return kept
             self._view.say(f"begins anew, {kept.routine_id} is not resumed: {why}")
         return self._new(at)
@@ -196,14 +210,14 @@ class Work:
             panel_id=order.bench.unit.panel.panel_id,
         )
         try:
-            ending = follow.run(order.spec, stamp, kept.results)
+            ending = follow.run(self._spec, stamp, kept.results)
         except ReplayError as error:
             raise DeviceError(f"{error}; begin anew with --restart") from error
         finally:
             self._keep(follow.ending)
         self._finish(folder, follow.ending)
-        outcome = Outcome(kept=kept, ending=ending, run=folder, journal=journal_of(order.state),
-                          at=self._now())  # fmt: skip
+        outcome = Outcome(kept=kept, spec=self._spec, ending=ending, run=folder,
+                          journal=journal_of(order.state), at=self._now())  # fmt: skip
         if ending.verdict is not None or not ending.results:  # nothing is left to go on with
             progress.forget(order.state, kept.kind)
         return outcome
@@ -227,6 +241,8 @@ class Work:
         if order.by_hand or order.ports.simulator is None:
             return seat, RealPerson(self._view.say, order.operator)
         room = FarRoom(order.ports.simulator, seat.now_s)
+        for verb in ("release", "release reset"):  # a killed run could not let go
+            room.do(verb, {})
         return seat, SimulatedPerson(room, order.operator or "simulated person")
 
     def _model_seat(self, folder: Path) -> tuple[Seat, Person]:
@@ -250,9 +266,10 @@ class Work:
         for event in ending.events:
             kept.events.append(f"{self._now().isoformat()} {event}")
         ending.events.clear()
+        if len(ending.results) > len(kept.results):  # a life without one makes nothing younger
+            kept.at = self._now().isoformat()
         kept.results = list(ending.results)
         kept.suspended = ending.suspended is not None
-        kept.at = self._now().isoformat()
         kept.save(self._order.state)
 
     def _finish(self, folder: Path, ending: Ending) -> None:
@@ -261,7 +278,7 @@ class Work:
         finish(
             folder,
             order.bench,
-            technique=_technique(order.spec, ending),
+            technique=_technique(self._spec, ending),
             rung="model" if order.ports is None else order.ports.unit.rung,
             simulated=order.ports is None or order.ports.simulated,
             seed=order.seed,

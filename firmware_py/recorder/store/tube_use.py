@@ -11,12 +11,15 @@ from firmware_py.recorder.store.database import JournalError, explain, open_read
 
 _BEAMS = """
 SELECT coalesce(d.at, i.at) FROM intent i LEFT JOIN dose d USING (shot_id)
-WHERE d.beam IS NOT 0
+WHERE coalesce(d.beam, json_extract(i.detail, '$.shot.kind') IS NOT 'dark')
 """
 
 
 def beam_dates(journal: Path) -> list[datetime]:
-    """Ends of beams, and of intents whose end is not known. Raises JournalError."""
+    """Ends of beams, and of intents whose end is not known, but for dark frames'.
+
+    Raises JournalError.
+    """
     if not journal.exists():
         return []
     with closing(open_read_only(journal)) as connection:
