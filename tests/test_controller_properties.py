@@ -358,6 +358,8 @@ def test_a_beam_onto_a_panel_that_shall_not_be_there_is_found(
     monkeypatch.setattr(states, "_window_open", lambda view: True)
     judge = in_standby()
     judge.plant.program(ShotKind.NO_RECEPTOR)
+    judge.plant.press_stage_1()
+    run_to(S.READY, judge)
     judge.plant.spoil("panel integrates")
     judge.plant.press()
     with pytest.raises(AssertionError, match=r"is not .*PanelState\.INTEGRATING"):

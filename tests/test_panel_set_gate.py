@@ -17,7 +17,7 @@ from firmware_py.recorder.image.maps import PanelSet, load, save
 from firmware_py.recorder.image.sets import SetStore
 from hal.types import Technique
 from rig.cli import main
-from rig.exit_codes import DONE, REFUSED, Refused
+from rig.exit_codes import DONE, REFUSED, USAGE, Refused
 from rig.exposure_run import expose
 from rig.exposure_view import LiveLines
 from rig.guards import Ports
@@ -250,8 +250,8 @@ def test_going_back_restores_the_former_picture_byte_for_byte(tmp_path: Path) ->
 @pytest.mark.usefixtures("settings")
 def test_going_back_where_nothing_was_is_refused(tmp_path: Path) -> None:
     back = ("calibrate", "rollback", "--state", str(tmp_path), "--operator", "B", "--why", "dust")
-    assert CliRunner().invoke(main, back).exit_code == REFUSED
+    assert CliRunner().invoke(main, back).exit_code == USAGE
     keep(tmp_path, good_set())
     done = CliRunner().invoke(main, back)
-    assert done.exit_code == REFUSED
+    assert done.exit_code == USAGE
     assert "version 1 was made from no other" in done.stderr

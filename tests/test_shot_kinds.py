@@ -362,8 +362,19 @@ def test_without_caps_nothing_is_deferred() -> None:
 
 
 def test_the_warm_up_itself_and_a_dark_frame_need_no_warm_tube() -> None:
-    assert not cold(120.0, warms=True)
+    without: dict[str, Any] = {"kind": ShotKind.NO_RECEPTOR, "clear_by": "somebody"}
+    assert not cold(120.0, warms=True, **without)
     assert inhibits(DARK, COLD) == ()
+
+
+def test_no_image_and_no_other_beam_passes_for_a_warm_up() -> None:
+    assert cold(120.0, warms=True)
+    assert cold(120.0, kind=ShotKind.NO_RECEPTOR, clear_by="somebody")
+
+
+def test_a_panel_that_integrates_refuses_a_beam_that_shall_not_meet_it() -> None:
+    shot = replace(SHOT, kind=ShotKind.NO_RECEPTOR, clear_by="somebody")
+    assert inhibits(shot, panel=INTEGRATING) == ("RECEPTOR_NOT_CLEAR",)
 
 
 def test_a_tube_whose_data_ask_for_no_warm_up_is_never_cold() -> None:

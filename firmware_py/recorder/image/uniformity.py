@@ -27,7 +27,7 @@ RESIDUAL = Limit(
     text="signal non-uniformity of a new corrected flat, local and global, under",
     value=2.0,
     unit="%",
-    source="hnvue-console",
+    source="hnvue-console, an open console project: residual after gain correction",
     mark="S",
 )
 
