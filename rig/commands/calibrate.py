@@ -105,14 +105,14 @@ def _in(place: Place, kind: str, bench: Bench, spec: Spec, options: dict[str, An
     from rig.exit_codes import Refused
     from rig.panel_sets import current_set
     from rig.routines.answer import answer
-    from rig.routines.place import operator_of
+    from rig.routines.place import operator_of, space_told
     from rig.routines.report import instruments_of, keep_record
     from rig.routines.show import LiveView
     from rig.routines.tube import warmth_on
     from rig.routines.work import Order, Work
 
     instruments = instruments_of(options["instruments"])
-    with hold_bench(place.state, f"dxrig calibrate {kind}"):
+    with hold_bench(place.state, f"dxrig calibrate {kind}"), space_told(place.state):
         current = current_set(place.state, bench.unit)
         if kind in ("defects", "lag") and (current is None or "gain" not in current[0].parts):
             raise Refused(

@@ -90,8 +90,9 @@ def _run(bench: Bench, options: dict[str, Any]) -> int:
 
 def _in(place: Place, bench: Bench, options: dict[str, Any]) -> int:
     from rig.bench_lock import hold_bench
+    from rig.routines.place import space_told
 
-    with hold_bench(place.state, "dxrig warmup"):
+    with hold_bench(place.state, "dxrig warmup"), space_told(place.state):
         warmth = _warmth(bench, options, place)
         spec = _spec(bench, options, warmth)
         if spec is None:

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from firmware_py.runner import FULL
 from rig.bench import Bench
-from rig.exit_codes import UsageError
+from rig.exit_codes import DeviceError, UsageError
 from rig.exposure_run import check_hand
 from rig.guards import Ports, ports_of
 from rig.state_dir import bench_state, fresh_state, new_folder, private_folder
@@ -59,6 +60,19 @@ def _model_state(bench: Bench, state: Path | None, out: Path | None) -> Iterator
         return
     with fresh_state(private_folder(bench_state(bench.name) / "model")) as folder:
         yield folder
+
+
+@contextmanager
+def space_told(state: Path) -> Iterator[None]:
+    """A disk that fills up meanwhile is no bug; what was recorded stays."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        why = (error.strerror or str(error)).lower()
+        text = f"{state}: {why}; free space and run it again: it goes on where it ended"
+        raise DeviceError(text) from error
 
 
 def operator_of(operator: str | None, place: Place) -> str:
