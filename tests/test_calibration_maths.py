@@ -336,7 +336,7 @@ def test_a_residual_of_two_percent_or_more_is_not_accepted(plus: int, ok: bool) 
     assert verdict.found == pytest.approx(100 * plus / (1000 + plus / 12))
     assert (verdict.limit.value, verdict.limit.source, verdict.limit.mark) == (
         2.0,
-        "hnvue-console",
+        "hnvue-console, an open console project: residual after gain correction",
         "S",
     )
 

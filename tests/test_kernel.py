@@ -221,6 +221,8 @@ def test_a_package_that_can_not_be_written_to_has_its_cache_elsewhere_or_none(
     pytest.importorskip("numba")
     image = tmp_path / "firmware_py/recorder/image"
     shutil.copytree(ROOT / "firmware_py/recorder/image", image, ignore=lambda *_: ["__pycache__"])
+    for package in (image.parent.parent, image.parent):  # else an installed dxrig comes first
+        (package / "__init__.py").touch()
     (image / "__pycache__").touch()  # a file: not even root can make a folder of it
     home = str(tmp_path / "home") if has_cache else "/dev/null/none"
     code = "print(warm_up((1024, 1024)), mean(1024)); print(__import__('firmware_py').__path__)"
