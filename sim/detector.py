@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hal.now import NEVER_US, Now, earliest_us
+from hal.now import NEVER_US, Now, earliest_us, since
 from hal.ports import PanelFrame
 from hal.types import PanelState
 from sim import phantom
@@ -33,6 +33,7 @@ KermaSource = Callable[[int, int], tuple[float, float]]
 """(from_us, to_us) -> (mAs of the beam in between, its mean kV). The panel's only view of it."""
 
 T_PREP_MAX_US = 300_000
+REFRESH_US = 3_000_000  # between two windows a panel reads itself out: then no lag is left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +68,9 @@ class SimPanel:
     """`hal.ports.PanelModel`. Injections are plain attributes; other names raise."""
 
     __slots__ = (
-        *INJECTIONS, "_armed_count", "_earlier", "_frame_count", "_id", "_kerma_source",
-        "_opened_us", "_pending", "_phantom_name", "_pixels", "_prepared", "_requested",
-        "_series_index", "_shot_id", "_state", "_taken", "_times", "_until_us",
+        *INJECTIONS, "_armed_count", "_closed_us", "_earlier", "_frame_count", "_id",
+        "_kerma_source", "_opened_us", "_pending", "_phantom_name", "_pixels", "_prepared",
+        "_requested", "_series_index", "_shot_id", "_state", "_taken", "_times", "_until_us",
     )  # fmt: skip
 
     def __init__(
@@ -88,6 +89,7 @@ class SimPanel:
         self._armed_count = self._series_index = self._frame_count = 0
         self._pending: _Exposed | None = None  # integrated, read-out not finished
         self._taken: list[_Exposed] = []  # read out, not fetched yet
+        self._closed_us = 0  # the newest window
         self._earlier: deque[Exposure] = deque(maxlen=len(LAG_SHARES))  # what lag remembers
         self._phantom_name = phantom.DEFAULT
         self.in_beam = True
@@ -198,6 +200,9 @@ class SimPanel:
 
     def _close_window(self, at_us: int, *, complete: bool) -> None:
         mas, kv = self._kerma_source(self._opened_us, at_us)
+        if since(self._opened_us, self._closed_us + REFRESH_US):
+            self._earlier.clear()
+        self._closed_us = at_us
         exposure = Exposure(
             mas=mas if self.in_beam else 0.0, kv=kv, phantom_name=self._phantom_name,
             frame_count=self._frame_count,

@@ -9,21 +9,26 @@ import numpy as np
 
 from firmware_py.recorder.archive import differences, reprocess
 from firmware_py.recorder.image.correct import PEDESTAL_COUNT
+from firmware_py.recorder.recorder import LAG_GAP_US
 from tests.exposures import intent, message, report
 from tests.test_recorder import Rig, panel_set
 
 OFFSET = 100
 LAG = (0.02, 0.01)
+WINDOW_US = 1_000_000
+READOUT_US = 300_000
 
 
 def flat(counts: int) -> bytes:
     return np.full((64, 64), OFFSET + counts, "<u2").tobytes()
 
 
-def expose(rig: Rig, shot_id: str, counts: int) -> None:
+def expose(rig: Rig, shot_id: str, counts: int, start_us: int = 0) -> None:
     rig.recorder.intent(intent(shot_id))
     rig.recorder.report(report(shot_id))
-    rig.recorder.frame(message(shot_id, pixels=flat(counts)), 0)
+    times = {"start_us": start_us, "stop_us": start_us + WINDOW_US}
+    frame = message(shot_id, pixels=flat(counts), **times)
+    rig.recorder.frame(frame, start_us + WINDOW_US + READOUT_US)
 
 
 def signal(folder: Path, shot_id: str) -> int:
@@ -73,3 +78,12 @@ def test_a_damaged_frame_counts_as_one_that_the_panel_has_read_out(tmp_path: Pat
     rig.recorder.frame([broken[0], b"no header", *broken[2:]], 0)
     expose(rig, "S3", 1_200)
     assert signal(tmp_path, "S3") == 1_200 - 100
+
+
+def test_after_three_seconds_of_rest_nothing_is_taken_out(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, panel_set=panel_set(lag=LAG))
+    expose(rig, "S1", 10_000, 0)
+    expose(rig, "S2", 1_200, WINDOW_US + LAG_GAP_US - 1)
+    expose(rig, "S3", 1_200, 2 * WINDOW_US + 2 * LAG_GAP_US)
+    assert signal(tmp_path, "S2") == 1_200 - 200
+    assert signal(tmp_path, "S3") == 1_200

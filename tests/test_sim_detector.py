@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hal.now import NEVER_US, Now
 from hal.ports import PanelModel
-from sim.detector import PanelTimes, SimPanel
+from sim.detector import REFRESH_US, PanelTimes, SimPanel
 from sim.pixels import COUNTS_PER_UGY, Exposure, PixelModel
 
 TIMES = PanelTimes(
@@ -396,12 +396,14 @@ class OnceBeam(Beam):
         return (mas, kv) if first else (0.0, 0.0)
 
 
-def after_one_exposure(*, dropped: bool = False, fetched: bool = True) -> list[float]:
+def after_one_exposure(
+    *, dropped: bool = False, fetched: bool = True, waits_us: int = 0
+) -> list[float]:
     """The mean signal of five dark frames behind it, in shares of its own."""
     panel = new_panel(OnceBeam())
     panel.phantom_name = "none"
     panel.prepare(0)
-    frames = [one_frame(panel, 1_000_000)]
+    frames = [one_frame(panel, 500_000)]
     if dropped:
         panel.drop_frame = True
         panel.request_window(3_000_000, "lost")
@@ -409,7 +411,7 @@ def after_one_exposure(*, dropped: bool = False, fetched: bool = True) -> list[f
         panel.advance(Now(4_500_000))
         panel.drop_frame = False
     for number in range(5):
-        at_us = 5_000_000 + 3_000_000 * number
+        at_us = (5_000_000 if dropped else 3_000_000) + 2_500_000 * number + waits_us
         if fetched:
             frames.append(one_frame(panel, at_us))
         else:
@@ -423,6 +425,13 @@ def after_one_exposure(*, dropped: bool = False, fetched: bool = True) -> list[f
 
 def test_a_panel_remembers_its_last_four_exposures() -> None:
     assert after_one_exposure() == pytest.approx([0.020, 0.007, 0.004, 0.003, 0.0], abs=3e-4)
+
+
+def test_a_panel_that_stood_idle_for_three_seconds_has_forgotten() -> None:
+    gap_us = 1_500_000 + 120_000  # from the exposure's end to the request, and T_PREP
+    just_before_us = REFRESH_US - gap_us - 1
+    assert after_one_exposure(waits_us=just_before_us)[0] == pytest.approx(0.020, abs=3e-4)
+    assert after_one_exposure(waits_us=just_before_us + 1) == pytest.approx([0.0] * 5, abs=3e-4)
 
 
 def test_a_frame_that_was_dropped_or_fetched_late_was_a_frame() -> None:

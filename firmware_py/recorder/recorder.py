@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 from firmware_py.recorder.exposure_record import ExposureRecord, ImageError
 from firmware_py.recorder.messages import (
@@ -28,6 +29,7 @@ from firmware_py.recorder.setup import Setup
 from firmware_py.recorder.store.database import JournalError, StorageError
 from firmware_py.recorder.store.disk import Disk
 from firmware_py.recorder.store.journal import Exposure, Journal
+from hal.now import since
 from hal.ports import PanelFrame, WireError
 from hal.stream_v1 import decode
 from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot
@@ -36,6 +38,7 @@ if TYPE_CHECKING:  # images need numpy and PIL; runs without them don't wait for
     from firmware_py.recorder.archive import Archive
 
 REMEMBERED_FRAMES = 8  # more than lag lasts
+LAG_GAP_US = 3_000_000  # shares are measured on frames that follow at once: later ones have none
 KEPT_SHOTS_COUNT = 16  # of which a late or repeated frame is still recognised
 _SHOT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it names a folder
 
@@ -50,6 +53,15 @@ class _Exposure:
     frame_us: int = 0
     frame_number: int = 0  # of the frames that this recorder has seen
     digest: bytes | None = None  # of the frame's pixels
+
+
+class _Seen(NamedTuple):
+    """A frame when it came: the panel's stream has times within a series only."""
+
+    number: int
+    shot_id: str
+    arrived_us: int
+    window_us: int
 
 
 class Recorder:
@@ -78,7 +90,7 @@ class Recorder:
         self._image_failed: str | None = None
         self._level_counts: int | None = None
         self._frame_count = 0
-        self._frames: deque[tuple[int, str]] = deque(maxlen=REMEMBERED_FRAMES)  # number, shot
+        self._frames: deque[_Seen] = deque(maxlen=REMEMBERED_FRAMES)
         self._refused: str | None = None  # the newest id that can't be an exposure
         self._sample: RecorderSample | None = None
 
@@ -281,7 +293,8 @@ class Recorder:
         exposure.frame = frame
         self._frame_count += 1
         exposure.frame_number = self._frame_count
-        self._frames.append((self._frame_count, frame.shot_id))
+        window_us = frame.stop_us - frame.start_us
+        self._frames.append(_Seen(self._frame_count, frame.shot_id, exposure.frame_us, window_us))
         self._finish(exposure)
 
     def _check_size(self, frame: PanelFrame) -> None:
@@ -346,9 +359,19 @@ class Recorder:
         self._journal.add_image(shot_id=shot_id, at=at, detail=detail)
 
     def _before(self, exposure: _Exposure) -> list[tuple[int, str]]:
-        """(frames ago, shot) of the frames before this one: what lag may be left of."""
-        number = exposure.frame_number
-        return [(number - one, shot) for one, shot in self._frames if one < number]
+        """(frames ago, shot) of the frames before this one: what lag may be left of.
+
+        A panel that stands idle reads itself out, so a longer pause ends the chain.
+        """
+        number, found = exposure.frame_number, list[tuple[int, str]]()
+        seen = [one for one in self._frames if one.number <= number]
+        for before, after in pairwise(seen):
+            opened_us = after.arrived_us - after.window_us  # both are read out as fast
+            if since(opened_us, before.arrived_us + LAG_GAP_US):
+                found.clear()
+            else:
+                found.append((number - before.number, before.shot_id))
+        return found
 
     # --- the disk
 
