@@ -35,7 +35,9 @@ COMMANDS = {
     "reset": "Clear a latched fault whose cause is gone.",
     "recover": "List and acknowledge exposures that an earlier run left incomplete.",
     "doctor": "Find what keeps a bench from working on this computer.",
+    "check": "Search every state that the controller reaches for a broken property.",
     "devices": "List serial ports, benches and drivers.",
+    "trace": "Show which test holds which requirement, and what is open.",
     "config": "Check, show and start bench files.",
 }
 

@@ -13,6 +13,8 @@ from hypothesis import settings
 
 from tests.peers import MISSING
 
+pytest_plugins = ("rig.pytest_requirements",)
+
 # A deadline per example would judge the machine's load, not the code.
 settings.register_profile("developer", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)

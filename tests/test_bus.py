@@ -407,6 +407,7 @@ def test_a_listener_that_is_not_ours_is_not_displaced_either(tmp_path: Path) -> 
             BusServer(f"ipc://{tmp_path}/bus")
 
 
+@pytest.mark.req("SR-12", "SR-41")
 @pytest.mark.parametrize("endpoint", ["tcp://*:5555", "tcp://0.0.0.0:5555", "tcp://10.0.0.1:5555"])
 def test_a_bus_beyond_this_machine_is_refused(endpoint: str) -> None:
     with pytest.raises(ValueError, match="neither encrypted nor authenticated"):

@@ -20,11 +20,12 @@ from rig.scenario import SHIPPED, ShotSection, find_scenarios, load_scenario
 from rig.unit_states import STATES
 from rig.why import WORDS
 from tests.model_runs import NAMES, bench, run, scenario, shipped, trace_of
+from tests.scenario_marks import speaking
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", speaking(NAMES))
 def test_a_shipped_scenario_sees_what_it_expects(name: str) -> None:
     made, seen = shipped(name)
     assert problems(made.scenario.expect, seen) == []

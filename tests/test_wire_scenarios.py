@@ -10,6 +10,7 @@ from rig.outcomes import Outcome, load_tasks, outcomes
 from rig.replay import replay
 from rig.scenario import SHIPPED
 from tests.model_runs import bench, scenario
+from tests.scenario_marks import speaking
 
 NAMES = (
     "clean_by_time",
@@ -38,7 +39,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     return {outcome.name: outcome for outcome in outcomes(tasks, jobs=1)}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", speaking(NAMES))
 def test_it_sees_on_real_ports_what_it_expects(name: str, seen: dict[str, Outcome]) -> None:
     assert (seen[name].error, seen[name].problems) == (None, ())
     react = scenario(name).expect.react
