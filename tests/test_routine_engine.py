@@ -279,6 +279,17 @@ def test_an_attempt_without_a_beam_is_programmed_again_under_a_new_id() -> None:
     assert fired(desk).shot_id == "r-1-002"
 
 
+def test_a_dark_frame_that_was_cut_short_is_made_again() -> None:
+    desk = Desk(DARK)
+    desk.made(beam=False, mas=0.0, beam_ms=None, reason=EndReason.NO_BEAM)
+    assert desk.results == []
+    again = desk.scan()
+    assert again is not None
+    assert again.shot_id == "r-1-002"
+    desk.made(beam=False, mas=0.0, beam_ms=None, reason=EndReason.DARK)
+    assert fired(desk).reason == "dark frame"
+
+
 def test_an_attempt_that_a_fault_ended_is_a_result_without_a_beam() -> None:
     desk = Desk(ONE)
     desk.made(beam=False, mas=None, beam_ms=None, reason=EndReason.FAULT, fault="DOOR_OPEN")

@@ -29,7 +29,7 @@ from firmware_py.routines.steps import (
     result_to_dict,
 )
 from hal.now import Now
-from hal.types import TEST_EXAM_ID, ExposureReport, Inputs, Shot
+from hal.types import TEST_EXAM_ID, EndReason, ExposureReport, Inputs, Shot
 
 LAST_LOOK_US = 500_000  # for the generator's fault list, which is read after the beam
 TOLD_AFTERWARDS = frozenset({"ARC"})  # no reason to stop by itself: the routine decides
@@ -203,8 +203,9 @@ class Engine:
 
     def _made(self, shot: Shot, report: ExposureReport | None) -> None:
         assert report is not None
-        if not report.beam and shot.has_beam and report.fault is None:
-            self._shot = None  # let go before the beam: the same step, under a new id
+        done = report.beam or report.reason is EndReason.DARK
+        if not done and report.fault is None:
+            self._shot = None  # let go before the beam, or cut short: again, under a new id
             return
         faults = self._faults or ((report.fault,) if report.fault else ())
         self._take(
