@@ -38,8 +38,11 @@ Exit code 1 when something is wrong. Ports are opened and closed, nothing is sen
 @click.pass_context
 def command(ctx: click.Context, bench: str | None, show_bounds: bool, as_json: bool) -> None:
     """Find what keeps a bench from working on this computer."""
+    from datetime import UTC, datetime
+
     from rig.doctor import Verdict, computer
     from rig.doctor_links import links
+    from rig.doctor_readiness import readiness
     from rig.state_dir import state_home
 
     chosen = chosen_bench(ctx, bench)
@@ -51,6 +54,7 @@ def command(ctx: click.Context, bench: str | None, show_bounds: bool, as_json: b
     state, panel = state_home() / chosen.name, chosen.unit.panel
     findings = computer(state, image_bytes=2 * panel.rows_px * panel.columns_px)
     findings += links(chosen.unit, state)
+    findings += readiness(chosen, state, datetime.now(UTC))
     wrong = [finding for finding in findings if finding.verdict is Verdict.WRONG]
     _answer_findings(chosen.name, findings, wrong, as_json=as_json)
     if wrong:
