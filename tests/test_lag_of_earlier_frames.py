@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from firmware_py.recorder.archive import differences, reprocess
+from firmware_py.recorder.earlier_frames import LAG_GAP_US
 from firmware_py.recorder.image.correct import PEDESTAL_COUNT
-from firmware_py.recorder.recorder import LAG_GAP_US
 from tests.exposures import intent, message, report
 from tests.test_recorder import Rig, panel_set
 

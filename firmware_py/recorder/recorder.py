@@ -14,9 +14,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from firmware_py.recorder.earlier_frames import EarlierFrames
 from firmware_py.recorder.exposure_record import ExposureRecord, ImageError
 from firmware_py.recorder.messages import (
     intent_from_dict,
@@ -29,7 +29,6 @@ from firmware_py.recorder.setup import Setup
 from firmware_py.recorder.store.database import JournalError, StorageError
 from firmware_py.recorder.store.disk import Disk
 from firmware_py.recorder.store.journal import Exposure, Journal
-from hal.now import since
 from hal.ports import PanelFrame, WireError
 from hal.stream_v1 import decode
 from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot
@@ -37,8 +36,6 @@ from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot
 if TYPE_CHECKING:  # images need numpy and PIL; runs without them don't wait for that
     from firmware_py.recorder.archive import Archive
 
-REMEMBERED_FRAMES = 8  # more than lag lasts
-LAG_GAP_US = 3_000_000  # shares are measured on frames that follow at once: later ones have none
 KEPT_SHOTS_COUNT = 16  # of which a late or repeated frame is still recognised
 _SHOT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it names a folder
 
@@ -51,17 +48,7 @@ class _Exposure:
     report: ExposureReport | None = None
     frame: PanelFrame | None = None  # until the image is saved
     frame_us: int = 0
-    frame_number: int = 0  # of the frames that this recorder has seen
     digest: bytes | None = None  # of the frame's pixels
-
-
-class _Seen(NamedTuple):
-    """A frame when it came: the panel's stream has times within a series only."""
-
-    number: int
-    shot_id: str
-    arrived_us: int
-    window_us: int
 
 
 class Recorder:
@@ -89,8 +76,7 @@ class Recorder:
         self._image_saved: str | None = None
         self._image_failed: str | None = None
         self._level_counts: int | None = None
-        self._frame_count = 0
-        self._frames: deque[_Seen] = deque(maxlen=REMEMBERED_FRAMES)
+        self._frames = EarlierFrames()
         self._refused: str | None = None  # the newest id that can't be an exposure
         self._sample: RecorderSample | None = None
 
@@ -291,10 +277,8 @@ class Recorder:
             self._fail(error)
             return
         exposure.frame = frame
-        self._frame_count += 1
-        exposure.frame_number = self._frame_count
         window_us = frame.stop_us - frame.start_us
-        self._frames.append(_Seen(self._frame_count, frame.shot_id, exposure.frame_us, window_us))
+        self._frames.add(frame.shot_id, arrived_us=exposure.frame_us, window_us=window_us)
         self._finish(exposure)
 
     def _check_size(self, frame: PanelFrame) -> None:
@@ -307,7 +291,7 @@ class Recorder:
 
     def _damaged(self, message: list[bytes], error: WireError) -> None:
         """Whose it was can't be known; the newest exposure without a frame goes without."""
-        self._frame_count += 1
+        self._frames.damaged()
         self._stray(message, f"damaged frame ({error})")
         waiting = [shot_id for shot_id, e in self._exposures.items() if e.digest is None]
         if waiting:
@@ -352,26 +336,11 @@ class Recorder:
                 imaged_us=exposure.frame_us,
             )
             if report.shot.needs_set:
-                detail = self._archive.save(record, frame, self._before(exposure))
+                detail = self._archive.save(record, frame, self._frames.before(shot_id))
             else:
                 detail = self._archive.save_raw(record)
         at = self._setup.at(exposure.frame_us)
         self._journal.add_image(shot_id=shot_id, at=at, detail=detail)
-
-    def _before(self, exposure: _Exposure) -> list[tuple[int, str]]:
-        """(frames ago, shot) of the frames before this one: what lag may be left of.
-
-        A panel that stands idle reads itself out, so a longer pause ends the chain.
-        """
-        number, found = exposure.frame_number, list[tuple[int, str]]()
-        seen = [one for one in self._frames if one.number <= number]
-        for before, after in pairwise(seen):
-            opened_us = after.arrived_us - after.window_us  # both are read out as fast
-            if since(opened_us, before.arrived_us + LAG_GAP_US):
-                found.clear()
-            else:
-                found.append((number - before.number, before.shot_id))
-        return found
 
     # --- the disk
 
