@@ -6,8 +6,10 @@ them at the end of the run). With DXRIG_REQUIRE_PEERS=1, as in CI, the test fail
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
+from types import ModuleType
 
 import pytest
 
@@ -33,6 +35,17 @@ def require_peer(name: str) -> str:
     if path is not None:
         return path
     reason = f"{MISSING}{name} (apt install {PACKAGES.get(name, name)})"
+    if os.environ.get("DXRIG_REQUIRE_PEERS") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def require_library(name: str) -> ModuleType:
+    """An optional package; skips the calling test, or fails it where peers are required."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        reason = f"{MISSING}{name} (pip install {name})"
     if os.environ.get("DXRIG_REQUIRE_PEERS") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -17,6 +17,7 @@ from firmware_py.recorder.image.codes import coded
 from firmware_py.recorder.image.correct import Earlier, correct, linear_signal
 from firmware_py.recorder.image.maps import PanelSet
 from tests.panel_sets import a_set
+from tests.peers import require_library
 from tests.project import ROOT
 
 SHAPES = [(1, 1), (7, 13), (64, 64), (129, 65), (200, 333)]
@@ -26,7 +27,7 @@ BITS = 14
 @pytest.fixture
 def numba(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The kernel is used for frames of any size."""
-    found: ModuleType = pytest.importorskip("numba")
+    found = require_library("numba")
     monkeypatch.setattr(chain, "KERNEL_PX", 1)
     monkeypatch.setattr(chain, "_kernel", None)
     assert chain.warm_up((1, 1))
@@ -218,7 +219,7 @@ print(warm_up((1024, 1024)), mean(1024))"""
 def test_a_package_that_can_not_be_written_to_has_its_cache_elsewhere_or_none(
     tmp_path: Path, has_cache: bool
 ) -> None:
-    pytest.importorskip("numba")
+    require_library("numba")
     image = tmp_path / "firmware_py/recorder/image"
     shutil.copytree(ROOT / "firmware_py/recorder/image", image, ignore=lambda *_: ["__pycache__"])
     for package in (image.parent.parent, image.parent):  # else an installed dxrig comes first

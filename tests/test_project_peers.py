@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.conftest import missing_peers
-from tests.peers import MISSING, PACKAGES, require_peer
+from tests.peers import MISSING, PACKAGES, require_library, require_peer
 from tests.project import ROOT
 
 
@@ -57,3 +57,14 @@ def test_the_closing_line_counts_missing_peers_and_no_other_skips() -> None:
 
 def test_a_run_that_missed_nobody_says_so() -> None:
     assert missing_peers([]) == "0 tests skipped because a peer is missing"
+
+
+def test_a_package_that_is_missing_is_skipped_here_and_fails_where_peers_are_required(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("DXRIG_REQUIRE_PEERS", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="peer missing: no_such_package"):
+        require_library("no_such_package")
+    monkeypatch.setenv("DXRIG_REQUIRE_PEERS", "1")
+    with pytest.raises(pytest.fail.Exception, match="peer missing: no_such_package"):
+        require_library("no_such_package")
