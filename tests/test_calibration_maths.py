@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from firmware_py.config import CalibrationConfig
 from firmware_py.recorder.image import calibrate, uniformity
 from firmware_py.recorder.image.calibrate import LINEAR, Linearity
 from firmware_py.recorder.image.correct import PEDESTAL_COUNT
@@ -17,6 +18,7 @@ from firmware_py.recorder.image.frame_stats import FRAMES_MAX, FrameStats
 from firmware_py.recorder.image.limits import Limit
 from firmware_py.recorder.image.maps import Floats
 from firmware_py.recorder.image.uniformity import judge_residual
+from firmware_py.routines import calibration
 
 Frames = NDArray[np.uint16]  # frame x row x column
 
@@ -353,3 +355,14 @@ def test_every_limit_of_a_maker_is_marked_as_stated() -> None:
         "level, highest",
     }
     assert all(limit.source and limit.unit and limit.verified for limit in limits)
+
+
+def test_the_routine_takes_frames_and_levels_that_the_maps_accept() -> None:
+    """The unit's process has no numpy, so its routines name the figures once more."""
+    assert calibrate.DARKS.value <= calibration.DARKS
+    assert CalibrationConfig().flats >= calibrate.FLATS.value
+    assert len(calibration.SERIES_PCT) >= calibrate.LEVELS.value
+    assert 100 * calibrate.LEVEL_LOWEST.value == calibration.LEVEL_LOW_PCT
+    assert 100 * calibrate.LEVEL_TARGET.value == calibration.LEVEL_PCT
+    assert 100 * calibrate.LEVEL_HIGHEST.value == calibration.LEVEL_HIGH_PCT
+    assert max(calibration.SERIES_PCT) < 100 * calibrate.SATURATED.value

@@ -125,10 +125,10 @@ def test_what_is_programmed_stays_the_same_until_it_is_made() -> None:
         assert desk.scan(state, shot=shot if state is not State.STANDBY else None) == shot
 
 
-def test_a_deferred_warm_up_stands_in_every_shot() -> None:
-    shot = Desk(DARK, stamp=replace(STAMP, deferred="trauma")).scan()
+def test_a_shot_is_of_the_kind_that_its_step_says_and_defers_nothing() -> None:
+    shot = Desk(DARK).scan()
     assert shot is not None
-    assert (shot.deferred, shot.raw, shot.kind) == ("trauma", True, ShotKind.DARK)
+    assert (shot.deferred, shot.raw, shot.kind) == (None, True, ShotKind.DARK)
 
 
 # --- results

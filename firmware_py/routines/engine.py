@@ -41,7 +41,6 @@ class Stamp:
 
     run_id: str  # shots are RUN_ID-001 and so on: used once, ever
     panel_id: str
-    deferred: str | None = None
 
 
 class Engine:
@@ -196,7 +195,6 @@ class Engine:
             raw=step.raw,
             warms=step.warms,
             clear_by=self._clear_by,
-            deferred=self._stamp.deferred,
         )
         self._report, self._faults, self._level_counts = None, (), None
         self._saved_us = None

@@ -11,6 +11,8 @@ import numpy as np
 
 from firmware_py.config import UnitConfig
 from firmware_py.recorder.image.calibrate import (
+    LEVEL_HIGHEST,
+    LEVEL_LOWEST,
     Linearity,
     gain_map,
     lag_shares,
@@ -350,7 +352,8 @@ def _level_value(level: float, full_scale: int) -> Value:
     problem = level_problem(level, full_scale)
     return Value(
         what="level of the flats, median", value=100 * level / full_scale, unit="% of full scale",
-        low=12.0, high=25.0, source="Varex 12-24 %, Teledyne p. 49 about 25 %", mark="S",
+        low=100 * LEVEL_LOWEST.value, high=100 * LEVEL_HIGHEST.value,
+        source="Varex 12-24 %, Teledyne p. 49 about 25 %", mark="S",
         verdict="failed" if problem else "passed",
     )  # fmt: skip
 

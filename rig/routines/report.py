@@ -14,14 +14,14 @@ from hal.types import ShotKind
 from rig.bench import Bench
 from rig.exit_codes import UsageError
 from rig.records.folder import write_record
-from rig.records.record import Device, Event, Instrument, RoutineRecord, ShotRow, Value
+from rig.records.record import Device, Event, Instrument, Kind, RoutineRecord, ShotRow, Value
 from rig.routines.panel_plan import made, planned_steps
 from rig.routines.work import Order, Outcome
 from rig.version import version_line
 
 WARMING = ("warmup", "conditioning")
 MISSING_S = 1.5  # of a shot: half a ramp, and what `warmup` does not ask for again
-TITLES = {
+TITLES: dict[str, tuple[Kind, str]] = {
     "warmup": ("warm-up", "Tube warm-up"),
     "conditioning": ("conditioning", "Tube conditioning"),
     "offset": ("offset", "Detector calibration: offset"),
@@ -47,9 +47,9 @@ def keep_record(
     kind, title = TITLES[order.spec.kind]
     record = RoutineRecord(
         id=_free_id(order.state, kept.routine_id, kept.lives),
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         title=title,
-        verdict="failed" if problem else outcome.verdict,  # type: ignore[arg-type]
+        verdict="failed" if problem else outcome.verdict,
         reason=problem or outcome.reason,
         bench=bench.name,
         bench_hash=bench.hash,

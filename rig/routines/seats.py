@@ -70,7 +70,7 @@ class WireSeat:
         self._session.start()
 
     def begin(self, spec: Spec, stamp: Stamp, results: Sequence[Mapping[str, Any]]) -> None:
-        sent = {"run_id": stamp.run_id, "panel_id": stamp.panel_id, "deferred": stamp.deferred}
+        sent = {"run_id": stamp.run_id, "panel_id": stamp.panel_id}
         self._session.ask("routine", spec=spec.to_dict(), stamp=sent, results=list(results))
 
     def news(self) -> list[dict[str, Any]]:

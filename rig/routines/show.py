@@ -14,9 +14,8 @@ from firmware_py.routines.steps import Ask, Charge, Fire, Pause
 from hal.types import ShotKind
 from rig.answers import answer_table
 from rig.durations import words_of
+from rig.plan import HEAT_UNITS_PER_J
 from rig.routines.follow import View
-
-HEAT_UNITS_PER_J = 1.35  # GE Precision 500D p. A-3 (qc-and-physics.md 2.1)
 
 
 def summary(run: DryRun) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from rig.exit_codes import CHECK_FAILED, DEVICE, DONE, ENDED, REFUSED, DeviceErr
 from rig.exposure_run import folder_for, session_for
 from rig.guards import Ports, permit_exposure, room_on_disk
 from rig.model import ModelRung, setting_of
+from rig.records.record import Verdict
 from rig.recovery import journal_of, refuse_if_open
 from rig.routines import progress
 from rig.routines.follow import Ending, Follow, View
@@ -89,7 +90,7 @@ class Outcome:
         return {row.shot_id: datetime.fromisoformat(row.at) for row in self.rows}
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         ending = self.ending
         if ending.verdict is not None:
             return "passed" if ending.verdict["passed"] else "failed"
