@@ -72,7 +72,14 @@ def tube_data(config: UnitConfig) -> TubeData:
         cold_kv_max=cold.cold_kv_max if cold else None,
         deferred_kv_max=cold.deferred_kv_max if cold else None,
         deferred_ma_max=cold.deferred_ma_max if cold else None,
+        gap_us=_us(config.tube.gap_ms),
+        duty_window_us=_us(config.tube.duty_window_ms),
+        duty_beam_us=_us(config.tube.duty_beam_ms),
     )
+
+
+def _us(ms: int | None) -> int | None:
+    return None if ms is None else ms * 1000
 
 
 _TUBE = tuple(name for name in TubeData.__dataclass_fields__ if name in TubeConfig.model_fields)

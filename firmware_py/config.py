@@ -69,6 +69,15 @@ class TubeConfig(Strict):
     time_max_no_receptor_ms: Annotated[
         Positive | None, Field(description="longest beam without a panel; default: as with one")
     ] = None
+    gap_ms: Annotated[
+        Annotated[int, Field(gt=0)] | None, Field(description="shortest pause between two beams")
+    ] = None
+    duty_window_ms: Annotated[
+        Annotated[int, Field(gt=0)] | None, Field(description="in any such window of time ...")
+    ] = None
+    duty_beam_ms: Annotated[
+        Annotated[int, Field(gt=0)] | None, Field(description="... so much beam at most")
+    ] = None
     focal_spot_mm: Positive
     filter_material: str = "ALUMINUM"
     filter_mm: Annotated[float, Field(ge=0, le=50)] = 0.0

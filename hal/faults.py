@@ -20,13 +20,42 @@ class Reaction(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """`text`: what is wrong, in plain words. `action`: what service does, with the pin."""
+    """`text`: what is wrong, in plain words. `action`: what service does, with the pin.
+
+    `hazard`: what can happen to people or device if nobody minds it (SR-43).
+    """
 
     code: str
     reaction: Reaction
     text: str
     action: str
     sr: str  # the requirement that decides the reaction
+
+    @property
+    def hazard(self) -> str:
+        return HAZARDS[self.sr]
+
+
+_UNASKED = "A beam that nobody asked for."
+_ENDLESS = "A beam that does not end: more dose than intended."
+_OTHER_TECHNIQUE = "Another dose than intended, or an image that must be made again."
+_ROOM = "Somebody in the room is irradiated."
+_NO_IMAGE = "Dose without an image: the patient is irradiated again."
+_WHO = "Dose or image of another person, or lost."
+_TUBE = "The tube is overloaded: hot oil, breaking glass."
+_LAYER = "A protective layer is missing: the next fault meets none."
+_UNTOLD = "People go on without knowing."
+
+HAZARDS = {  # by the requirement that decides, see firmware_py/requirements.md
+    "SR-03": _UNASKED, "SR-04": _UNASKED, "SR-05": _OTHER_TECHNIQUE, "SR-07": _OTHER_TECHNIQUE,
+    "SR-08": _TUBE, "SR-09": _ROOM, "SR-10": _NO_IMAGE, "SR-11": _NO_IMAGE, "SR-13": _WHO,
+    "SR-14": _TUBE, "SR-16": _TUBE, "SR-18": _ROOM, "SR-21": _ENDLESS, "SR-24": _OTHER_TECHNIQUE,
+    "SR-25": _OTHER_TECHNIQUE, "SR-26": _TUBE, "SR-27": _ENDLESS, "SR-28": _ENDLESS,
+    "SR-29": _ENDLESS, "SR-30": _NO_IMAGE, "SR-33": _ENDLESS, "SR-34": _UNASKED,
+    "SR-38": _UNTOLD, "SR-39": _OTHER_TECHNIQUE, "SR-41": _UNASKED, "SR-43": _LAYER,
+    "SR-44": _ENDLESS, "SR-46": _LAYER, "SR-50": _OTHER_TECHNIQUE, "SR-52": _WHO, "SR-53": _WHO,
+    "SR-56": _NO_IMAGE,
+}  # fmt: skip
 
 
 # A table: code, reaction, text, action, requirement.
@@ -92,6 +121,10 @@ _ROWS = (
      "Run the mA accuracy test; check the filament.", "SR-24"),
     ("OVER_MAS", Reaction.ABORT, "More mAs than planned were measured.",
      "Compare with an independent meter before the next exposure.", "SR-25"),
+    ("OVER_MAS_SERVICE", Reaction.LOCK, "Far more mAs than planned were measured.",
+     "Stop using the unit: measure mA and exposure time with an independent meter.", "SR-25"),
+    ("ARCS", Reaction.LOCK, "The tube arced in three of its last ten beams.",
+     "Run `dxrig warmup --conditioning` after service; look at its record of arcs.", "SR-26"),
     ("BACKUP_TIME", Reaction.ABORT, "The beam did not end by itself; the back-up time ended it.",
      "The generator's own timer failed: service before the next exposure.", "SR-21"),
     ("BEAM_ENDED_EARLY", Reaction.ABORT, "The generator ended the beam before its time.",
@@ -146,6 +179,10 @@ _ROWS = (
      "Check disk and recorder; `dxrig recover` shows what was recorded.", "SR-53"),
     ("TUBE_HEAT", Reaction.INHIBIT, "The tube is too hot for this exposure.",
      "Wait; `dxrig plan` shows for how long.", "SR-14"),
+    ("DUTY", Reaction.INHIBIT, "The tube needs a pause before this exposure.",
+     "Wait; the bench file's tube section states gap and duty.", "SR-16"),
+    ("RESETS", Reaction.LOCK, "Faults were reset too often in a short time.",
+     "Find the cause before going on: `dxrig why` names the first fault of each run.", "SR-43"),
     ("SELF_TEST_ENABLE", Reaction.TRIP, "Self-test: the enable relay did not drop by itself.",
      "Replace the I/O module: its timed pulse holds no longer.", "SR-46"),
     ("SELF_TEST_LAMP", Reaction.TRIP, "Self-test: the beam lamp draws no current.",

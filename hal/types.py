@@ -138,6 +138,9 @@ class TubeData:
     cold_kv_max: float | None = None  # before the warm-up; None: this tube needs none
     deferred_kv_max: float | None = None  # ... when an emergency lets it wait
     deferred_ma_max: float | None = None
+    gap_us: int | None = None  # shortest pause between two beams; None: no rule
+    duty_window_us: int | None = None  # in any such window ...
+    duty_beam_us: int | None = None  # ... so much beam at most
 
 
 # --- what the unit reads -------------------------------------------------------------------

@@ -8,6 +8,7 @@ WORDS = {
     "fault_that_trips": "fault",
     "all_devices_answer": "all devices answer",
     "self_test_passed": "self-test passed: the enable relay drops by itself",
+    "self_test_due": "the daily self-test",
     "press_refused": "the press was refused",
     "pressed": "stage 1 pressed",
     "dark_frame_asked": "a dark frame was programmed: it needs no press",

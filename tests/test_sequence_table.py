@@ -46,6 +46,10 @@ TAKEN: dict[tuple[State, State, str], tuple[Memory, Inputs]] = {
         inputs(room=room(enable_readback=False, enable_taken_us=T_US - 5_000)),
     ),
     (S.STANDBY, S.RELEASE_WAIT, "reset_pressed"): (memory(S.STANDBY), inputs(requests=RESET)),
+    (S.STANDBY, S.SELF_TEST, "self_test_due"): (
+        memory(S.STANDBY, tested_us=T_US - 24 * 3_600_000_000),
+        inputs(),
+    ),
     (S.STANDBY, S.RELEASE_WAIT, "press_refused"): (
         memory(S.STANDBY),
         inputs(room=room(stage_1=True, door=False)),

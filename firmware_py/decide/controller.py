@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from firmware_py.decide import account, supervisor, tube_load
+from firmware_py.decide import account, duty, supervisor, tube_load
 from firmware_py.decide import beam as beams
 from firmware_py.decide.entry import enter
 from firmware_py.decide.memory import Memory, SelfTestStep, State
@@ -33,7 +33,7 @@ def step(memory: Memory, inputs: Inputs) -> tuple[Memory, Outputs]:
 
 def _observe(memory: Memory, inputs: Inputs) -> Memory:
     """What the samples say by themselves, before anything is decided."""
-    memory = _follow_switch(memory, inputs.room)
+    memory = _follow_reconnection(_follow_switch(memory, inputs.room), inputs.room)
     if not memory.reset_armed and inputs.room.link_ok and _reset_open(inputs):
         memory = replace(memory, reset_armed=True)
     if memory.state is State.EXPOSE and memory.beam is not None:
@@ -47,7 +47,7 @@ def _observe(memory: Memory, inputs: Inputs) -> Memory:
         memory = _follow_self_test(memory, inputs)
     elif memory.state is State.LOCKED and inputs.room.link_ok and not inputs.room.key:
         memory = memory if memory.key_was_off else replace(memory, key_was_off=True)
-    memory = _watch_lamp(memory, inputs)
+    memory = duty.note_arc(_watch_lamp(memory, inputs), inputs)
     return _forget_saved_report(memory, inputs)
 
 
@@ -83,6 +83,17 @@ def _follow_switch(memory: Memory, room: RoomSample) -> Memory:
     if open_us == memory.open_since_us and stage_2_us == memory.stage_2_since_us:
         return memory
     return replace(memory, open_since_us=open_us, stage_2_since_us=stage_2_us)
+
+
+def _follow_reconnection(memory: Memory, room: RoomSample) -> Memory:
+    """SR-03: what the switch did while nobody looked is not known; it must be seen open again."""
+    if not room.link_ok:
+        return memory if memory.must_open else replace(memory, must_open=True)
+    open_us = memory.open_since_us
+    if not memory.must_open or open_us is None:
+        return memory
+    opened = since(room.taken_us, open_us + memory.limits.both_open_us)
+    return replace(memory, must_open=False) if opened else memory
 
 
 def _since(before_us: int | None, is_so: bool, taken_us: int) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from firmware_py.decide import account, interlocks
+from firmware_py.decide import account, duty, interlocks
 from firmware_py.decide.memory import Beam, Ending, Memory, SelfTestStep, State
 from firmware_py.decide.states import trips
 from firmware_py.decide.supervisor import IN_SEQUENCE
@@ -58,7 +58,7 @@ def _end_beam(memory: Memory, view: View) -> Memory:
     assert shot is not None
     refused = view.inputs.generator.refused and beam.accepted_us is None
     reason = EndReason.REFUSED if refused else REASONS.get(view.why, EndReason.FAULT)
-    memory = replace(memory, beam_end_us=t_us)
+    memory = duty.note_beam(replace(memory, beam_end_us=t_us), t_us)
     fault = _first_fault(view)
     if beam.sent_us is None:
         return replace(memory, report=account.no_beam(shot, reason, fault, t_us))
@@ -107,7 +107,7 @@ def _interlock_check(memory: Memory, view: View) -> Memory:
 
 
 def _expose(memory: Memory, view: View) -> Memory:
-    return replace(memory, beam=Beam(ordered_us=view.inputs.t_us))
+    return duty.begin_beam(replace(memory, beam=Beam(ordered_us=view.inputs.t_us)))
 
 
 def _readout(memory: Memory, view: View) -> Memory:
@@ -123,9 +123,15 @@ def _release_wait(memory: Memory, view: View) -> Memory:
         return replace(memory, refused=found)
     if view.why in TOLD:
         return replace(memory, refused=(TOLD[view.why],))
-    if view.memory.state in (State.FAULT, State.LOCKED):
-        return replace(memory, faults=(), refused=())
-    return memory
+    if view.memory.state is State.SELF_TEST:
+        return replace(memory, tested_us=view.inputs.t_us)
+    if view.memory.state is State.FAULT:
+        memory = duty.note_reset(memory, view.inputs.t_us)
+    elif view.memory.state is State.LOCKED:
+        memory = duty.forgive(memory)
+    else:
+        return memory
+    return replace(memory, faults=(), refused=())
 
 
 def _fault(memory: Memory, view: View) -> Memory:

@@ -5,7 +5,7 @@ Levels, looked at in every scan; unknown and stale count as open (SR-09).
 
 from __future__ import annotations
 
-from firmware_py.decide import technique, tube_load
+from firmware_py.decide import duty, technique, tube_load
 from firmware_py.decide.memory import Memory, State
 from hal.faults import FAULTS, Reaction
 from hal.now import Now, latest_us
@@ -82,6 +82,7 @@ def inhibits(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
     found += [
         code
         for wrong, code in (
+            (memory.must_open, "HANDSWITCH_CLOSED"),
             (not recorder.disk_ok, "DISK"),
             (_set_missing(recorder, shot), "PANEL_SET_MISSING"),
             (recorder.incomplete_count != 0, "INCOMPLETE_EXPOSURE"),
@@ -135,6 +136,7 @@ def _shot_inhibits(memory: Memory, inputs: Inputs, shot: Shot | None, now: Now) 
 def _beam_inhibits(memory: Memory, shot: Shot, now: Now) -> list[str]:
     checks = (
         (not tube_load.fits(memory, shot.technique, now, memory.limits), "TUBE_HEAT"),
+        (not duty.rested(memory, shot.technique, now), "DUTY"),
         (not memory.warm and technique.too_cold(shot, memory.limits), "TUBE_COLD"),
         (shot.kind is ShotKind.NO_RECEPTOR and not shot.clear_by, "RECEPTOR_NOT_CLEAR"),
     )

@@ -52,11 +52,17 @@ class Limits:
     ma_band_ma: float = 0.05
     mas_over_pct: float = 15.0
     mas_over_mas: float = 0.2
+    mas_service_pct: float = 25.0  # SR-25: from here on it is service's business
+    mas_service_mas: float = 0.4
     enable_pulse_us: int = 200_000
     enable_look_us: int = 60_000  # how late the read-back of the enable coil may show its drop
     late_us: int = 200_000
     lamp_us: int = 300_000  # SR-35: visible at least so long
     sound_us: int = 500_000
+    self_test_every_us: int = 24 * 3_600_000_000  # SR-46
+    arcs_most_count: int = 3  # SR-26: in ten beams
+    resets_most_count: int = 5  # SR-43: in `resets_within_us`
+    resets_within_us: int = 600_000_000
     generator_identity: str | None = None  # None: any generator is accepted
     tube: TubeData
 
@@ -108,11 +114,13 @@ class Memory:
     # the handswitch, by sample time
     open_since_us: int | None = None  # both stages seen open
     stage_2_since_us: int | None = None
+    must_open: bool = False  # the room was lost since both stages were last seen open (SR-03)
     key_was_off: bool = False  # seen since LOCKED
     reset_armed: bool = False  # reset was seen open in this state: a stuck contact resets nothing
     # self-test
     test_step: SelfTestStep = SelfTestStep.PULL_IN
     test_step_us: int = 0
+    tested_us: int = 0  # when the last self-test passed
     # the exposure
     shot: Shot | None = None  # frozen at PREP
     used_shot_id: str | None = None
@@ -122,6 +130,10 @@ class Memory:
     beam_end_us: int | None = None
     ending: Ending | None = None
     lamp_dark: bool = False  # the beam lamp was lit without current
+    # what adds up over many exposures
+    arcs: tuple[bool, ...] = ()  # of the newest beams: did the tube arc?
+    beams_us: tuple[tuple[int, int], ...] = ()  # (from, to) of those that a duty rule counts
+    resets_us: tuple[int, ...] = ()  # of the newest resets out of FAULT
     report: ExposureReport | None = None  # until the recorder has it
     warm: bool = True  # the tube: warmed up, or not idle for long; handed in at the start
     # tube heat, in closed form

@@ -6,6 +6,7 @@ from typing import Any
 
 from firmware_py.decide.account import dark_window_open
 from firmware_py.decide.memory import Memory, SelfTestStep, State
+from firmware_py.decide.supervisor import BEAM_IN_DOUBT, LATCHED
 from firmware_py.decide.technique import maximum_mas
 from hal.now import Now, since
 from hal.types import EndReason, Inputs, Intent, Outputs
@@ -15,13 +16,14 @@ def outputs_for(memory: Memory, inputs: Inputs, now: Now) -> Outputs:
     rule = _BY_STATE.get(memory.state)
     wanted = rule(memory) if rule else {}
     wanted["beam_lamp"] = wanted.get("beam_lamp", False) or _beam_lamp(memory, inputs, now)
-    wanted["buzzer"] = _buzzer(memory, now)
+    wanted["buzzer"] = wanted.get("buzzer", False) or _buzzer(memory, now)
     return Outputs(**wanted, report=memory.report, next_us=now.next_us)
 
 
 def _self_test(memory: Memory) -> dict[str, Any]:
     pulling = memory.test_step is SelfTestStep.PULL_IN
-    return {"enable": pulling, "enable_lapse": not pulling, "beam_lamp": pulling}
+    lit = {"beam_lamp": pulling, "buzzer": True}  # the ear is all that proves a buzzer (SR-38)
+    return lit | {"enable": pulling, "enable_lapse": not pulling}
 
 
 def _prep(memory: Memory) -> dict[str, Any]:
@@ -114,7 +116,12 @@ def _beam_lamp(memory: Memory, inputs: Inputs, now: Now) -> bool:
 
 
 def _buzzer(memory: Memory, now: Now) -> bool:
-    """SR-36: one sound at the end of a beam, a longer one for an abnormal end."""
+    """SR-36: one sound at the end of a beam, a longer one for an abnormal end.
+
+    SR-33: one that does not stop while the beam may still be on.
+    """
+    if memory.state in LATCHED and BEAM_IN_DOUBT.intersection(memory.faults):
+        return True
     if memory.beam_end_us is None:
         return False
     length_us = memory.limits.sound_us * (4 if memory.faults else 1)

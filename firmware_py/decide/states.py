@@ -62,6 +62,12 @@ def self_test_passed(view: View) -> bool:
     return view.memory.test_step is SelfTestStep.PASSED
 
 
+def self_test_due(view: View) -> bool:
+    """SR-46: a unit that runs for days proves its layers every day, before the next press."""
+    memory = view.memory
+    return view.now.reached(memory.tested_us + memory.limits.self_test_every_us)
+
+
 # --- the handswitch
 
 
@@ -253,6 +259,7 @@ SEQUENCE = (
     Row(S.BOOT, S.SELF_TEST, all_devices_answer),
     Row(S.SELF_TEST, S.RELEASE_WAIT, self_test_passed),
     Row(S.STANDBY, S.RELEASE_WAIT, reset_pressed),
+    Row(S.STANDBY, S.SELF_TEST, self_test_due),
     Row(S.STANDBY, S.RELEASE_WAIT, press_refused),
     Row(S.STANDBY, S.PREP, pressed),
     Row(S.STANDBY, S.PREP, dark_frame_asked),

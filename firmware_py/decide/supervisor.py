@@ -6,7 +6,7 @@ reaction, in `states`. Deadlines of the states are causes like any other.
 
 from __future__ import annotations
 
-from firmware_py.decide import account, interlocks
+from firmware_py.decide import account, duty, interlocks
 from firmware_py.decide import beam as beams
 from firmware_py.decide.memory import Beam, Limits, Memory, SelfTestStep, State
 from hal.now import Now, since
@@ -21,7 +21,7 @@ BEAM_IN_DOUBT = frozenset({"STRAY_BEAM", "BEAM_OFF_NOT_CONFIRMED"})
 
 
 def causes(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
-    found = _stray_beam(memory, inputs)
+    found = _stray_beam(memory, inputs) + duty.causes(memory, now) + _reported(memory)
     if memory.state in IN_SEQUENCE:
         found += interlocks.room_causes(memory, inputs, now)
         found += _generator(memory, inputs)
@@ -152,7 +152,9 @@ def _bands(beam: Beam, inputs: Inputs, shot: Shot, limits: Limits, now: Now) -> 
     if not since(beam.read_us, beam.accepted_us + limits.settle_us):
         return []
     kv, ma, technique = inputs.generator.kv, inputs.generator.ma, shot.technique
-    most_mas = _most_mas(technique.planned_mas, limits)
+    planned_mas = technique.planned_mas
+    most_mas = _above(planned_mas, limits.mas_over_pct, limits.mas_over_mas)
+    service_mas = _service_mas(planned_mas, limits)
     # Off as planned, perhaps: what is read then says nothing of the beam (see `beam.follow`).
     ended = now.reached(beams.timer_us_of(beam, technique, limits))
     kv_inside = ended or _near(kv, technique.kv, limits.kv_band_pct, limits.kv_band_kv)
@@ -163,6 +165,7 @@ def _bands(beam: Beam, inputs: Inputs, shot: Shot, limits: Limits, now: Now) -> 
             (kv_inside, "KV_OUT_OF_BAND"),
             (ma_inside, "MA_OUT_OF_BAND"),
             (not now.reached(beams.passes_us(beam, most_mas)), "OVER_MAS"),
+            (not now.reached(beams.passes_us(beam, service_mas)), "OVER_MAS_SERVICE"),
         )
         if not inside
     ]
@@ -173,8 +176,21 @@ def _near(value: float | None, wanted: float, band_pct: float, band: float) -> b
     return value is not None and wanted - width <= value <= wanted + width
 
 
-def _most_mas(planned_mas: float, limits: Limits) -> float:
-    return planned_mas + max(planned_mas * limits.mas_over_pct / 100, limits.mas_over_mas)
+def _service_mas(planned_mas: float, limits: Limits) -> float:
+    return _above(planned_mas, limits.mas_service_pct, limits.mas_service_mas)
+
+
+def _above(planned_mas: float, over_pct: float, over_mas: float) -> float:
+    return planned_mas + max(planned_mas * over_pct / 100, over_mas)
+
+
+def _reported(memory: Memory) -> list[str]:
+    """SR-25: what was irradiated in the end, once it is known."""
+    report = memory.report
+    if report is None or report.mas is None:
+        return []
+    inside = report.mas <= _service_mas(report.shot.technique.planned_mas, memory.limits)
+    return [] if inside else ["OVER_MAS_SERVICE"]
 
 
 # --- deadlines: every state but STANDBY, FAULT and LOCKED has one
