@@ -363,6 +363,8 @@ def reset_waits_for(unit: Unit) -> tuple[str, ...]:
 
 
 def _told(codes: Sequence[str]) -> list[dict[str, str]]:
+    """SR-43: code, plain words, hazard and next action."""
     return [
-        {"code": code, "text": FAULTS[code].text, "action": FAULTS[code].action} for code in codes
+        {name: getattr(FAULTS[code], name) for name in ("code", "text", "hazard", "action")}
+        for code in codes
     ]

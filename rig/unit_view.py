@@ -43,6 +43,7 @@ def tell_status(bench: str, status: dict[str, Any]) -> None:
     tell_state(status)
     for one in status["faults"]:
         click.echo(f"{styled('fault', fg='red')} {one['code']}: {one['text']} {one['action']}")
+        click.echo(f"      hazard: {one['hazard']}")
     tell_way(status)
     if status["state"] == "STANDBY":
         for one in status["inhibits"]:

@@ -41,6 +41,7 @@ FAULTS = {
     "timer dead": BEAM,
     "OFF lost": BEAM,
     "kV too high": BEAM,
+    "far too much mA": BEAM,
     "panel silent": SEQUENCE | START,
     "panel stale": PREPARED | BEAM,
     "panel error": SEQUENCE,
@@ -63,17 +64,19 @@ HANDS = (
     (True, True, "both stages are held"),
     (False, True, "stage 2 alone is held"),
 )
-MUST_OPEN = frozenset((S.RELEASE_WAIT, S.FAULT, S.LOCKED))  # what is held there makes no odds
+STOP, RESET = "stop", "reset"
+DAY = "a day passes"  # since the last self-test
+# What is held there makes no odds.
+MUST_OPEN = frozenset((S.SELF_TEST, S.RELEASE_WAIT, S.FAULT, S.LOCKED))
 HELD_OR_NOT = (HANDS[0], HANDS[2])
 
 
 def events(world: World, state: State, budget: int = BUDGET) -> Iterator[tuple[str, World]]:
-    """Words and the world after it; "stop" and "reset" change no world, only requests."""
+    """Words and the world after it; STOP, RESET and DAY change no world."""
     yield "", world
-    if state in STOPS:
-        yield "stop", world
-    if state in RESETS:
-        yield "reset", world
+    for words, states in ((STOP, STOPS), (RESET, RESETS), (DAY, frozenset((S.STANDBY,)))):
+        if state in states:
+            yield words, world
     for stage_1, stage_2, words in HELD_OR_NOT if state in MUST_OPEN else HANDS:
         if (stage_1, stage_2) != (world.stage_1, world.stage_2):
             yield words, world._replace(stage_1=stage_1, stage_2=stage_2)

@@ -22,13 +22,13 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from firmware_py.decide.controller import step
 from firmware_py.decide.memory import Memory, State
 from firmware_py.decide.states import TABLE, Row
 from hal.types import Outputs
-from rig.search.events import BUDGET, events
+from rig.search.events import BUDGET, DAY, RESET, STOP, events
 from rig.search.normal import key_of, normal
 from rig.search.properties import Transition, broken, too_early
 from rig.search.samples import inputs_of
@@ -100,11 +100,12 @@ class Search:
         assert node is not None
         self._nodes[number] = None
         memory, world = node
+        aged = replace(memory, tested_us=NOW_US - LIMITS.self_test_every_us)
         for words, changed in events(world, memory.state, self._budget):
             seen = look(changed)
-            inputs = inputs_of(seen, stop=words == "stop", reset=words == "reset")
+            inputs = inputs_of(seen, stop=words == STOP, reset=words == RESET)
             try:
-                after, outputs = step(memory, inputs)
+                after, outputs = step(aged if words == DAY else memory, inputs)
             except Exception as error:  # a bug of the controller is a finding, not an end
                 self._tell(f"step raises {type(error).__name__}: {error}", number, words)
                 continue

@@ -28,12 +28,15 @@ OLD_US = NOW_US - 3 * SCAN_US  # older than any rule asks of a sample
 RESTING_US = NOW_US - SCAN_US  # how long a state at rest can be told to last
 OLDEST_US = NOW_US - 14 * SCAN_US  # longer than any state or beam lasts
 AT_REST = frozenset({State.STANDBY, *LATCHED})
-RESTING = AT_REST | {State.RELEASE_WAIT}
+RESTING = AT_REST | {State.RELEASE_WAIT, State.SELF_TEST}
+# In STANDBY a shot is programmed anew, or the same again.
+PROGRAMMED_ANEW = (State.RELEASE_WAIT, State.SELF_TEST)
 SEEN_AT_REST = frozenset((  # the others would lie dormant, and may begin again where they are seen
     "door open", "e-stop", "chain open", "key off", "room silent", "room stale", "stray beam",
     "generator silent", "status stale", "panel silent", "panel error", "recorder hangs", "OFF lost",
     "panel integrates", "recorder dead", "arc",
 ))  # fmt: skip
+SEEN_IN_TEST = SEEN_AT_REST | {"relay welded", "lamp dead"}
 LASTING = BEAM_IN_DOUBT | {  # what a latched state asks again
     "ESTOP", "DOOR_OPEN", "CHAIN_OPEN", "KEY_OFF", "ROOM_IO_LOST", "GENERATOR_LINK_LOST",
     "PANEL_LINK_LOST", "PANEL_ERROR",
@@ -57,6 +60,7 @@ def key_of(memory: Memory, world: World) -> tuple[object, ...]:
         memory.stage_2_since_us,
         memory.key_was_off,
         memory.reset_armed,
+        memory.must_open,
         memory.test_step.value,
         memory.test_step_us,
         None if shot is None else (shot.kind, shot.shot_id),
@@ -98,6 +102,10 @@ def _memory(memory: Memory) -> Memory:
         window_seen_us=earlier(memory.window_seen_us) if state is State.READOUT else None,
         ending=_ending(memory.ending),
         report=_report(memory.report, memory),
+        tested_us=NOW_US,  # a day has passed or it has not: `events.DAY`
+        must_open=memory.must_open and state is State.STANDBY,
+        arcs=(),
+        resets_us=(),
         heat_j=0.0,
         heat_us=0,
     )
@@ -159,7 +167,7 @@ def _rename_world(memory: Memory, world: World) -> World:
     def kept(shot_id: str, is_asked: bool) -> str:
         return FROZEN if is_asked and shot_id == used else ""
 
-    if memory.state is State.RELEASE_WAIT:  # programmed anew in STANDBY, or the same again
+    if memory.state in PROGRAMMED_ANEW:
         world = world._replace(kind=None, name=FROZEN)
     elif memory.state in LATCHED:  # only whether it has a frame is asked
         bare = world.kind is ShotKind.NO_RECEPTOR
@@ -190,7 +198,8 @@ def _clip_world(memory: Memory, world: World) -> World:
     """Ages that nobody asks any more are cut."""
     state = memory.state
     ordered = state in (State.INTERLOCK_CHECK, State.EXPOSE)
-    faults = world.faults & SEEN_AT_REST if state in RESTING and not world.hv else world.faults
+    seen = SEEN_IN_TEST if state is State.SELF_TEST else SEEN_AT_REST
+    faults = world.faults & seen if state in RESTING and not world.hv else world.faults
     if state is not State.EXPOSE and world.order_us is None:
         faults -= {"OFF lost"}
     doubted = state in LATCHED and BEAM_IN_DOUBT.intersection(memory.faults)
