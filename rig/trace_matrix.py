@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hal.faults import FAULTS
+from rig.bench_names import ROOT
 from rig.exit_codes import UsageError
 from rig.requirements import (
     STATES,
@@ -18,7 +20,9 @@ from rig.requirements import (
     gaps_of,
     unknown_ids,
 )
+from rig.trace_scan import NOT_RUN, named
 
+LATEST = ROOT / "build" / "requirements.json"  # `tools/dev.py test` writes it
 PARTS = ("goal", "bench", "verify", "later", "source", "unverified", "missing", "reviewed")
 
 
@@ -27,6 +31,11 @@ class Results:
     tests: tuple[TestResult, ...] = ()
     commit: str | None = None
     whole_suite: bool = False
+
+
+def latest_results() -> Results:
+    """Of the newest run of the whole suite here; without one, which tests name what."""
+    return load_results(LATEST) if LATEST.is_file() else Results(named())
 
 
 def load_results(file: Path) -> Results:
@@ -45,21 +54,44 @@ def load_results(file: Path) -> Results:
 
 
 def matrix(requirements: Requirements, results: Results) -> dict[str, Any]:
-    """Everything that the JSON answer and the page show. Gaps only where tests ran."""
+    """Everything that the JSON answer and the page show. Gaps only where tests ran.
+
+    `verified`: every clause has its test, as far as the results say. `open`: the others.
+    """
     items = [_item(item, results) for item in requirements.items]
     counts = Counter(item.state for item in requirements.items)
+    unknown = unknown_ids(requirements, results.tests)
+    orphans = orphans_of(requirements, results.tests)
+    verified = [item["id"] for item in items if item["state"] == "met" and not item["gaps"]]
     return {
         "commit": results.commit,
         "whole_suite": results.whole_suite,
+        "known": len(items),
+        "verified": verified,
+        "open": [item["id"] for item in items if item["id"] not in verified],
+        "orphans": len(orphans),
+        "unknown": len(unknown),
         "counts": {state: counts[state] for state in STATES},
         "hazards": [
             asdict(hazard) | {"requirements": _against(hazard.id, requirements.items)}
             for hazard in requirements.hazards
         ],
         "requirements": items,
-        "unknown": unknown_ids(requirements, results.tests),
-        "gaps": [gap for item in items for gap in item["gaps"]],
+        "gaps": [*unknown, *orphans, *(gap for item in items for gap in item["gaps"])],
     }
+
+
+def orphans_of(requirements: Requirements, tests: Sequence[TestResult]) -> list[str]:
+    """Links that lead nowhere: a hazard, a fault's requirement, or what is met and untested."""
+    known = {item.id for item in requirements.items}
+    named = {code for test in tests for code in test.ids}
+    hazards = [h for h in requirements.hazards if not _against(h.id, requirements.items)]
+    untested = [item for item in requirements.items if item.state == "met" and item.id not in named]
+    return [
+        *(f"{hazard.id}: no requirement is against it" for hazard in hazards),
+        *(f"{f.code}: no requirement {f.sr}" for f in FAULTS.values() if f.sr not in known),
+        *(f"{item.id}: no test names it" for item in untested if tests),
+    ]
 
 
 def _against(hazard: str, items: Sequence[Requirement]) -> list[str]:
@@ -86,7 +118,7 @@ def outcome(item: dict[str, Any]) -> str:
     words = [test["result"] for test in item["tests"]]
     if not words:
         return "-"
-    return next((word for word in ("failed", "passed", "skipped") if word in words), "not run")
+    return next((word for word in ("failed", "passed", "skipped") if word in words), NOT_RUN)
 
 
 def page(content: dict[str, Any], *, software: str) -> str:

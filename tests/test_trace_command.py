@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from rig import requirements
+from rig import requirements, trace_matrix
 from rig.cli import main
-from rig.requirements import TESTED, load_requirements
+from rig.requirements import TESTED, Hazard, Requirements, TestResult, load_requirements
+from rig.trace_matrix import orphans_of
+from rig.trace_scan import named
 
 OURS = load_requirements()
 
@@ -45,6 +47,14 @@ def item_of(content: dict[str, Any], code: str) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture
+def never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the newest run's results would lie."""
+    monkeypatch.setattr(trace_matrix, "LATEST", tmp_path / "requirements.json")
+    return tmp_path / "requirements.json"
+
+
+@pytest.mark.usefixtures("never_run")
 def test_without_results_it_says_what_is_met_in_part_and_open() -> None:
     done = dxrig("trace")
     assert done.exit_code == 0, done.output
@@ -52,8 +62,68 @@ def test_without_results_it_says_what_is_met_in_part_and_open() -> None:
     counted = f"{states.count('met')} met, {states.count('part')} in part, "
     *rows, counts, hint = done.stdout.splitlines()
     assert counts == f"{counted}{states.count('open')} open"
-    assert "No results were given" in hint
+    assert hint.startswith("No test was run: these are the tests that name each.")
     assert len(rows) == 61
+    assert any(row.startswith("SR-41") and " not run " in row for row in rows)
+
+
+@pytest.mark.usefixtures("never_run")
+def test_known_verified_and_open_are_told_and_no_link_leads_nowhere() -> None:
+    content = json.loads(dxrig("trace", "--json").stdout)
+    assert (content["known"], content["orphans"], content["unknown"]) == (60, 0, 0)
+    met = [item.id for item in OURS.items if item.state == "met"]
+    assert content["verified"] == met
+    assert sorted(content["verified"] + content["open"]) == sorted(item.id for item in OURS.items)
+
+
+def test_the_newest_run_counts_when_none_is_named(
+    never_run: Path, everything: dict[str, Any]
+) -> None:
+    never_run.write_text(json.dumps(everything), encoding="utf-8")
+    done = dxrig("trace")
+    assert done.exit_code == 0, done.output
+    assert "Results of the whole suite at commit abc1234; this is " in done.stdout
+    for test in everything["tests"]:
+        test["result"] = "failed"
+    never_run.write_text(json.dumps(everything), encoding="utf-8")
+    content = json.loads(dxrig("trace", "--json").stdout)
+    assert content["verified"] == []
+
+
+def test_a_planted_orphan_of_each_sort_is_told() -> None:
+    hazard = Hazard("H-99", "Nobody minds this one", "")
+    without = [item for item in OURS.items if item.id != "SR-09"]
+    planted = Requirements((*OURS.hazards, hazard), tuple(without))
+    tests = [TestResult("tests/test_x.py::test_y", ("SR-02",), "model", "passed")]
+    told = orphans_of(planted, tests)
+    assert "H-99: no requirement is against it" in told
+    assert "DOOR_OPEN: no requirement SR-09" in told
+    assert "SR-08: no test names it" in told
+    assert not any(text.startswith("SR-02") for text in told)
+
+
+def test_the_tests_are_read_without_running_them(tmp_path: Path) -> None:
+    text = """
+import pytest
+pytestmark = pytest.mark.req("SR-03")
+CASES = [pytest.param(1, marks=pytest.mark.req("F06"))]
+
+@pytest.mark.wire
+@pytest.mark.req("SR-01", "SR-02")
+def test_one() -> None:
+    raise RuntimeError("not run")
+
+def test_of_nothing() -> None: ...
+"""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_planted.py").write_text(text, encoding="utf-8")
+    (tmp_path / "rig" / "scenarios").mkdir(parents=True)
+    (tmp_path / "rig" / "scenarios" / "one.toml").write_text('covers = ["SR-17"]\n', "utf-8")
+    assert named(tmp_path) == (
+        TestResult("tests/test_planted.py::test_one", ("SR-01", "SR-02"), "wire", "not run"),
+        TestResult("tests/test_planted.py", ("SR-03", "F06"), "model", "not run"),
+        TestResult("rig/scenarios/one.toml", ("SR-17",), "model", "not run"),
+    )
 
 
 def test_with_the_results_each_has_tests_kinds_and_the_commit(
@@ -133,7 +203,7 @@ def own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-@pytest.mark.usefixtures("own_file")
+@pytest.mark.usefixtures("own_file", "never_run")
 def test_a_changed_text_is_told_until_somebody_has_reviewed_it() -> None:
     told = "SR-17: its text changed since its tests were reviewed"
     done = dxrig("trace")

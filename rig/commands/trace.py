@@ -16,21 +16,23 @@ from rig.options import json_option
     epilog="""\b
 Examples:
   dxrig trace
-  pytest --requirements-json results.json
-  dxrig trace --results results.json --html trace.html
+  python3 tools/dev.py test && dxrig trace --html trace.html
+  dxrig trace --results results.json --json | jq .open
   dxrig trace --review SR-17 --who NAME
 
 What is met, in part or open is what the file of requirements says; with the results of the
-whole suite each is compared with its tests. Exit code 1 when they disagree, an id is
-unknown, or a text changed since its tests were reviewed. --review says that somebody
-has looked at text and tests of one requirement, and writes name and day beside it.
+whole suite each is compared with its tests. Without --results those of the newest run of
+`tools/dev.py test` count; where there was none, the tests are only named. Exit code 1 when
+they disagree, an id is unknown, a link leads nowhere, or a text changed since its tests were
+reviewed. --review says that somebody has looked at text and tests of one requirement, and
+writes name and day beside it.
 """
 )
 @click.option(
     "--results",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="What `pytest --requirements-json` wrote.",
+    help="What `pytest --requirements-json` wrote; default: the newest run's.",
 )
 @click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page, too.")
 @click.option("--review", metavar="ID", help="Its tests fit its text, somebody says.")
@@ -47,21 +49,21 @@ def command(
 ) -> None:
     """Show which test holds which requirement, and what is open."""
     from rig.requirements import load_requirements
-    from rig.trace_matrix import Results, load_results, matrix
+    from rig.trace_matrix import latest_results, load_results, matrix
 
     if bool(review) != bool(who and who.strip()):
         raise UsageError("--review ID and --who NAME go together")
     if review and who:
         _review(review, " ".join(who.split()), as_json)
         return
-    content = matrix(load_requirements(), load_results(results) if results else Results())
+    content = matrix(load_requirements(), load_results(results) if results else latest_results())
     if html:
         _write(html, content)
     if as_json:
         answer_json(content)
     else:
         _tell(content)
-    ctx.exit(1 if content["gaps"] or content["unknown"] else 0)
+    ctx.exit(1 if content["gaps"] else 0)
 
 
 def _review(code: str, who: str, as_json: bool) -> None:
@@ -107,7 +109,18 @@ def _tell(content: dict[str, Any]) -> None:
     answer_table(("id", "hazards", "state", "tests", "result", "requirement"), rows)
     counts = content["counts"]
     click.echo(f"{counts['met']} met, {counts['part']} in part, {counts['open']} open")
-    if not content["commit"]:
-        click.echo("No results were given, so no test is listed: pytest --requirements-json FILE.")
-    for text in (*content["unknown"], *content["gaps"]):
+    click.echo(_of_what(content))
+    for text in content["gaps"]:
         click.echo(text)
+
+
+def _of_what(content: dict[str, Any]) -> str:
+    from rig.version import commit
+
+    ran = content["commit"]
+    if not ran:
+        return "No test was run: these are the tests that name each. `python3 tools/dev.py test`."
+    of = "of the whole suite" if content["whole_suite"] else "of a part of the suite"
+    here = commit()
+    aged = f"; this is {here}" if here not in (ran, None) else ""
+    return f"Results {of} at commit {ran}{aged}."
