@@ -60,6 +60,7 @@ def limits(
         ramp_us=generator.kv_rise_us,
         time_step_us=round(generator.time_step_ms * 1000),
         enable_pulse_us=room.pulse_us,
+        safety_relay=config.safety_relay,
         tube=tube_data(config),
     )
 

@@ -196,6 +196,7 @@ class UnitConfig(Strict):
     panel: PanelConfig
     tube: TubeConfig
     geometry: GeometryConfig
+    safety_relay: Annotated[tuple[str, ...], Field(strict=False)] = ("door", "estop")  # its loop
     site: SiteConfig
     limits: LimitsConfig = LimitsConfig()
     warmup: WarmupConfig | None = None

@@ -182,6 +182,7 @@ def _unit_of(file: BenchFile) -> UnitConfig:
         panel=file.panel,
         tube=file.tube,
         geometry=file.geometry,
+        safety_relay=file.wiring.safety_relay,
         site=file.site,
         limits=file.limits,
         warmup=file.warmup,

@@ -168,13 +168,16 @@ def nobody_asks_for_the_stages(patch: Patch) -> None:
 
 
 def panel_error_hides_the_e_stop(patch: Patch) -> None:
-    """To be seen with two devices wrong, and a shot that asks nothing of the panel."""
+    """To be seen with two devices wrong, and a shot that asks nothing of the panel.
+
+    The e-stop drops the safety relay, too, so both must be hidden.
+    """
     honest = interlocks.room_causes
 
     def hidden(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
         found = honest(memory, inputs, now)
         wrong = inputs.panel.state is PanelState.ERROR
-        return [code for code in found if not (wrong and code == "ESTOP")]
+        return [code for code in found if not (wrong and code in ("ESTOP", "CHAIN_OPEN"))]
 
     patch.setattr(interlocks, "room_causes", hidden)
 

@@ -34,6 +34,7 @@ def step(memory: Memory, inputs: Inputs) -> tuple[Memory, Outputs]:
 def _observe(memory: Memory, inputs: Inputs) -> Memory:
     """What the samples say by themselves, before anything is decided."""
     memory = _follow_reconnection(_follow_switch(memory, inputs.room), inputs.room)
+    memory = _follow_loop(memory, inputs.room)
     if not memory.reset_armed and inputs.room.link_ok and _reset_open(inputs):
         memory = replace(memory, reset_armed=True)
     if memory.state is State.EXPOSE and memory.beam is not None:
@@ -94,6 +95,15 @@ def _follow_reconnection(memory: Memory, room: RoomSample) -> Memory:
         return memory
     opened = since(room.taken_us, open_us + memory.limits.both_open_us)
     return replace(memory, must_open=False) if opened else memory
+
+
+def _follow_loop(memory: Memory, room: RoomSample) -> Memory:
+    """SR-09, SR-49: contacts that disagree. A loop that opens must drop the safety relay."""
+    opened = not all(getattr(room, name) for name in memory.limits.safety_relay)
+    disagree_us = _since(memory.disagree_us, room.link_ok and opened and room.chain, room.taken_us)
+    if disagree_us == memory.disagree_us:
+        return memory
+    return replace(memory, disagree_us=disagree_us)
 
 
 def _since(before_us: int | None, is_so: bool, taken_us: int) -> int | None:

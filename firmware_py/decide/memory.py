@@ -57,6 +57,8 @@ class Limits:
     enable_pulse_us: int = 200_000
     enable_look_us: int = 60_000  # how late the read-back of the enable coil may show its drop
     late_us: int = 200_000
+    safety_relay: tuple[str, ...] = ("door", "estop")  # contacts whose opening drops the chain
+    chain_us: int = 100_000  # ... seen to have dropped so long after
     lamp_us: int = 300_000  # SR-35: visible at least so long
     sound_us: int = 500_000
     self_test_every_us: int = 24 * 3_600_000_000  # SR-46
@@ -117,6 +119,7 @@ class Memory:
     must_open: bool = False  # the room was lost since both stages were last seen open (SR-03)
     key_was_off: bool = False  # seen since LOCKED
     reset_armed: bool = False  # reset was seen open in this state: a stuck contact resets nothing
+    disagree_us: int | None = None  # the safety relay's loop was first seen open, its chain closed
     # self-test
     test_step: SelfTestStep = SelfTestStep.PULL_IN
     test_step_us: int = 0

@@ -22,6 +22,7 @@ BEAM_IN_DOUBT = frozenset({"STRAY_BEAM", "BEAM_OFF_NOT_CONFIRMED"})
 
 def causes(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
     found = _stray_beam(memory, inputs) + duty.causes(memory, now) + _reported(memory)
+    found += _chain_stuck(memory, inputs)
     if memory.state in IN_SEQUENCE:
         found += interlocks.room_causes(memory, inputs, now)
         found += _generator(memory, inputs)
@@ -182,6 +183,14 @@ def _service_mas(planned_mas: float, limits: Limits) -> float:
 
 def _above(planned_mas: float, over_pct: float, over_mas: float) -> float:
     return planned_mas + max(planned_mas * over_pct / 100, over_mas)
+
+
+def _chain_stuck(memory: Memory, inputs: Inputs) -> list[str]:
+    """Its loop is open and has been for long enough, yet the safety relay's contact is closed."""
+    from_us = memory.disagree_us
+    if from_us is None:
+        return []
+    return ["CHAIN_STUCK"] if since(inputs.room.taken_us, from_us + memory.limits.chain_us) else []
 
 
 def _reported(memory: Memory) -> list[str]:

@@ -23,6 +23,7 @@ FAULTS = {
     "door open": SEQUENCE,
     "e-stop": frozenset(S),
     "chain open": SEQUENCE,
+    "chain stuck": SEQUENCE,
     "key off": SEQUENCE | {S.LOCKED},
     "room silent": frozenset(S),
     "room stale": SEQUENCE | {S.RELEASE_WAIT},

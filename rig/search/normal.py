@@ -34,7 +34,7 @@ PROGRAMMED_ANEW = (State.RELEASE_WAIT, State.SELF_TEST)
 SEEN_AT_REST = frozenset((  # the others would lie dormant, and may begin again where they are seen
     "door open", "e-stop", "chain open", "key off", "room silent", "room stale", "stray beam",
     "generator silent", "status stale", "panel silent", "panel error", "recorder hangs", "OFF lost",
-    "panel integrates", "recorder dead", "arc",
+    "panel integrates", "recorder dead", "arc", "chain stuck",
 ))  # fmt: skip
 SEEN_IN_TEST = SEEN_AT_REST | {"relay welded", "lamp dead"}
 LASTING = BEAM_IN_DOUBT | {  # what a latched state asks again
@@ -61,6 +61,7 @@ def key_of(memory: Memory, world: World) -> tuple[object, ...]:
         memory.key_was_off,
         memory.reset_armed,
         memory.must_open,
+        memory.disagree_us,
         memory.test_step.value,
         memory.test_step_us,
         None if shot is None else (shot.kind, shot.shot_id),
@@ -104,6 +105,7 @@ def _memory(memory: Memory) -> Memory:
         report=_report(memory.report, memory),
         tested_us=NOW_US,  # a day has passed or it has not: `events.DAY`
         must_open=memory.must_open and state is State.STANDBY,
+        disagree_us=_cut(memory.disagree_us, LIMITS.chain_us),
         arcs=(),
         resets_us=(),
         heat_j=0.0,

@@ -28,7 +28,10 @@ def inputs_of(world: World, *, stop: bool = False, reset: bool = False) -> Input
     lamp = world.lamp and "lamp dead" not in faults
     return Inputs(
         t_us=NOW_US,
-        room=_room(world.room, "room silent" not in faults, lamp, relay_closed(world)),
+        room=_room(
+            world.room, "room silent" not in faults, lamp, relay_closed(world),
+            "chain stuck" in faults,
+        ),
         generator=_generator(world, pair_closed(world) and "pair not seen" not in faults),
         panel=_panel(
             _panel_state(world), "another panel" in faults, world.panel_us, world.window_us
@@ -43,7 +46,7 @@ def inputs_of(world: World, *, stop: bool = False, reset: bool = False) -> Input
 
 
 @lru_cache(10_000)
-def _room(room: Room, link_ok: bool, lamp: bool, relay: bool) -> RoomSample:
+def _room(room: Room, link_ok: bool, lamp: bool, relay: bool, stuck: bool) -> RoomSample:
     return RoomSample(
         taken_us=room.taken_us,
         link_ok=link_ok,
@@ -51,12 +54,18 @@ def _room(room: Room, link_ok: bool, lamp: bool, relay: bool) -> RoomSample:
         stage_2=room.stage_2,
         door="door open" not in room.opened,
         estop="e-stop" not in room.opened,
-        chain="chain open" not in room.opened,
+        chain=_chain(room.opened, stuck),
         key="key off" not in room.opened,
         lamp_current=lamp,
         enable_readback=relay,
         enable_taken_us=room.taken_us,
     )
+
+
+def _chain(opened: frozenset[str], stuck: bool) -> bool:
+    """The safety relay follows its loop, unless its contact is welded."""
+    dropped = opened & {"door open", "e-stop", "chain open"}
+    return stuck or not dropped
 
 
 def _generator(world: World, pair: bool) -> GeneratorSample:

@@ -43,6 +43,7 @@ LIMITS = Limits(
     settle_us=0,
     enable_pulse_us=2 * SCAN_US,
     enable_look_us=SCAN_US,
+    chain_us=2 * SCAN_US,
     late_us=SCAN_US,
     lamp_us=100 * SCAN_US,  # the lamp is not searched
     sound_us=SCAN_US,
