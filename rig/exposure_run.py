@@ -11,6 +11,9 @@ from uuid import uuid4
 
 import click
 
+from firmware_py.config import TubeConfig
+from firmware_py.decide.tube_load import energy_j
+from firmware_py.recorder.store.tube_heat import stored_heat
 from firmware_py.runner import FULL
 from hal.types import Shot, Technique
 from rig.bench import Bench
@@ -22,8 +25,8 @@ from rig.fault_words import all_words, what_was_heard
 from rig.guards import Ports, permit_exposure, room_on_disk
 from rig.hand import Hand, PersonsHand, SimulatedHand
 from rig.panel_sets import set_for_exposure
-from rig.plan import plan, technique_for
-from rig.recovery import refuse_if_open
+from rig.plan import heat_warning, plan, technique_for
+from rig.recovery import journal_of, refuse_if_open
 from rig.routines.tube import warmth_at
 from rig.run_folder import finish, lives
 from rig.session import Session
@@ -72,6 +75,7 @@ def expose(
     permit_exposure(ports, allowed=allowed)
     with _disk_told(state):
         room_on_disk([state], ports.unit)
+        _warn(ports.unit.tube, technique, state)
         folder = folder_for(bench, state, out)
     with _disk_told(folder):
         room_on_disk([folder], ports.unit)
@@ -103,6 +107,14 @@ def expose(
         if outcome.interrupted and not _has_lived(folder):
             raise Ended(f"ended by the operator before the unit ran; run folder: {folder}")
         return outcome, _answer(bench, ports, session, technique, outcome)
+
+
+def _warn(tube: TubeConfig, technique: Technique, state: Path) -> None:
+    """Too hot is the unit's to refuse; nearly so is told here."""
+    heat = stored_heat(journal_of(state), tube, datetime.now(UTC))
+    after_j = heat.heat_j + energy_j(technique.kv, technique.planned_mas)
+    for told in heat_warning(after_j, tube):
+        click.echo(f"dxrig: warning: {told}", err=True)
 
 
 def _has_lived(folder: Path) -> bool:

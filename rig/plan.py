@@ -161,11 +161,13 @@ def _heat_problems(
 
 
 def _warnings(heat_after_j: float, tube: TubeConfig, doubt: str | None) -> tuple[str, ...]:
+    return (*([doubt] if doubt else []), *heat_warning(heat_after_j, tube))
+
+
+def heat_warning(heat_after_j: float, tube: TubeConfig) -> tuple[str, ...]:
+    """SR-14: what is told before an exposure that the tube still bears."""
     share = heat_after_j / tube.heat_max_j
-    found = [doubt] if doubt else []
-    if share > HEAT_WARN:
-        found.append(f"tube heat reaches {share:.0%} of its limit")
-    return tuple(found)
+    return (f"tube heat reaches {share:.0%} of its limit",) if share > HEAT_WARN else ()
 
 
 def _refuse_if(problems: list[str]) -> None:

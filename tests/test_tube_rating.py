@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,10 @@ from firmware_py.bounds import tube_data
 from firmware_py.decide import interlocks, tube_load
 from firmware_py.decide.controller import step
 from firmware_py.decide.memory import State
+from firmware_py.recorder.store.tube_heat import StoredHeat
 from hal.now import Now
 from hal.types import Requests, Shot, Technique
+from rig import exposure_run
 from rig.drivers import generator_of, nobody
 from rig.exit_codes import UsageError
 from rig.plan import plan
@@ -92,6 +95,18 @@ def test_above_100_percent_the_plan_refuses_and_says_how_long_to_wait() -> None:
     asked = Technique(kv=100.0, ma=1.0, ms=1000.0)
     with pytest.raises(UsageError, match="wait 1 s"):
         plan(unit, generator, asked, heat_before_j=unit.tube.heat_max_j - 99.9)
+
+
+@pytest.mark.req("SR-14")
+@pytest.mark.parametrize(("share", "told"), [(0.89, ""), (0.95, "reaches 95% of its limit")])
+def test_an_exposure_on_a_hot_tube_is_told_beforehand(
+    share: float, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tube = portable().unit.tube
+    heat = StoredHeat(heat_j=share * tube.heat_max_j - 100.0)
+    monkeypatch.setattr(exposure_run, "stored_heat", lambda *_: heat)
+    exposure_run._warn(tube, Technique(kv=100.0, ma=1.0, ms=1000.0), Path())
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.req("SR-16")
