@@ -1,22 +1,30 @@
-"""Would an exposure be refused for the panel's maps or a cold tube? What to do first."""
+"""Would an exposure be refused for the panel's maps or a cold tube? What to do first.
+
+And what no self-test without a beam can prove: the generator's own timer.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from firmware_py.recorder.store.database import JournalError
+from firmware_py.recorder.store.timer_proof import timer_proved
 from rig import announce
 from rig.bench import Bench
 from rig.doctor import Finding, Verdict
 from rig.durations import words_of
 from rig.exit_codes import Refused
 from rig.panel_sets import current_set, store_of, unfit
+from rig.recovery import journal_of
 from rig.routines.tube import warmth_on
+
+TIMER_EVERY = timedelta(days=7)
 
 
 def readiness(bench: Bench, state: Path, at: datetime) -> list[Finding]:
-    """`state`: of this bench. A note each: both can be put right, nothing is broken."""
-    return [_panel_set(bench, state, at), _tube(bench)]
+    """`state`: of this bench. A note each: all can be put right, nothing is broken."""
+    return [_panel_set(bench, state, at), _tube(bench), _timer(bench, state, at)]
 
 
 def _panel_set(bench: Bench, state: Path, at: datetime) -> Finding:
@@ -53,6 +61,26 @@ def _tube(bench: Bench) -> Finding:
     found = f"not warmed up ({rest}{warmth.why}): {warmth.minutes:g} min are due"
     cure = f"`dxrig warmup`; up to {bench.unit.warmup.cold_kv_max:g} kV need none"
     return Finding(name=name, verdict=Verdict.NOTE, found=found, cure=cure)
+
+
+def _timer(bench: Bench, state: Path, at: datetime) -> Finding:
+    """SR-46: with a beam every week."""
+    name = "generator's timer"
+    if bench.unit.rung != "bench":
+        return Finding(name=name, verdict=Verdict.OK, found="a simulated one; the matrix tests it")
+    cure = "an exposure by time (`--ma`, `--ms`), or a step of `dxrig warmup`"
+    try:
+        proved = timer_proved(journal_of(state))
+    except JournalError as error:
+        return Finding(name=name, verdict=Verdict.WRONG, found=str(error), cure=cure)
+    if proved is None:
+        return Finding(name=name, verdict=Verdict.NOTE, found="never seen to end a beam", cure=cure)
+    found = f"ended a beam {words_of((at - proved).total_seconds())} ago"
+    due = at - proved > TIMER_EVERY
+    return Finding(
+        name=name, verdict=Verdict.NOTE if due else Verdict.OK,
+        found=f"{found}; due every week" if due else found, cure=cure if due else "",
+    )  # fmt: skip
 
 
 def _is_simulated(bench: Bench, unless: str) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from firmware_py.recorder.store.journal import Journal
+from hal.types import EndReason
 from rig import announce
 from rig.bench import Bench, bench_of
 from rig.bench_names import bench_path
@@ -15,6 +17,7 @@ from rig.doctor import Verdict
 from rig.doctor_readiness import readiness
 from rig.model import setting_of
 from rig.panel_sets import store_of
+from rig.recovery import journal_of
 from rig.routines.tube import note_warmed
 from rig.run_model import valid_set
 from sim.build import pixel_model
@@ -49,6 +52,7 @@ def test_a_simulated_bench_is_ready_as_it_starts(tmp_path: Path) -> None:
     assert found(bench(), tmp_path) == [
         (Verdict.OK, "the simulated panel starts with one"),
         (Verdict.OK, "a simulated one starts warm"),
+        (Verdict.OK, "a simulated one; the matrix tests it"),
     ]
 
 
@@ -58,7 +62,7 @@ def test_a_simulator_that_says_otherwise_is_believed(
     started_at = datetime.now(UTC).isoformat()
     facts: dict[str, Any] = {"uncalibrated": True, "idle_s": 40 * 86_400.0}
     monkeypatch.setattr(announce, "running", lambda name: facts | {"started_at": started_at})
-    panel, tube = found(bench(), tmp_path)
+    panel, tube, _ = found(bench(), tmp_path)
     assert panel == (Verdict.NOTE, "none of SIM-PANEL-1")
     assert tube == (
         Verdict.NOTE,
@@ -70,6 +74,7 @@ def test_a_real_bench_without_a_set_or_a_warm_up_is_told(tmp_path: Path) -> None
     assert found(bench("bench"), tmp_path) == [
         (Verdict.NOTE, "none of SIM-PANEL-1"),
         (Verdict.NOTE, "not warmed up (no warm-up of this tube is recorded): 50 min are due"),
+        (Verdict.NOTE, "never seen to end a beam"),
     ]
 
 
@@ -92,3 +97,56 @@ def test_a_tube_that_was_warmed_is_warm(tmp_path: Path) -> None:
     note_warmed(state, one.unit, datetime.now(UTC) - timedelta(hours=1), "warmup-1")
     verdict, told = found(one, state)[1]
     assert (verdict, told) == (Verdict.OK, "warm: 60 min since the tube was last warm")
+
+
+# --- the generator's own timer, which only a beam can prove
+
+
+def exposed(state: Path, at: datetime, *, reason: EndReason, **technique: float) -> None:
+    """One exposure in the journal of this bench."""
+    shot_id = f"x-{at:%d%H%M}"
+    shot = {"technique": {"ms": None} | technique}
+    state.mkdir(parents=True, exist_ok=True)
+    journal = Journal(journal_of(state), durable=False)
+    journal.add_intent(
+        shot_id=shot_id, at=at, exam_id="TEST", planned_mas=1.0, maximum_mas=2.0,
+        detail={"shot": shot},
+    )  # fmt: skip
+    journal.add_dose(
+        shot_id=shot_id, at=at, beam=True, mas=1.0, reason=reason.value, detail={"shot": shot}
+    )
+    journal.close()
+
+
+@pytest.mark.req("SR-46", "SR-49")
+@pytest.mark.parametrize(
+    ("days", "verdict", "told"),
+    [
+        (1, Verdict.OK, "ended a beam 24 h ago"),
+        (7, Verdict.OK, "ended a beam 7 d ago"),
+        (8, Verdict.NOTE, "ended a beam 8 d ago; due every week"),
+    ],
+)
+def test_a_timed_beam_that_ended_as_planned_proves_the_timer_for_a_week(
+    days: int, verdict: Verdict, told: str, tmp_path: Path
+) -> None:
+    exposed(tmp_path, NOW - timedelta(days=days), reason=EndReason.PLANNED, ms=500.0)
+    timer = readiness(bench("bench"), tmp_path, NOW)[2]
+    assert (timer.verdict, timer.found) == (verdict, told)
+
+
+@pytest.mark.req("SR-46")
+def test_a_beam_by_mas_or_one_that_was_released_proves_nothing_of_the_timer(
+    tmp_path: Path,
+) -> None:
+    exposed(tmp_path, NOW - timedelta(hours=2), reason=EndReason.PLANNED, mas=1.0)
+    exposed(tmp_path, NOW - timedelta(hours=1), reason=EndReason.RELEASED, ms=500.0)
+    timer = readiness(bench("bench"), tmp_path, NOW)[2]
+    assert (timer.verdict, timer.found) == (Verdict.NOTE, "never seen to end a beam")
+
+
+def test_a_journal_that_can_not_be_read_is_told(tmp_path: Path) -> None:
+    journal_of(tmp_path).write_bytes(b"no journal")
+    timer = readiness(bench("bench"), tmp_path, NOW)[2]
+    assert timer.verdict is Verdict.WRONG
+    assert "the file is no journal" in timer.found
