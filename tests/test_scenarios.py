@@ -98,9 +98,8 @@ def test_neither_does_it_change_with_poll_periods_that_meet_no_deadline(name: st
     ("where", "name"),
     [
         ("overdue", "generator_silent_in_beam"),
-        ("planned_charge_reached", "clean_by_mas"),
         ("_buzzer", "clean_by_time"),
-        ("_beam_lamp", "released_in_expose"),
+        ("_beam_lamp", "off_lost_once"),
         ("_pulse", "switch_stuck_after_the_end"),
     ],
 )

@@ -13,7 +13,14 @@ from firmware_py.decide import beam as beams
 from firmware_py.decide.memory import Beam, Ending, Memory, State
 from firmware_py.decide.technique import maximum_mas
 from hal.now import Now, latest_us, since
-from hal.types import EndReason, ExposureReport, GeneratorSample, Inputs, Shot
+from hal.types import (
+    EndReason,
+    ExposureReport,
+    GeneratorSample,
+    GeneratorState,
+    Inputs,
+    Shot,
+)
 
 NOT_CONFIRMED = "BEAM_OFF_NOT_CONFIRMED"
 
@@ -36,15 +43,37 @@ def settle(memory: Memory, inputs: Inputs, now: Now) -> Memory:
     ending = memory.ending
     if ending is None:
         return memory
+    ending = listen(memory, ending, inputs)
+    memory = memory if ending is memory.ending else replace(memory, ending=ending)
     if off_since(inputs.generator, ending.ordered_us):
         return replace(memory, ending=None, report=_proved(memory, ending, inputs))
     if memory.state in (State.FAULT, State.LOCKED) and overdue(memory, now):
         faults = tuple(dict.fromkeys((*memory.faults, NOT_CONFIRMED)))
-        return replace(memory, ending=None, report=_unproved(memory, ending), faults=faults)
+        report = _unproved(memory, ending, inputs.t_us)
+        return replace(memory, ending=None, report=report, faults=faults)
     if ending.answered_us is None and since(inputs.generator.off_confirmed_us, ending.ordered_us):
         ending = replace(ending, answered_us=inputs.generator.off_confirmed_us)
         return replace(memory, ending=ending)
     return memory
+
+
+def listen(memory: Memory, ending: Ending, inputs: Inputs) -> Ending:
+    """While the proof is awaited: a generator that falls silent, or is on beyond its own timer."""
+    generator = inputs.generator
+    if ending.heard and generator.state is GeneratorState.OFFLINE:
+        return replace(ending, heard=False)
+    if ending.overran or generator.beam_on is not True or memory.shot is None:
+        return ending
+    end_us = beams.timer_us_of(_beam(memory), memory.shot.technique, memory.limits)
+    late_us = end_us + memory.limits.time_step_us + memory.limits.fall_us
+    return replace(ending, overran=True) if since(generator.beam_taken_us, late_us) else ending
+
+
+def frame_awaited(memory: Memory) -> bool:
+    """An image shall come of this shot: not when ON never left."""
+    shot, beam = memory.shot, memory.beam
+    never_left = beam is not None and beam.sent_us is None
+    return shot is not None and shot.has_frame and not never_left
 
 
 def dark_window_open(memory: Memory) -> bool:
@@ -75,18 +104,31 @@ def no_beam(shot: Shot, reason: EndReason, fault: str | None, t_us: int) -> Expo
 def _proved(memory: Memory, ending: Ending, inputs: Inputs) -> ExposureReport:
     beam, end_us = _beam(memory), _end_us(memory, ending, inputs.generator)
     start_us = beams.start_us(beam, end_us)
-    known = ending.heard and ending.reason is not EndReason.REFUSED
+    followed = ending.heard and ending.reason is not EndReason.REFUSED
+    mas = beams.indicated_mas(beam, end_us) if followed else None
+    known = mas is not None and _believable(memory, ending, mas, end_us)
     return replace(
-        _unproved(memory, ending),
-        mas=beams.indicated_mas(beam, end_us) if known else None,
-        maximum_mas=_bound_mas(memory, beam, inputs.t_us) if ending.heard else _most_mas(memory),
-        beam_ms=None if start_us is None or not known else (end_us - start_us) / 1000,
+        _unproved(memory, ending, inputs.t_us),
+        mas=mas if known else None,
+        maximum_mas=max(_bound_mas(memory, ending, inputs.t_us), mas or 0.0),
+        beam_ms=None if start_us is None or not followed else (end_us - start_us) / 1000,
         start_us=start_us,
-        end_us=end_us if known else None,
+        end_us=end_us if followed else None,
     )
 
 
-def _unproved(memory: Memory, ending: Ending) -> ExposureReport:
+def _believable(memory: Memory, ending: Ending, mas: float, end_us: int) -> bool:
+    """What a late proof adds is less than a charge may be off.
+
+    When OFF itself was obeyed is not known then: it was charged up to its answer.
+    """
+    limits = memory.limits
+    late_us = latest_us(end_us - ending.ordered_us - limits.off_lead_us, 0)
+    allowed_mas = mas * limits.mas_known_pct / 100 + limits.mas_known_mas
+    return _beam(memory).read_ma * late_us / 1e6 <= allowed_mas
+
+
+def _unproved(memory: Memory, ending: Ending, t_us: int) -> ExposureReport:
     beam, shot = _beam(memory), memory.shot
     assert shot is not None
     count = beam.read_count
@@ -96,7 +138,7 @@ def _unproved(memory: Memory, ending: Ending) -> ExposureReport:
         fault=ending.fault,
         beam=True,
         mas=None,
-        maximum_mas=_most_mas(memory),
+        maximum_mas=max(_most_mas(memory), _until_mas(memory, t_us) if ending.overran else 0.0),
         kv=beam.kv_sum / count if count else None,
         ma=beam.ma_sum / count if count else None,
         start_us=beam.accepted_us,
@@ -104,30 +146,50 @@ def _unproved(memory: Memory, ending: Ending) -> ExposureReport:
 
 
 def _end_us(memory: Memory, ending: Ending, generator: GeneratorSample) -> int:
-    """When the beam ended, as far as the unit can tell."""
-    beam, shot, limits = _beam(memory), memory.shot, memory.limits
+    """When the beam ended, as far as the unit can tell; by its own timer at the latest."""
+    shot = memory.shot
     assert shot is not None
-    if beam.off_asked_us is not None:
-        return min(beam.off_asked_us, beams.timer_us_of(beam, shot.technique, limits))
-    expected_us = ending.ordered_us + limits.off_lead_us
+    timer_us = beams.timer_us_of(_beam(memory), shot.technique, memory.limits)
+    end_us = _proof_us(memory, ending, generator)
+    return end_us if ending.overran else min(end_us, timer_us)
+
+
+def _proof_us(memory: Memory, ending: Ending, generator: GeneratorSample) -> int:
+    asked_us = _beam(memory).off_asked_us
+    if asked_us is not None:
+        return asked_us
+    expected_us = ending.ordered_us + memory.limits.off_lead_us
     if since(generator.off_confirmed_us, ending.ordered_us):
         assert generator.off_confirmed_us is not None
-        return latest_us(expected_us, generator.off_confirmed_us - limits.off_lead_us)
+        return latest_us(expected_us, generator.off_confirmed_us - memory.limits.off_lead_us)
     assert generator.beam_taken_us is not None  # the status is the proof
     return latest_us(expected_us, generator.beam_taken_us)
 
 
-def _bound_mas(memory: Memory, beam: Beam, t_us: int) -> float:
-    """Full current from ON to the proof."""
-    shot = memory.shot
-    assert shot is not None
-    assert beam.sent_us is not None
-    return min(_most_mas(memory), shot.technique.ma * (t_us - beam.sent_us) / 1e6)
+def _bound_mas(memory: Memory, ending: Ending, t_us: int) -> float:
+    """From ON to the proof; no longer than the generator's own timer, where that has worked."""
+    until_mas, most_mas = _until_mas(memory, t_us), _most_mas(memory)
+    if ending.overran:
+        return until_mas
+    return min(most_mas, until_mas) if ending.heard else most_mas
+
+
+def _until_mas(memory: Memory, t_us: int) -> float:
+    sent_us = _beam(memory).sent_us
+    assert sent_us is not None
+    return _ma(memory) * (t_us - sent_us) / 1e6
 
 
 def _most_mas(memory: Memory) -> float:
+    shot = memory.shot
+    assert shot is not None
+    return maximum_mas(shot.technique, memory.limits) * _ma(memory) / shot.technique.ma
+
+
+def _ma(memory: Memory) -> float:
+    """The set current, or the indicated one where that is higher."""
     assert memory.shot is not None
-    return maximum_mas(memory.shot.technique, memory.limits)
+    return max(memory.shot.technique.ma, _beam(memory).most_ma)
 
 
 def _beam(memory: Memory) -> Beam:

@@ -15,11 +15,19 @@ from hal.now import NEVER_US, latest_us, since
 from hal.types import GeneratorSample, Technique
 
 
-def follow(beam: Beam, sample: GeneratorSample, t_us: int, timer_end_us: int = NEVER_US) -> Beam:
+def follow(
+    beam: Beam,
+    sample: GeneratorSample,
+    t_us: int,
+    timer_end_us: int = NEVER_US,
+    *,
+    doubtful: bool = False,
+) -> Beam:
     """The beam after this sample; the same object when the sample says nothing new.
 
     A read that is answered when the generator's own timer has run out may show a tube that is
-    off as planned: it says nothing of the beam.
+    off as planned: it says nothing of the beam. `doubtful`: so is a current that this tube cannot
+    have, or a tube that is off (`doubtful_ma`).
     """
     if beam.sent_us is None and since(sample.on_sent_us, beam.ordered_us):
         beam = replace(beam, sent_us=sample.on_sent_us)
@@ -32,9 +40,22 @@ def follow(beam: Beam, sample: GeneratorSample, t_us: int, timer_end_us: int = N
         return beam
     if sample.monitor_taken_us == beam.read_us or sample.kv is None or sample.ma is None:
         return beam
-    if since(t_us, timer_end_us):
+    if since(t_us, timer_end_us) or doubtful:
         return beam
     return _extend(beam, sample.monitor_taken_us, sample.kv, sample.ma)
+
+
+def doubtful_ma(beam: Beam, sample: GeneratorSample, technique: Technique, limits: Limits) -> bool:
+    """Next to none: a tube that is off already. Or, before the bands count, more than its band:
+    one flipped digit shall end no beam as planned.
+    """
+    ma, asked_us = sample.ma, sample.monitor_taken_us
+    if beam.accepted_us is None or ma is None:
+        return False
+    if ma < technique.ma / 10:
+        return True
+    band_ma = max(technique.ma * limits.ma_band_pct / 100, limits.ma_band_ma)
+    return ma > technique.ma + band_ma and not since(asked_us, beam.accepted_us + limits.settle_us)
 
 
 def _extend(beam: Beam, read_us: int | None, kv: float, ma: float) -> Beam:
@@ -47,6 +68,7 @@ def _extend(beam: Beam, read_us: int | None, kv: float, ma: float) -> Beam:
         beam,
         read_us=read_us,
         read_ma=ma,
+        most_ma=max(beam.most_ma, ma),
         read_mas=charge_mas,
         kv_sum=beam.kv_sum + kv,
         ma_sum=beam.ma_sum + ma,

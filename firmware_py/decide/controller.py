@@ -34,13 +34,15 @@ def step(memory: Memory, inputs: Inputs) -> tuple[Memory, Outputs]:
 def _observe(memory: Memory, inputs: Inputs) -> Memory:
     """What the samples say by themselves, before anything is decided."""
     memory = _follow_reconnection(_follow_switch(memory, inputs.room), inputs.room)
-    memory = _follow_loop(memory, inputs.room)
+    memory = _follow_reset(_follow_loop(memory, inputs.room), inputs.room)
     if not memory.reset_armed and inputs.room.link_ok and _reset_open(inputs):
         memory = replace(memory, reset_armed=True)
     if memory.state is State.EXPOSE and memory.beam is not None:
         assert memory.shot is not None
-        end_us = beams.timer_us_of(memory.beam, memory.shot.technique, memory.limits)
-        beam = beams.follow(memory.beam, inputs.generator, inputs.t_us, end_us)
+        technique, limits, sample = memory.shot.technique, memory.limits, inputs.generator
+        end_us = beams.timer_us_of(memory.beam, technique, limits)
+        doubtful = beams.doubtful_ma(memory.beam, sample, technique, limits)
+        beam = beams.follow(memory.beam, sample, inputs.t_us, end_us, doubtful=doubtful)
         memory = memory if beam is memory.beam else replace(memory, beam=beam)
     elif memory.state is State.READOUT:
         memory = _follow_dark_window(memory, inputs)
@@ -48,6 +50,9 @@ def _observe(memory: Memory, inputs: Inputs) -> Memory:
         memory = _follow_self_test(memory, inputs)
     elif memory.state is State.LOCKED and inputs.room.link_ok and not inputs.room.key:
         memory = memory if memory.key_was_off else replace(memory, key_was_off=True)
+    asked_us = inputs.generator.beam_taken_us
+    if inputs.generator.beam_on is True and asked_us != memory.beam_asked_us:
+        memory = replace(memory, beam_asked_us=asked_us, beam_seen_us=inputs.t_us)
     memory = duty.note_arc(_watch_lamp(memory, inputs), inputs)
     return _forget_saved_report(memory, inputs)
 
@@ -87,14 +92,20 @@ def _follow_switch(memory: Memory, room: RoomSample) -> Memory:
 
 
 def _follow_reconnection(memory: Memory, room: RoomSample) -> Memory:
-    """SR-03: what the switch did while nobody looked is not known; it must be seen open again."""
-    if not room.link_ok:
+    """SR-03: a switch that nobody saw, or that contradicts itself, must be seen open again."""
+    if not room.link_ok or (room.stage_2 and not room.stage_1):
         return memory if memory.must_open else replace(memory, must_open=True)
     open_us = memory.open_since_us
     if not memory.must_open or open_us is None:
         return memory
     opened = since(room.taken_us, open_us + memory.limits.both_open_us)
     return replace(memory, must_open=False) if opened else memory
+
+
+def _follow_reset(memory: Memory, room: RoomSample) -> Memory:
+    """SR-41: one sample alone, that a line has falsified, is no person."""
+    reset_us = _since(memory.reset_since_us, room.link_ok and room.reset, room.taken_us)
+    return memory if reset_us == memory.reset_since_us else replace(memory, reset_since_us=reset_us)
 
 
 def _follow_loop(memory: Memory, room: RoomSample) -> Memory:

@@ -63,7 +63,7 @@ def _end_beam(memory: Memory, view: View) -> Memory:
     if beam.sent_us is None:
         return replace(memory, report=account.no_beam(shot, reason, fault, t_us))
     ending = Ending(ordered_us=t_us, reason=reason, fault=fault, heard=_heard(view))
-    return replace(memory, ending=ending)
+    return replace(memory, ending=account.listen(memory, ending, view.inputs))
 
 
 def _heard(view: View) -> bool:

@@ -35,6 +35,7 @@ class Limits:
     release_us: int = 20_000_000
     both_open_us: int = 50_000  # SR-03, SR-04
     stage_2_us: int = 20_000
+    reset_us: int = 20_000  # SR-41: the reset contact must be seen closed for so long
     room_age_us: int = 100_000  # SR-09
     panel_age_us: int = 250_000
     beam_start_us: int = 700_000  # ON -> accepted, ramp included
@@ -52,6 +53,8 @@ class Limits:
     ma_band_ma: float = 0.05
     mas_over_pct: float = 15.0
     mas_over_mas: float = 0.2
+    mas_known_pct: float = 10.0  # IEC 60601-2-54 203.6.4 (unverified clause): 10 % and 0.2 mAs
+    mas_known_mas: float = 0.2
     mas_service_pct: float = 25.0  # SR-25: from here on it is service's business
     mas_service_mas: float = 0.4
     enable_pulse_us: int = 200_000
@@ -80,6 +83,7 @@ class Beam:
     off_asked_us: int | None = None  # when that status was asked for
     read_us: int | None = None  # time of the newest monitor read used
     read_ma: float = 0.0
+    most_ma: float = 0.0  # the highest that was read
     read_mas: float = 0.0  # charge up to `read_us`
     kv_sum: float = 0.0
     ma_sum: float = 0.0
@@ -94,7 +98,8 @@ class Ending:
     reason: EndReason
     answered_us: int | None = None  # the first answer to OFF was seen
     fault: str | None = None
-    heard: bool = True  # False: the generator had fallen silent, so the charge is not known
+    heard: bool = True  # False: the generator fell silent, so the charge is not known
+    overran: bool = False  # "on" after its own timer's end: that bounds the charge no longer
 
 
 class SelfTestStep(Enum):
@@ -116,8 +121,9 @@ class Memory:
     # the handswitch, by sample time
     open_since_us: int | None = None  # both stages seen open
     stage_2_since_us: int | None = None
-    must_open: bool = False  # the room was lost since both stages were last seen open (SR-03)
+    must_open: bool = False  # since both were last seen open: room lost, or stage 2 alone closed
     key_was_off: bool = False  # seen since LOCKED
+    reset_since_us: int | None = None
     reset_armed: bool = False  # reset was seen open in this state: a stuck contact resets nothing
     disagree_us: int | None = None  # the safety relay's loop was first seen open, its chain closed
     # self-test
@@ -132,6 +138,8 @@ class Memory:
     window_seen_us: int | None = None  # a dark frame's window was first seen open
     beam_end_us: int | None = None
     ending: Ending | None = None
+    beam_asked_us: int | None = None  # the newest status that indicated a beam: when asked for,
+    beam_seen_us: int | None = None  # ... and first seen
     lamp_dark: bool = False  # the beam lamp was lit without current
     # what adds up over many exposures
     arcs: tuple[bool, ...] = ()  # of the newest beams: did the tube arc?

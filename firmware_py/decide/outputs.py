@@ -82,8 +82,9 @@ def _expose(memory: Memory) -> dict[str, Any]:
 def _readout(memory: Memory) -> dict[str, Any]:
     """The window stays until HV is off: what is irradiated shall be in the image.
 
-    After a planned end OFF alone ends the beam and the enable pulse lapses by itself: an
-    interlock pair that opens under HV is a fault to the generator. Else it drops at once.
+    After a planned end OFF alone ends the beam and the enable pulse lapses by itself until that
+    is proved: an interlock pair that opens under HV is a fault to the generator, and would hide
+    that it ignores OFF. Else it drops at once.
     """
     shot = memory.shot
     assert shot is not None
@@ -105,6 +106,9 @@ def _release_wait(memory: Memory) -> dict[str, Any]:
 def _beam_lamp(memory: Memory, inputs: Inputs, now: Now) -> bool:
     """SR-35: by what is indicated, not by what was commanded, and long enough to be seen."""
     if inputs.generator.beam_on is True:
+        return True
+    seen_us, lamp_us = memory.beam_seen_us, memory.limits.lamp_us
+    if seen_us is not None and not now.reached(seen_us + lamp_us):
         return True
     beam, end_us = memory.beam, memory.beam_end_us
     if beam is None or beam.accepted_us is None:

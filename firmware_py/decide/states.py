@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from transitions import Machine
 
+from firmware_py.decide import account, interlocks, supervisor
 from firmware_py.decide import beam as beams
-from firmware_py.decide import interlocks, supervisor
 from firmware_py.decide.memory import SelfTestStep, State
 from firmware_py.decide.supervisor import IN_SEQUENCE
 from firmware_py.decide.view import View
@@ -63,8 +63,13 @@ def self_test_passed(view: View) -> bool:
 
 
 def self_test_due(view: View) -> bool:
-    """SR-46: a unit that runs for days proves its layers every day, before the next press."""
+    """SR-46: a unit that runs for days proves its layers every day, before the next press.
+
+    A lamp that was dark is looked at when somebody resets: no beam may light it (SR-38).
+    """
     memory = view.memory
+    if memory.lamp_dark and reset_pressed(view):
+        return True
     return view.now.reached(memory.tested_us + memory.limits.self_test_every_us)
 
 
@@ -223,15 +228,16 @@ def everything_saved(view: View) -> bool:
     shot = memory.shot
     if shot is None or memory.ending is not None or recorder.dose_saved != shot.shot_id:
         return False
-    return recorder.image_saved == shot.shot_id or not shot.has_frame
+    return recorder.image_saved == shot.shot_id or not account.frame_awaited(memory)
 
 
 # --- the way out of FAULT and LOCKED
 
 
 def reset_pressed(view: View) -> bool:
-    asked = view.inputs.room.reset or view.inputs.requests.reset
-    return asked and view.memory.reset_armed
+    memory = view.memory
+    pressed = _seen_for(view, memory.reset_since_us, memory.limits.reset_us)
+    return (pressed or view.inputs.requests.reset) and memory.reset_armed
 
 
 def reset_with_cause_gone(view: View) -> bool:
@@ -258,8 +264,8 @@ TRIPS = (
 SEQUENCE = (
     Row(S.BOOT, S.SELF_TEST, all_devices_answer),
     Row(S.SELF_TEST, S.RELEASE_WAIT, self_test_passed),
-    Row(S.STANDBY, S.RELEASE_WAIT, reset_pressed),
     Row(S.STANDBY, S.SELF_TEST, self_test_due),
+    Row(S.STANDBY, S.RELEASE_WAIT, reset_pressed),
     Row(S.STANDBY, S.RELEASE_WAIT, press_refused),
     Row(S.STANDBY, S.PREP, pressed),
     Row(S.STANDBY, S.PREP, dark_frame_asked),

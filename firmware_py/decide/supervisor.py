@@ -38,10 +38,10 @@ def causes(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
 
 
 def _stray_beam(memory: Memory, inputs: Inputs) -> list[str]:
-    """SR-34. After a commanded beam the status may lag: READOUT waits for OFF by itself."""
+    """SR-34. After a commanded beam the status may lag: READOUT waits for its end to be proved."""
     generator = inputs.generator
-    beamed = memory.shot is not None and memory.shot.has_beam
-    if memory.state is State.EXPOSE or (memory.state is State.READOUT and beamed):
+    waiting = memory.state is State.READOUT and memory.ending is not None
+    if memory.state is State.EXPOSE or waiting:
         return []
     if generator.beam_on is not True:
         return []
@@ -108,7 +108,8 @@ def _exposing(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
         found.append("WINDOW_ENDED")
     if inputs.late_us > limits.late_us:  # us-compare: two durations, no moment
         found.append("SCAN_LATE")
-    return found + _bands(beam, inputs, shot, limits, now)
+    found += _bands(beam, inputs, shot, limits, now)
+    return found + _charge(beam, inputs, shot, limits, now)
 
 
 def _feedback(
@@ -147,29 +148,57 @@ def _contact_may_explain(beam: Beam, inputs: Inputs) -> bool:
 
 
 def _bands(beam: Beam, inputs: Inputs, shot: Shot, limits: Limits, now: Now) -> list[str]:
-    """SR-24 and SR-25, each max(relative, absolute): a good generator at 0.5 mAs must not trip."""
+    """SR-24, each max(relative, absolute): a good generator at 0.5 mAs must not trip."""
+    generator, technique = inputs.generator, shot.technique
+    if beam.accepted_us is None:
+        return []
+    if not since(generator.monitor_taken_us, beam.accepted_us + limits.settle_us):
+        return []
+    # Off as planned, perhaps: what is read then says nothing of the beam (see `beam.follow`).
+    if now.reached(beams.timer_us_of(beam, technique, limits)):
+        return []
+    kv, ma, low_counts = generator.kv, generator.ma, _still_on(inputs)
+    kv_inside = _near(kv, technique.kv, limits.kv_band_pct, limits.kv_band_kv)
+    ma_inside = _near(ma, technique.ma, limits.ma_band_pct, limits.ma_band_ma)
+    return [
+        code
+        for inside, low, code in (
+            (kv_inside, _low(kv, technique.kv), "KV_OUT_OF_BAND"),
+            (ma_inside, _low(ma, technique.ma), "MA_OUT_OF_BAND"),
+        )
+        if not inside and (low_counts or not low)
+    ]
+
+
+def _charge(beam: Beam, inputs: Inputs, shot: Shot, limits: Limits, now: Now) -> list[str]:
+    """SR-25. A single read whose mA is out of its band ends the beam, and locks nothing."""
     if beam.read_us is None or beam.accepted_us is None:
         return []
     if not since(beam.read_us, beam.accepted_us + limits.settle_us):
         return []
-    kv, ma, technique = inputs.generator.kv, inputs.generator.ma, shot.technique
-    planned_mas = technique.planned_mas
-    most_mas = _above(planned_mas, limits.mas_over_pct, limits.mas_over_mas)
-    service_mas = _service_mas(planned_mas, limits)
-    # Off as planned, perhaps: what is read then says nothing of the beam (see `beam.follow`).
-    ended = now.reached(beams.timer_us_of(beam, technique, limits))
-    kv_inside = ended or _near(kv, technique.kv, limits.kv_band_pct, limits.kv_band_kv)
-    ma_inside = ended or _near(ma, technique.ma, limits.ma_band_pct, limits.ma_band_ma)
-    return [
-        code
-        for inside, code in (
-            (kv_inside, "KV_OUT_OF_BAND"),
-            (ma_inside, "MA_OUT_OF_BAND"),
-            (not now.reached(beams.passes_us(beam, most_mas)), "OVER_MAS"),
-            (not now.reached(beams.passes_us(beam, service_mas)), "OVER_MAS_SERVICE"),
-        )
-        if not inside
-    ]
+    technique = shot.technique
+    most_mas = _above(technique.planned_mas, limits.mas_over_pct, limits.mas_over_mas)
+    found = ["OVER_MAS"] if now.reached(beams.passes_us(beam, most_mas)) else []
+    band = _near(inputs.generator.ma, technique.ma, limits.ma_band_pct, limits.ma_band_ma)
+    if band and beam.read_mas > _service_mas(technique.planned_mas, limits):
+        found.append("OVER_MAS_SERVICE")
+    return found
+
+
+def _still_on(inputs: Inputs) -> bool:
+    """A status that was asked for after the newest monitor read says "on".
+
+    Without one, too little kV or mA may be a beam that a contact or the generator has ended:
+    the status, or the next look at the room, will say so.
+    """
+    generator = inputs.generator
+    if generator.beam_on is not True or generator.monitor_taken_us is None:
+        return False
+    return since(generator.beam_taken_us, generator.monitor_taken_us)
+
+
+def _low(value: float | None, wanted: float) -> bool:
+    return value is not None and value < wanted
 
 
 def _near(value: float | None, wanted: float, band_pct: float, band: float) -> bool:
@@ -229,6 +258,8 @@ def _self_test_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
         return ["SELF_TEST_ENABLE"]
     if not now.reached(memory.since_us + limits.self_test_us):
         return []
+    if not inputs.room.link_ok:
+        return ["SELF_TEST_TIMEOUT", "ROOM_IO_LOST"]
     return ["SELF_TEST_TIMEOUT" if inputs.room.lamp_current else "SELF_TEST_LAMP"]
 
 
@@ -270,9 +301,12 @@ def _readout_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     found = []
     if account.overdue(memory, now) or _on_after_off(memory, inputs):
         found.append(account.NOT_CONFIRMED)
-    lost = shot.has_frame and inputs.recorder.image_failed == shot.shot_id
-    if lost or now.reached(memory.since_us + limits.readout_us):
-        found.append("FRAME_MISSING" if shot.has_frame else "DOSE_NOT_SAVED")
+    recorder, awaited = inputs.recorder, account.frame_awaited(memory)
+    late = now.reached(memory.since_us + limits.readout_us)
+    if late and recorder.dose_saved != shot.shot_id:
+        found.append("DOSE_NOT_SAVED")
+    if awaited and (late or recorder.image_failed == shot.shot_id):
+        found.append("FRAME_MISSING")
     return found
 
 

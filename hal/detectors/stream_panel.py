@@ -95,8 +95,8 @@ def encode(message: Question | Reply | Event | Refused) -> list[bytes]:
             fields |= {"n": n, "ok": ok, **_status_fields(status), "error": error}
         case Event(k=k, status=status):
             fields |= {"event": "state", "k": k, **_status_fields(status)}
-        case Refused(error=error):
-            fields |= {"event": "refused", "error": error}
+        case _:
+            fields |= {"event": "refused", "error": message.error}
     return [dumps(fields)]
 
 
@@ -295,7 +295,7 @@ class Driver:
                 self.down = f"the panel serves another controller ({error})"
             case Event():
                 self._take_event(now, answer)
-            case Reply():
+            case _:
                 self._take_reply(now, answer)
 
     def _take_event(self, now: Now, event: Event) -> None:

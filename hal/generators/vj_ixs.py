@@ -232,15 +232,17 @@ class Driver:
         return self._steps[0][0]
 
     def _next_armed(self, now: Now) -> Question | None:
+        """Status and fault list in turn: a beam that nobody ordered shows before ours (SR-34)."""
         faults = READ_FAULTS[self._dialect]
-        return faults if self._due(now, faults, self._status_poll_us) else None
+        first, second = (STATUS, faults) if self._last != STATUS else (faults, STATUS)
+        return next((q for q in (first, second) if self._due(now, q, self._status_poll_us)), None)
 
     def _next_idle(self, now: Now) -> Question | None:
         if self._turned_us is not None and not now.reached(self._turned_us + self._standby_poll_us):
             return None
         self._turned_us = now.t_us
         self._turn += 1
-        turns = (READ_MONITOR[self._dialect], READ_FAULTS[self._dialect], STATUS)
+        turns = (READ_FAULTS[self._dialect], STATUS, READ_MONITOR[self._dialect], STATUS)
         return turns[self._turn % len(turns)]
 
     def _due(self, now: Now, question: Question, period_us: int) -> bool:

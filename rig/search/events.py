@@ -42,7 +42,6 @@ FAULTS = {
     "timer dead": BEAM,
     "OFF lost": BEAM,
     "kV too high": BEAM,
-    "far too much mA": BEAM,
     "panel silent": SEQUENCE | START,
     "panel stale": PREPARED | BEAM,
     "panel error": SEQUENCE,

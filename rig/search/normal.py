@@ -106,7 +106,10 @@ def _memory(memory: Memory) -> Memory:
         tested_us=NOW_US,  # a day has passed or it has not: `events.DAY`
         must_open=memory.must_open and state is State.STANDBY,
         disagree_us=_cut(memory.disagree_us, LIMITS.chain_us),
-        arcs=(),
+        beam_asked_us=None,
+        beam_seen_us=None,
+        arcs=memory.arcs[-1:] if state is State.EXPOSE else (),
+        reset_since_us=None,
         resets_us=(),
         heat_j=0.0,
         heat_us=0,
@@ -145,6 +148,8 @@ def _ending(ending: Ending | None) -> Ending | None:
         ordered_us=ending.ordered_us - SCAN_US,
         reason=EndReason.PLANNED if planned else EndReason.FAULT,
         answered_us=earlier(ending.answered_us),
+        heard=False,  # this one and the next are figures of the report
+        overran=True,
     )
 
 

@@ -99,9 +99,8 @@ def _monitor(world: World) -> tuple[float | None, float | None]:
     if not world.status:
         return None, None
     technique = TECHNIQUES[world.prepared or ShotKind.IMAGING]
-    kv = technique.kv * (1.5 if "kV too high" in world.faults else 1.0)
-    ma = technique.ma * (100.0 if "far too much mA" in world.faults else 1.0)
-    return kv, ma
+    wrong = 1.5 if "kV too high" in world.faults else 1.0
+    return technique.kv * wrong, technique.ma
 
 
 def generator_state(world: World) -> GeneratorState:
