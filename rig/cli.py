@@ -36,6 +36,7 @@ COMMANDS = {
     "recover": "List and acknowledge exposures that an earlier run left incomplete.",
     "doctor": "Find what keeps a bench from working on this computer.",
     "check": "Search every state that the controller reaches for a broken property.",
+    "matrix": "Inject every fault in every state, and judge each reaction.",
     "devices": "List serial ports, benches and drivers.",
     "trace": "Show which test holds which requirement, and what is open.",
     "config": "Check, show and start bench files.",

@@ -19,7 +19,7 @@ from rig import bench_names
 from rig.bench import parsed, read_text
 from rig.config_errors import Mistake, mistakes_of, suggestion, told
 from rig.exit_codes import ConfigError, UsageError
-from rig.scenario_words import unknown_words
+from rig.scenario_words import INJECT, unknown_words
 from rig.toml_lines import key_lines
 from sim.script import Step
 
@@ -103,7 +103,16 @@ class Scenario(Strict):
     expect: ExpectSection
 
     def steps(self) -> list[Step]:
-        return [section.step() for section in self.step]
+        """An injection as the steps of its row. Raises UsageError where a scenario can't do it."""
+        return [step for section in self.step for step in _steps(section)]
+
+
+def _steps(section: StepSection) -> list[Step]:
+    if section.do != INJECT:
+        return [section.step()]
+    from rig.injections import as_steps  # it reads its file, which most scenarios don't need
+
+    return [step.step() for step in as_steps(section)]
 
 
 def load_scenario(path: Path) -> Scenario:

@@ -12,19 +12,21 @@ from typing import Any
 from hal.faults import FAULTS
 from hal.types import EndReason
 from rig.config_errors import Mistake, suggestion
+from rig.exit_codes import UsageError
 from rig.toml_lines import Path
 from rig.unit_states import STATES
 from sim.script import UNIT_VERBS, VERBS, ScriptError, check
 
 EVENTS = ("start", "beam_on", "beam_off", *STATES)
-ACTIONS = (*VERBS, *UNIT_VERBS)
+INJECT = "inject"  # a row of the fault catalogue, by its id
+ACTIONS = (*VERBS, *UNIT_VERBS, INJECT)
 REASONS = tuple(reason.value for reason in EndReason)
 
 
 def unknown_words(data: dict[str, Any]) -> list[Mistake]:
     """Of a parsed file, whatever else is wrong with it."""
     steps = [step for step in _list(data.get("step")) if isinstance(step, dict)]
-    done = [step.get("do") for step in steps]
+    done = [verb for step in steps for verb in _done(step)]
     expect, until = _table(data.get("expect")), _table(data.get("until"))
     return [
         *(mistake for index, step in enumerate(steps) for mistake in _step(index, step)),
@@ -42,11 +44,38 @@ def _step(index: int, step: dict[str, Any]) -> Iterator[Mistake]:
     verb, args = step.get("do"), step.get("args", {})
     yield from _unknown(("step", index, "event"), [step.get("event")], EVENTS)
     yield from _unknown(("step", index, "do"), [verb], ACTIONS)
-    if verb in ACTIONS and isinstance(args, dict):
+    if verb == INJECT:
+        yield from _injection(index, args)
+    elif verb in ACTIONS and isinstance(args, dict):
         try:
             check(verb, args)
         except ScriptError as error:
             yield Mistake(path=("step", index, "args"), text=str(error))
+
+
+def _done(step: dict[str, Any]) -> list[object]:
+    """What the room notes of a step: of an injection, each verb of its row."""
+    if step.get("do") != INJECT:
+        return [step.get("do")]
+    from rig.injections import steps_of
+
+    try:
+        return [part.do for part in steps_of(str(_table(step.get("args")).get("id")), "scenario")]
+    except UsageError:
+        return []  # told as a mistake of its own
+
+
+def _injection(index: int, args: object) -> Iterator[Mistake]:
+    from rig.injections import steps_of  # it reads its file, which most scenarios don't need
+
+    where = ("step", index, "args")
+    if not isinstance(args, dict) or set(args) != {"id"}:
+        yield Mistake(path=where, text='inject takes exactly one value: { id = "F31" }')
+        return
+    try:
+        steps_of(str(args["id"]), "scenario")
+    except UsageError as error:
+        yield Mistake(path=where, text=str(error))
 
 
 def _followed(section: dict[str, Any], name: str, done: list[object]) -> Iterator[Mistake]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import select
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain, repeat
 from pathlib import Path
@@ -22,6 +22,7 @@ from hal.links import ListenerLink, PtyLink
 from hal.ports import LinkError
 from rig.bench import Bench
 from rig.exit_codes import DeviceError
+from rig.injections import steps_of
 from rig.model import setting_of
 from rig.run_model import beams_of
 from sim.build import Ends, build_world
@@ -40,12 +41,16 @@ class SimServer:
         seed: int | None = None,
         uncalibrated: bool = False,
         idle_s: float = 0.0,
+        faults: Sequence[str] = (),
     ) -> None:
         """`sockets`: a short private folder for socket files.
 
         `uncalibrated` and `idle_s` say how a unit finds the bench: without a calibration
         set of its panel; so long after the tube's last beam (0 = warmed up just now).
+        `faults`: injections that are there from the start on. Raises UsageError for one that
+        can't be.
         """
+        injected = [step for fault in faults for step in steps_of(fault, "start")]
         try:
             self._pty, self._listener = PtyLink(), ListenerLink()
             self._control = RouterLink(f"ipc://{sockets}/panel", refusal=REFUSAL)
@@ -66,6 +71,9 @@ class SimServer:
         )
         self.world = build_world(setting_of(bench, seed), ends)
         self.world.on_event = lambda t_us, name: self._publish("event", name=name, t_us=t_us)
+        self.faults = list(faults)
+        for step in injected:
+            do(self.world, step.do, step.args)
         self._script: Script | None = None
         self.stopping = False
 
@@ -77,6 +85,7 @@ class SimServer:
             "seed": self.seed,
             "uncalibrated": self.uncalibrated,
             "idle_s": self.idle_s,
+            "faults": self.faults,
             "started_at": self.started_at.isoformat(),
             "generator": {"url": self._pty.path},
             "room": {"url": f"tcp://{self._listener.host}:{self._listener.port}"},

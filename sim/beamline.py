@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 from hal.now import NEVER_US
 
 
+@dataclass(frozen=True, slots=True)
+class Regulation:
+    """From `from_us` on, kV and mA are so much of what was set."""
+
+    from_us: int
+    kv_pct: float = 100.0
+    ma_pct: float = 100.0
+
+
+Weight = Callable[[Regulation], float]
+
+
 @dataclass(slots=True)
 class BeamCourse:
-    """Linear rise of kV and mA from `on_us`, linear fall (cable discharge) from `off_us`."""
+    """Linear rise of kV and mA from `on_us`, linear fall (cable discharge) from `off_us`.
+
+    `regulations`: what a fault makes of them from some moments on, in order of time.
+    """
 
     on_us: int
     kv: float
@@ -18,9 +35,10 @@ class BeamCourse:
     ramp_us: int
     fall_us: int
     off_us: int | None = None
+    regulations: list[Regulation] = field(default_factory=list)
 
     def level(self, t_us: int) -> float:
-        """0..1: the share of the set values that is there at `t_us`."""
+        """0..1: the share of the regulated values that is there at `t_us`."""
         if t_us < self.on_us:  # us-compare: closed form of a segment
             return 0.0
         if self.off_us is not None and t_us >= self.off_us:  # us-compare: closed form
@@ -28,12 +46,38 @@ class BeamCourse:
             return max(0.0, left) * self._rise(self.off_us)
         return self._rise(t_us)
 
+    def regulation(self, t_us: int) -> Regulation:
+        known = [one for one in self.regulations if one.from_us <= t_us]  # us-compare: closed form
+        return known[-1] if known else Regulation(self.on_us)
+
     def _rise(self, t_us: int) -> float:
         return min(1.0, (t_us - self.on_us) / self.ramp_us) if self.ramp_us else 1.0
 
     def charge_mas(self, from_us: int, to_us: int) -> float:
         """Integral of mA over the interval, tail included (F09)."""
-        return self.ma * (self._area_s(to_us) - self._area_s(from_us))
+        return self.ma * self._weighed_s(from_us, to_us, lambda one: one.ma_pct / 100)
+
+    def energy_j(self, from_us: int, to_us: int) -> float:
+        """Into the tube, the ramp at full kV."""
+        return self.kv * (
+            self.ma * self._weighed_s(from_us, to_us, lambda one: one.kv_pct * one.ma_pct / 1e4)
+        )
+
+    def mean_kv(self, from_us: int, to_us: int) -> float:
+        """Of the charge in the interval."""
+        charge_mas = self.charge_mas(from_us, to_us) if self.regulations else 0.0
+        return self.energy_j(from_us, to_us) / charge_mas if charge_mas else self.kv
+
+    def _weighed_s(self, from_us: int, to_us: int, weight: Weight) -> float:
+        """Integral of `level` times the weight of what rules there, in seconds."""
+        if not self.regulations:
+            return self._area_s(to_us) - self._area_s(from_us)
+        ruling = [Regulation(from_us), *self.regulations]
+        edges_us = [one.from_us for one in self.regulations]
+        held_us = [min(max(edge, from_us), to_us) for edge in edges_us]
+        areas_s = [self._area_s(t_us) for t_us in (from_us, *held_us, to_us)]
+        spans_s = (after - before for before, after in pairwise(areas_s))
+        return sum(weight(one) * span for one, span in zip(ruling, spans_s, strict=True))
 
     def _area_s(self, t_us: int) -> float:
         """Integral of `level` from the start to `t_us`, in seconds."""
@@ -47,10 +91,28 @@ class BeamCourse:
         return area_us / 1e6
 
     def reaches_us(self, charge_mas: float) -> int:
-        """When the beam, if nothing ends it, has delivered so much since its start."""
-        if self.ma <= 0 or math.isinf(charge_mas):
+        """When the beam, if nothing ends it, has delivered so much since its start.
+
+        At the earliest when its regulation last changed.
+        """
+        return self._reaches_us(charge_mas, lambda one: one.ma_pct / 100)
+
+    def spends_us(self, energy_j: float) -> int:
+        """When so much energy has gone into the tube since its start."""
+        charge_mas = energy_j / self.kv if self.kv else math.inf
+        return self._reaches_us(charge_mas, lambda one: one.kv_pct * one.ma_pct / 1e4)
+
+    def _reaches_us(self, weighed_mas: float, weight: Weight) -> int:
+        if self.ma <= 0 or math.isinf(weighed_mas):
             return NEVER_US
-        full_us = max(0.0, charge_mas) / self.ma * 1e6  # as long at full current
+        full_us = max(0.0, weighed_mas) / self.ma * 1e6  # as long at full current
+        if self.regulations:
+            last = self.regulations[-1]
+            if weight(last) <= 0:
+                return NEVER_US
+            before_s = self._weighed_s(self.on_us, last.from_us, weight)
+            more_s = max(0.0, full_us / 1e6 - before_s) / weight(last)
+            full_us = (self._area_s(last.from_us) + more_s) * 1e6
         if full_us < self.ramp_us / 2:  # us-compare: inverse of the closed form
             return self.on_us + math.ceil(math.sqrt(2 * full_us * self.ramp_us))
         return self.on_us + math.ceil(full_us + self.ramp_us / 2)
@@ -59,5 +121,5 @@ class BeamCourse:
         """When kV has fallen below 10 % of the set value for good; None = still on."""
         if self.off_us is None:
             return None
-        top = self._rise(self.off_us)
+        top = self._rise(self.off_us) * self.regulation(self.off_us).kv_pct / 100
         return self.off_us + round(self.fall_us * max(0.0, 1 - 0.1 / top)) if top else self.off_us

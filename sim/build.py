@@ -16,6 +16,7 @@ from hal.room_io.waveshare import Desk as RoomDesk
 from sim.detector import PanelTimes, SimPanel
 from sim.device import FrameOutlet, Mechanism, PanelDevice, WireDevice
 from sim.generator import MonoblockModel
+from sim.mischief_links import MischiefFrames, MischiefLink, MischiefOutlet
 from sim.pixels import PixelModel
 from sim.room import SimRoom
 from sim.wiring import LOOP, NETS, Wiring
@@ -75,10 +76,13 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         times=PanelTimes(window_us=setting.window_us),
     )
     generator_device = WireDevice(
-        ends.generator, GeneratorDesk(generator, dialect=setting.dialect), generator.advance
+        MischiefLink(ends.generator),
+        GeneratorDesk(generator, dialect=setting.dialect),
+        generator.advance,
     )
-    room_device = WireDevice(ends.room, RoomDesk(room), room.advance)
-    panel_device = PanelDevice(ends.panel_control, ends.panel_data, PanelDesk(panel), panel.advance)
+    room_device = WireDevice(MischiefLink(ends.room), RoomDesk(room), room.advance)
+    control, outlet = MischiefFrames(ends.panel_control), MischiefOutlet(ends.panel_data)
+    panel_device = PanelDevice(control, outlet, PanelDesk(panel), panel.advance)
     return World(
         generator=generator,
         wiring=wiring,
@@ -88,5 +92,5 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         room_device=room_device,
         panel_device=panel_device,
         # In this order within one instant: what relays do is seen by the devices at once.
-        parts=[Mechanism(wiring.advance), room_device, generator_device, panel_device],
+        parts=[Mechanism(wiring.advance), room_device, generator_device, panel_device, outlet],
     )

@@ -19,20 +19,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hal.now import NEVER_US, Now, earliest_us, since
 from hal.ports import PanelFrame
 from hal.types import PanelState
 from sim import phantom
+from sim.detector_faults import INJECTIONS
+from sim.injection import fresh
 from sim.pixels import LAG_SHARES, Exposure, PixelModel, TrueMaps
 
 KermaSource = Callable[[int, int], tuple[float, float]]
 """(from_us, to_us) -> (mAs of the beam in between, its mean kV). The panel's only view of it."""
 
 T_PREP_MAX_US = 300_000
+BOOT_US = 2_000_000  # power-up, or the end of an error -> idle
+UNKNOWN_SHOT = "BEFORE-POWER-UP"  # of a frame that was still in its memory
 REFRESH_US = 3_000_000  # between two windows a panel reads itself out: then no lag is left
 
 
@@ -53,22 +58,30 @@ class PanelTimes:
                 raise ValueError(f"{name} = {getattr(self, name)}: must be positive")
 
 
-INJECTIONS = {
-    "never_ready": "the scrub never ends (F30)",
-    "window_ends_after_us": "the window closes by itself so long after it opened (F31)",
-    "silent": "the control side answers nothing; whoever owns the socket keeps to it",
-    "wrong_id": "answers with this id instead of its own (F40)",
-    "drop_frame": "frames are counted but never arrive",
-    "short_frame": "so many bytes are missing at the end of each frame (F34)",
-    "in_beam": "False: the panel stands aside, no kerma reaches it and its frames are dark",
-}
-
-
 class SimPanel:
     """`hal.ports.PanelModel`. Injections are plain attributes; other names raise."""
 
+    never_ready: bool
+    late_ready_us: int
+    claims_ready: bool
+    late_window_us: int
+    claims_window: bool
+    window_ends_after_us: int | None
+    late_frame_us: int
+    stuck: bool
+    failed: bool
+    memory_full: bool
+    wrong_id: str | None
+    drop_frame: bool
+    long_frame_bytes: int
+    frame_of_before: bool
+    zero_frame: bool
+    saturated_frame: bool
+    dead_rows_count: int
+    in_beam: bool
+
     __slots__ = (
-        *INJECTIONS, "_armed_count", "_closed_us", "_earlier", "_frame_count", "_id",
+        *INJECTIONS, "_armed_count", "_before", "_closed_us", "_earlier", "_frame_count", "_id",
         "_kerma_source", "_opened_us", "_pending", "_phantom_name", "_pixels", "_prepared",
         "_requested", "_series_index", "_shot_id", "_state", "_taken", "_times", "_until_us",
     )  # fmt: skip
@@ -92,11 +105,9 @@ class SimPanel:
         self._closed_us = 0  # the newest window
         self._earlier: deque[Exposure] = deque(maxlen=len(LAG_SHARES))  # what lag remembers
         self._phantom_name = phantom.DEFAULT
-        self.in_beam = True
-        self.never_ready = self.silent = self.drop_frame = False
-        self.window_ends_after_us: int | None = None
-        self.wrong_id: str | None = None
-        self.short_frame = 0
+        self._before: _Exposed | None = None  # the newest that was read out
+        self.short_frame: int
+        fresh(self, INJECTIONS)
 
     # --- what it shows
 
@@ -106,6 +117,8 @@ class SimPanel:
 
     def state(self, t_us: int) -> str:
         self.advance(Now(t_us))
+        if self.claims_ready and self._state is PanelState.PREPARING:
+            return PanelState.READY.value
         return self._state.value
 
     def window_us(self) -> int:
@@ -137,29 +150,38 @@ class SimPanel:
 
     def prepare(self, t_us: int) -> None:
         self.advance(Now(t_us))
+        if self.stuck or self._state in (PanelState.INIT, PanelState.ERROR):
+            return
+        if self._state is PanelState.IDLE and self.memory_full:
+            self._fail()
+            return
         if self._state is PanelState.IDLE:
             self._armed_count += 1
             self._series_index = 0
-            scrubbed_us = NEVER_US if self.never_ready else t_us + self._times.scrub_us
-            self._enter(PanelState.PREPARING, scrubbed_us)
+            scrubbed_us = t_us + self._times.scrub_us + self.late_ready_us
+            self._enter(PanelState.PREPARING, NEVER_US if self.never_ready else scrubbed_us)
         self._prepared = True
 
     def standby(self, t_us: int) -> None:
         self.drop_request(t_us)
+        if self.stuck:
+            return
         self._prepared = False
         if self._state in (PanelState.PREPARING, PanelState.READY):
             self._enter(PanelState.IDLE, NEVER_US)
 
     def request_window(self, t_us: int, shot_id: str) -> None:
         self.advance(Now(t_us))
+        if self.stuck or self.claims_ready:
+            return
         if self._state is PanelState.READY and not self._requested:
             self._requested, self._shot_id = True, shot_id
-            self._until_us = t_us + self._times.t_prep_us
+            self._until_us = t_us + self._times.t_prep_us + self.late_window_us
             self.advance(Now(t_us))  # T_PREP may be 0
 
     def drop_request(self, t_us: int) -> None:
         self.advance(Now(t_us))
-        if not self._requested:
+        if self.stuck or not self._requested:
             return
         self._requested = False
         if self._state is PanelState.INTEGRATING:
@@ -167,9 +189,30 @@ class SimPanel:
         elif self._state is PanelState.READY and self._until_us != NEVER_US:
             self._enter(PanelState.RECOVER, t_us + self._times.lockout_us)
 
+    def power(self, t_us: int, on: bool) -> None:
+        """Off: forgets what it was told and loses what it had not sent."""
+        self._forget()
+        self._taken.clear()
+        self._enter(PanelState.INIT, t_us + BOOT_US if on else NEVER_US)
+
+    def _fail(self) -> None:
+        self._forget()
+        self._enter(PanelState.ERROR, NEVER_US)
+
+    def _forget(self) -> None:
+        self._pending = None
+        self._requested = self._prepared = False
+
     # --- how time moves it
 
     def advance(self, now: Now) -> None:
+        if self.stuck:
+            return
+        in_error = self._state is PanelState.ERROR
+        if self.failed and not in_error:
+            self._fail()
+        elif in_error and not self.failed and not self.memory_full:
+            self._enter(PanelState.INIT, now.t_us + BOOT_US)
         while now.reached(self._until_us):
             self._segment_ended(self._until_us)
 
@@ -184,6 +227,8 @@ class SimPanel:
             case PanelState.READOUT:
                 self._deliver()
                 self._enter(PanelState.RECOVER, at_us + self._times.recover_us)
+            case PanelState.INIT:
+                self._enter(PanelState.IDLE, NEVER_US)
             case _:
                 after = PanelState.READY if self._prepared else PanelState.IDLE
                 self._enter(after, NEVER_US)
@@ -203,8 +248,9 @@ class SimPanel:
         if since(self._opened_us, self._closed_us + REFRESH_US):
             self._earlier.clear()
         self._closed_us = at_us
+        gathers = self.in_beam and not self.claims_window
         exposure = Exposure(
-            mas=mas if self.in_beam else 0.0, kv=kv, phantom_name=self._phantom_name,
+            mas=mas if gathers else 0.0, kv=kv, phantom_name=self._phantom_name,
             frame_count=self._frame_count,
         )  # fmt: skip
         self._pending = _Exposed(
@@ -213,15 +259,21 @@ class SimPanel:
             index=self._series_index,
         )  # fmt: skip
         self._earlier.append(exposure)  # dropped or never fetched, it was there
-        self._enter(PanelState.READOUT, at_us + self._times.readout_us)
+        self._enter(PanelState.READOUT, at_us + self._times.readout_us + self.late_frame_us)
 
     def _deliver(self) -> None:
         assert self._pending is not None, "read-out without a window"
         self._series_index += 1
         self._frame_count += 1
+        sent = self._again(self._pending) if self.frame_of_before else self._pending
         if not self.drop_frame:
-            self._taken.append(self._pending)
-        self._pending = None
+            self._taken.append(sent)
+        self._before, self._pending = self._pending, None
+
+    def _again(self, this: _Exposed) -> _Exposed:
+        """An older frame in the place of this one; its memory holds one of before power-up."""
+        older = self._before or replace(this, shot_id=UNKNOWN_SHOT)
+        return replace(older, series=this.series, index=this.index)
 
     def _frame(self, exposed: _Exposed) -> PanelFrame:
         window_us = exposed.stop_us - exposed.start_us
@@ -229,13 +281,25 @@ class SimPanel:
         raw = self._pixels.frame(
             this.mas, this.kv, window_us, this.frame_count, this.phantom_name, exposed.earlier
         )
-        data = raw.astype(np.dtype("<u2"), copy=False).tobytes()
+        data = self._spoiled(raw).astype(np.dtype("<u2"), copy=False).tobytes()
+        data = data[: max(0, len(data) - self.short_frame)] + bytes(self.long_frame_bytes)
         return PanelFrame(
             series=exposed.series, frame_index=exposed.index, rows_px=self._pixels.rows_px,
-            columns_px=self._pixels.columns_px, pixels=data[: len(data) - self.short_frame],
+            columns_px=self._pixels.columns_px, pixels=data,
             start_us=exposed.start_us, stop_us=exposed.stop_us, panel_id=self.panel_id,
             shot_id=exposed.shot_id, complete=exposed.complete,
         )  # fmt: skip
+
+    def _spoiled(self, raw: NDArray[np.uint16]) -> NDArray[np.uint16]:
+        if self.zero_frame:
+            return np.zeros_like(raw)
+        if self.saturated_frame:
+            return np.full_like(raw, self._pixels.full_scale_counts)
+        if self.dead_rows_count:
+            first = max(0, (len(raw) - self.dead_rows_count) // 2)
+            raw = raw.copy()
+            raw[first : first + self.dead_rows_count] = 0
+        return raw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

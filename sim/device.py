@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+import random
+from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
-from hal.now import Now
+from hal.now import NEVER_US, Now
 from hal.ports import ByteLink, Desk, FrameLink
+from sim.injection import Injection, fresh
+
+LINE = {
+    "silent": Injection("it hears nothing and says nothing: cable out, half-open connection (F60)"),
+    "deaf": Injection("it hears nothing; what it has to say still leaves"),
+    "mute": Injection("it hears and obeys; nothing that it says arrives (F68)"),
+    "delay_ms": Injection(
+        "each answer leaves so much later (F62)", 0.0, between=(0.0, 60_000.0
+    )),
+    "wrong_baud": Injection("both directions arrive as other bytes (F58); serial lines only"),
+    "flood_per_s": Injection(
+        "so many unasked frames of 8 bytes a second (F65); 9600 baud carries 120",
+        0, between=(0, 20_000),
+    ),
+}  # fmt: skip
+FRAMES = {
+    "damaged_frames": Injection("one bit of each frame's pixels flips on the way (F35)"),
+    "repeated_frames": Injection("each frame arrives twice (F36)"),
+}
+NOISE = bytes.fromhex("00ff55aa020d3031")  # holds a start and an end of text
+T = TypeVar("T")
 
 
 class Part(Protocol):
@@ -46,41 +69,128 @@ class Mechanism(_Timed):
         self._next_us = now.next_us
 
 
-class WireDevice(_Timed):
+class _Line(_Timed, Generic[T]):
+    """What can be wrong between a device and its unit; `T` is what one answer is."""
+
+    silent: bool
+    deaf: bool
+    mute: bool
+    delay_ms: float
+    wrong_baud: bool
+    flood_per_s: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        fresh(self, LINE)
+        self.powered = True
+        self.heard_us: int | None = None  # when something last came in
+        self.lose_answer: bytes | None = None  # a fault: the next answer that holds this is lost
+        self._late: deque[tuple[int, T]] = deque()  # (leaves, answer)
+        self._flood = (0, 0, 0)  # (frames a second, since, how many so far)
+
+    def power(self, on: bool) -> None:
+        """Off: what was to be answered is forgotten."""
+        self.powered = on
+        self._late.clear()
+
+    def hears(self) -> bool:
+        return self.powered and not self.silent and not self.deaf
+
+    def says(self) -> bool:
+        return self.powered and not self.silent and not self.mute
+
+    def _answer(self, now: Now, answer: T) -> None:
+        self._late.append((now.t_us + round(self.delay_ms * 1000), answer))
+
+    def _leaving(self, now: Now) -> list[T]:
+        """What leaves now, in order, less what is lost."""
+        found = []
+        while self._late and now.reached(self._late[0][0]):
+            answer = self._late.popleft()[1]
+            if self.says() and not self._lost(answer):
+                found.append(answer)
+        return found
+
+    def _lost(self, answer: T) -> bool:
+        if self.lose_answer is None or self.lose_answer not in self._bytes(answer):
+            return False
+        self.lose_answer = None
+        return True
+
+    def _bytes(self, answer: T) -> bytes:
+        raise NotImplementedError
+
+    def _noise_count(self, now: Now) -> int:
+        """How many unasked frames leave now."""
+        per_s, since_us, sent_count = self._flood
+        if per_s != self.flood_per_s:
+            per_s, since_us, sent_count = self.flood_per_s, now.t_us, 0
+        before_count = sent_count
+        while per_s and now.reached(since_us + sent_count * 1_000_000 // per_s):
+            sent_count += 1
+        self._flood = (per_s, since_us, sent_count)
+        return sent_count - before_count if self.says() else 0
+
+
+class WireDevice(_Line[bytes]):
     """A device on a byte link."""
 
     def __init__(self, link: ByteLink, desk: Desk, advance: Callable[[Now], None]) -> None:
         super().__init__()
         self.link = link
-        self._desk = desk
+        self.desk = desk
         self._advance = advance
-        self.silent = False  # a fault: it hears nothing and says nothing
-        self.heard_us: int | None = None  # when bytes last came in
         self.lose_once = b""  # a fault: the next read that holds this is lost on the line
+        self._never_sent = b""  # a fault: heard with the next poll, though nobody sent it
 
     def due_us(self) -> int:
         return min(self._next_us, self.link.arrival_us())
+
+    def power(self, on: bool) -> None:
+        super().power(on)
+        self.desk.poll(Now(NEVER_US))  # takes out whatever was still to be answered
+
+    def hear(self, data: bytes) -> None:
+        """Bytes that the unit did not send: an old command again, an echo of the line."""
+        self._never_sent += data
+
+    def garbage(self, t_us: int, count_bytes: int, seed: int) -> None:
+        """Bytes that nobody asked for, at once."""
+        if self.says():
+            self.link.write(t_us, random.Random(f"garbage-{seed}").randbytes(count_bytes))
 
     def poll(self, now: Now) -> None:
         self._advance(now)
         data = self._hear(now)
         if data:
-            self._desk.receive(now, data)
+            self.desk.receive(now, data)
             self._advance(now)  # a command may have set a timer
-        while reply := self._desk.poll(now):
-            if not self.silent:
-                self.link.write(now.t_us, reply)
+        while reply := self.desk.poll(now):
+            self._answer(now, reply)
+        for reply in self._leaving(now):
+            self.link.write(now.t_us, self._on_the_line(reply))
+        if noise := NOISE * self._noise_count(now):
+            self.link.write(now.t_us, noise)
         self._next_us = now.next_us
 
     def _hear(self, now: Now) -> bytes:
+        never_sent, self._never_sent = self._never_sent, b""
         data = self.link.read(now.t_us)
         if self.lose_once and self.lose_once in data:
             self.lose_once = b""
+            data = b""
+        if not self.hears():
             return b""
-        if self.silent or not data:
-            return b""
-        self.heard_us = now.t_us
-        return data
+        if data:
+            self.heard_us = now.t_us
+        return never_sent + self._on_the_line(data)
+
+    def _on_the_line(self, data: bytes) -> bytes:
+        """Read at half the speed, a byte's bits are seen twice or not at all."""
+        return bytes((byte * 0x1D + 0x83) & 0xFF for byte in data) if self.wrong_baud else data
+
+    def _bytes(self, answer: bytes) -> bytes:
+        return answer
 
 
 class FrameOutlet(FrameLink, Protocol):
@@ -102,8 +212,11 @@ class MessageDesk(Protocol):
     def frames(self, now: Now) -> list[list[bytes]]: ...
 
 
-class PanelDevice(_Timed):
+class PanelDevice(_Line[list[bytes]]):
     """A panel: control on one message link, frames on another."""
+
+    damaged_frames: bool
+    repeated_frames: bool
 
     def __init__(
         self,
@@ -113,27 +226,47 @@ class PanelDevice(_Timed):
         advance: Callable[[Now], None],
     ) -> None:
         super().__init__()
+        fresh(self, FRAMES)
         self.control, self.data = control, data
-        self._desk = desk
+        self.desk = desk
         self._advance = advance
-        self.silent = False
-        self.heard_us: int | None = None  # when a message last came in
 
     def due_us(self) -> int:
         return min(self._next_us, self.control.arrival_us())
 
+    def garbage(self, t_us: int, count_bytes: int, seed: int) -> None:
+        """A control message that nobody asked for, at once."""
+        if self.says():
+            self.control.write(t_us, [random.Random(f"garbage-{seed}").randbytes(count_bytes)])
+
     def poll(self, now: Now) -> None:
         self._advance(now)
         self.data.read(now.t_us)  # lets a consumer in
-        self._desk.consumer_present = self.data.has_peer
+        self.desk.consumer_present = self.data.has_peer
         for message in self.control.read(now.t_us):
-            if not self.silent:
+            if self.hears():
                 self.heard_us = now.t_us
-                self._desk.receive(now, message)
-        for reply in self._desk.poll(now):
-            if not self.silent:
-                self.control.write(now.t_us, reply)
+                self.desk.receive(now, message)
+        for reply in self.desk.poll(now):
+            self._answer(now, reply)
+        for reply in self._leaving(now):
+            self.control.write(now.t_us, reply)
+        for _ in range(self._noise_count(now)):
+            self.control.write(now.t_us, [NOISE])
         self._advance(now)
-        for frame in self._desk.frames(now):
-            self.data.write(now.t_us, frame)
+        self._send_frames(now)
         self._next_us = now.next_us
+
+    def _send_frames(self, now: Now) -> None:
+        for message in self.desk.frames(now):
+            if not self.powered:
+                continue
+            is_image = len(message) > 2
+            if is_image and self.damaged_frames:
+                pixels = message[2]
+                message = [*message[:2], bytes([pixels[0] ^ 1]) + pixels[1:], *message[3:]]
+            for _ in range(2 if is_image and self.repeated_frames else 1):
+                self.data.write(now.t_us, message)
+
+    def _bytes(self, answer: list[bytes]) -> bytes:
+        return b"".join(answer)

@@ -10,29 +10,26 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hal.generators.vj_ixs_wire import FAULT_BITS
-from hal.now import Now
+from hal.now import NEVER_US, Now
 from hal.ports import GeneratorReading
 from sim.battery import EFFICIENCY, LOW_V, Battery
-from sim.beamline import BeamCourse
+from sim.beamline import BeamCourse, Regulation
+from sim.generator_faults import INJECTIONS
+from sim.injection import fresh
 
 RAMP_US = 150_000  # the document says "< 0.5 s"
+RAMP_REPLY_US = 500_000  # ENBL1 is answered at the end of the ramp, and not later than this
 FALL_US = 4_000
 WATCHDOG_US = 5_000_000  # power-up default
 ARC_WARNING_US = 10_000_000
 ARCS_TO_LATCH = 4
 OIL_LIMIT_C, COLD_LIMIT_C = 60.0, 5.0
 OIL_J_PER_C, OIL_TAU_S = 4_000.0, 1_800.0
+STRAY_KV, STRAY_MA = 40.0, 0.2  # a stray beam without set points
 BITS = tuple(bit.name for bit in FAULT_BITS)
-
-INJECTIONS = {
-    "refuse_start": "ENBL1 is answered 'not started', for no reason that the fault list shows",
-    "ignore_off": "ENBL0 is answered, and nothing else",
-    "timer_dead": "the set exposure time doesn't end the beam",
-    "ma_factor": "real mA = set mA x this, and the feedback shows it; from the next start on",
-    "kv_factor": "real kV = set kV x this: a drifted divider, so the feedback shows the set kV",
-}
 
 
 class MonoblockModel:
@@ -43,6 +40,18 @@ class MonoblockModel:
 
     model_number = "IXS120BP120P366"
     serial_number = "S17085-A00001"
+    refuse_start: bool
+    ignore_off: bool
+    ignores_pair: bool
+    stray_beam: bool
+    timer_dead: bool
+    watchdog_dead: bool
+    kv_off_pct: float
+    ma_off_pct: float
+    filament_open: bool
+    slow_rise_us: int | None
+    slow_fall_us: int | None
+    stuck_oil_c: float | None
 
     def __init__(self, *, seed: int = 1, ambient_c: float = 22.0, ramp_us: int = RAMP_US) -> None:
         self.battery = Battery()
@@ -52,20 +61,26 @@ class MonoblockModel:
         self._ambient_c, self._oil_c = ambient_c, ambient_c
         self._segment_us = 0  # since when there has been this beam, or this pause
         self._ramp_us = ramp_us
-        self._kv, self._ma = 0.0, 0.0
-        self._time_us: int | None = None  # None = continuous, the power-up default
-        self._prewarning_us = 0
-        self._prewarning_end_us: int | None = None
-        self._watchdog_on, self._watchdog_us = True, WATCHDOG_US
-        self._fed_us = 0
         self._supply, self._interlock = False, False
-        self._latched: set[str] = set()
-        self._arcs_us: list[int] = []
         self._on_s = 0.0
         self._timer_end_us: int | None = None
         self._shown_kv = 0.0
-        self.refuse_start = self.ignore_off = self.timer_dead = False
-        self.ma_factor = self.kv_factor = 1.0
+        self.ma_factor: float
+        self.kv_factor: float
+        fresh(self, INJECTIONS)
+        self._power_up(0)
+
+    def _power_up(self, t_us: int) -> None:
+        """As the ICD gives it: continuous, watchdog on with 5 s, nothing set."""
+        self._powered = True
+        self._kv, self._ma = 0.0, 0.0
+        self._time_us: int | None = None  # None = continuous
+        self._prewarning_us = 0
+        self._prewarning_end_us: int | None = None
+        self._watchdog_on, self._watchdog_us = True, WATCHDOG_US
+        self._fed_us = t_us
+        self._latched: set[str] = set()
+        self._arcs_us: list[int] = []
 
     # --- set-points
 
@@ -88,7 +103,11 @@ class MonoblockModel:
         return self._prewarning_end_us is not None
 
     def ramp_us(self) -> int:
-        return self._ramp_us
+        """Start -> its answer."""
+        return min(self._rise_us(), RAMP_REPLY_US)
+
+    def _rise_us(self) -> int:
+        return self._ramp_us if self.slow_rise_us is None else self.slow_rise_us
 
     # --- the beam
 
@@ -106,7 +125,7 @@ class MonoblockModel:
     def _may_start(self, t_us: int) -> bool:
         return (
             self._supply
-            and self._interlock
+            and (self._interlock or self.ignores_pair)
             and not self._latched
             and not self.refuse_start
             and self._kv > 0
@@ -116,29 +135,42 @@ class MonoblockModel:
 
     def _begin(self, t_us: int) -> None:
         self._close_segment(t_us)
+        self._shown_kv = self._kv or STRAY_KV  # a start without set points is a stray one
         course = BeamCourse(
             on_us=t_us,
-            kv=self._kv * self.kv_factor,
-            ma=self._ma * self.ma_factor,
-            ramp_us=self._ramp_us,
+            kv=self._shown_kv * self.kv_factor,
+            ma=(self._ma or STRAY_MA) * self.ma_factor,
+            ramp_us=self._rise_us(),
             fall_us=FALL_US,
         )
         self.courses.append(course)
-        self._shown_kv = self._kv
+        self._regulate(t_us)
         self.beam_changed = True
         self._timer_end_us = None if self._time_us is None else t_us + self._time_us
+
+    def _regulate(self, t_us: int) -> None:
+        """What faults make of kV and mA from now on."""
+        course = self.courses[-1]
+        ma_pct = 0.0 if self.filament_open else 100.0 + self.ma_off_pct
+        wanted = Regulation(t_us, 100.0 + self.kv_off_pct, ma_pct)
+        if replace(course.regulation(t_us), from_us=t_us) != wanted:
+            course.regulations.append(wanted)
 
     def stop(self, t_us: int) -> None:
         if not self.ignore_off:
             self._end(t_us)
 
     def _end(self, t_us: int) -> None:
-        """No HV from here on, and none that a running pre-warning would bring."""
+        """The processor wants no HV from here on, and none that a pre-warning would bring."""
         self._prewarning_end_us = None
-        if not self.beam_on(t_us):
-            return
+        if self.beam_on(t_us) and not self.stray_beam:
+            self._cut(t_us)
+
+    def _cut(self, t_us: int) -> None:
         self._close_segment(t_us)
         self.courses[-1].off_us = t_us
+        if self.slow_fall_us is not None:
+            self.courses[-1].fall_us = self.slow_fall_us
         self.beam_changed = True
         self._timer_end_us = None
         self._on_s += (t_us - self.courses[-1].on_us) / 1e6
@@ -150,7 +182,7 @@ class MonoblockModel:
 
     def set_interlock(self, t_us: int, closed: bool) -> None:
         """J3-7 / J3-8. Opening during the beam ends it in hardware and latches bit 8."""
-        if not closed:
+        if not closed and not self.ignores_pair:
             if self.beam_on(t_us):
                 self._latched.add("interlock_open")
             self._end(t_us)
@@ -159,8 +191,21 @@ class MonoblockModel:
     def set_supply(self, t_us: int, closed: bool) -> None:
         """The supply of the HV side; the processor lives on and keeps what it was told."""
         if not closed:
-            self._end(t_us)
+            self._lose_supply(t_us)
         self._supply = closed
+
+    def _lose_supply(self, t_us: int) -> None:
+        self._prewarning_end_us = None
+        if self.beam_on(t_us):
+            self._cut(t_us)
+
+    def power(self, t_us: int, on: bool) -> None:
+        """The whole device: off forgets all that it was told, oil and battery stay as they are."""
+        if on and not self._powered:
+            self._power_up(t_us)
+        elif not on:
+            self._lose_supply(t_us)
+            self._powered = False
 
     # --- faults
 
@@ -214,8 +259,13 @@ class MonoblockModel:
         self._arcs_us = self._recent_arcs_us(now)
         if self._prewarning_end_us is not None:
             self._follow_prewarning(now, self._prewarning_end_us)
+        if self.stuck_oil_c is not None and self.stuck_oil_c >= OIL_LIMIT_C:
+            self.trip(now.t_us, "over_temperature")
+        if self.stray_beam and self._supply and self._powered and not self.beam_on(now.t_us):
+            self._begin(now.t_us)
         if not self.beam_on(now.t_us):
             return
+        self._regulate(now.t_us)
         for end_us, bit in self._ends():
             if now.reached(end_us):
                 self._latched |= {bit} if bit else set()
@@ -223,7 +273,7 @@ class MonoblockModel:
                 return
 
     def _follow_prewarning(self, now: Now, end_us: int) -> None:
-        if self._watchdog_on and now.reached(self._fed_us + self._watchdog_us):
+        if self._watched() and now.reached(self._fed_us + self._watchdog_us):
             self._prewarning_end_us = None
         elif now.reached(end_us):
             self._prewarning_end_us = None
@@ -232,29 +282,35 @@ class MonoblockModel:
 
     def _ends(self) -> Iterator[tuple[int, str | None]]:
         """What will end this beam if nobody else does, and the bit that it latches."""
+        if self.stray_beam:
+            return
         course = self.courses[-1]
         yield self._hot_us(course), "over_temperature"
         yield self._drained_us(course), "battery_low"
         if self._timer_end_us is not None and not self.timer_dead:
             yield self._timer_end_us, None
-        if self._watchdog_on:
+        if self._watched():
             yield self._fed_us + self._watchdog_us, None
+
+    def _watched(self) -> bool:
+        return self._watchdog_on and not self.watchdog_dead
 
     # --- energy: oil and battery follow it in closed form
 
     def _energy_j(self, t_us: int) -> float:
         """Put into the tube since this segment began: kV x mAs, the ramp at full kV."""
-        if not self.courses:
-            return 0.0
-        course = self.courses[-1]
-        return course.kv * course.charge_mas(self._segment_us, t_us)
+        return self.courses[-1].energy_j(self._segment_us, t_us) if self.courses else 0.0
 
     def _close_segment(self, t_us: int) -> None:
-        self._oil_c = self._oil_at(t_us)
+        self._oil_c = self._real_oil_c(t_us)
         self.battery.take(self._energy_j(t_us) / EFFICIENCY)
         self._segment_us = t_us
 
     def _oil_at(self, t_us: int) -> float:
+        """As the thermometer has it."""
+        return self._real_oil_c(t_us) if self.stuck_oil_c is None else self.stuck_oil_c
+
+    def _real_oil_c(self, t_us: int) -> float:
         """Warms by the energy, cools towards ambient between beams only."""
         warmed_c = self._energy_j(t_us) / OIL_J_PER_C
         if self.beam_on(t_us):
@@ -264,18 +320,19 @@ class MonoblockModel:
         return self._ambient_c + (self._oil_c - self._ambient_c) * left + warmed_c
 
     def _hot_us(self, course: BeamCourse) -> int:
-        energy_j = (OIL_LIMIT_C - self._oil_c) * OIL_J_PER_C
-        return course.reaches_us(energy_j / course.kv if course.kv else math.inf)
+        if self.stuck_oil_c is not None:
+            return NEVER_US
+        return course.spends_us((OIL_LIMIT_C - self._oil_c) * OIL_J_PER_C)
 
     def _drained_us(self, course: BeamCourse) -> int:
         """Judged under full load, so from the end of the ramp on."""
-        energy_j = EFFICIENCY * self.battery.lasts_j(course.kv * course.ma / EFFICIENCY)
-        drained_us = course.reaches_us(energy_j / course.kv if course.kv else math.inf)
-        return max(drained_us, course.on_us + course.ramp_us)
+        power_w = _full_power_w(course, NEVER_US)
+        energy_j = EFFICIENCY * self.battery.lasts_j(power_w / EFFICIENCY)
+        return max(course.spends_us(energy_j), course.on_us + course.ramp_us)
 
     def _volts(self, t_us: int) -> float:
         course = self.courses[-1] if self.courses else None
-        power_w = course.kv * course.ma * course.level(t_us) ** 2 if course else 0.0
+        power_w = _full_power_w(course, t_us) * course.level(t_us) ** 2 if course else 0.0
         return self.battery.volts(power_w / EFFICIENCY, self._energy_j(t_us) / EFFICIENCY)
 
     def charge(self, t_us: int) -> float:
@@ -296,12 +353,14 @@ class MonoblockModel:
     def reading(self, t_us: int) -> GeneratorReading:
         course = self.courses[-1] if self.courses else None
         level = course.level(t_us) if course else 0.0
-        ma = course.ma * level if course else 0.0
+        ruling = course.regulation(t_us) if course else Regulation(t_us)
+        ma = course.ma * level * (ruling.ma_pct / 100) if course else 0.0
+        kv = self._shown_kv * level * (ruling.kv_pct / 100)
         return GeneratorReading(
-            kv=max(0.0, self._shown_kv * level * (1 + 0.002 * self._noise.gauss(0, 1))),
+            kv=max(0.0, kv * (1 + 0.002 * self._noise.gauss(0, 1))),
             ma=max(0.0, ma * (1 + 0.002 * self._noise.gauss(0, 1))),
             oil_c=self._oil_at(t_us),
-            filament_a=1.55 + 0.3 * ma,
+            filament_a=0.0 if self.filament_open else 1.55 + 0.3 * ma,
             battery_v=self._volts(t_us),
         )
 
@@ -310,7 +369,13 @@ class MonoblockModel:
 
     def exposure(self, from_us: int, to_us: int) -> tuple[float, float]:
         """(mAs, kV) that really were between the two times: the simulator's own integral."""
-        charges = [(c.charge_mas(from_us, to_us), c.kv) for c in self.courses]
+        charges = [(c.charge_mas(from_us, to_us), c.mean_kv(from_us, to_us)) for c in self.courses]
         mas = sum(charge for charge, _ in charges)
         kv = max((kv for charge, kv in charges if charge > 0), default=0.0)
         return mas, kv
+
+
+def _full_power_w(course: BeamCourse, t_us: int) -> float:
+    """At full level, with the regulation of that moment."""
+    ruling = course.regulation(t_us)
+    return course.kv * course.ma * (ruling.kv_pct * ruling.ma_pct / 1e4)

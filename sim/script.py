@@ -12,11 +12,14 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
-from sim import detector, generator, room, wiring
+from sim import mishaps
+from sim.mischief_links import make_mischief
 from sim.world import World
 
+SHORT_COUNT = 8  # names that one takes in at a glance
 UNIT_VERBS = ("kill unit", "stop unit", "continue unit", "start unit")
 
 
@@ -62,58 +65,9 @@ def _contact(name: str, closed: bool) -> Callable[[World], None]:
     return lambda world: world.set_contact(name, closed)
 
 
-def _generator(world: World, **values: Any) -> None:
-    at_start = [name for name in values if name.endswith("_factor")]
-    if at_start and world.generator.beam_on(world.t_us):
-        raise ScriptError(f"{at_start[0]} counts from the next start on: set it before the beam")
-    _set(world.generator, values)
-
-
-def _panel(world: World, **values: Any) -> None:
-    if "in_beam" in values:
-        _no_window(world, "the panel")
-    _set(world.panel, values)
-
-
 def _phantom(world: World, name: str) -> None:
-    _no_window(world, "the phantom")
+    mishaps.no_window(world, "the phantom")
     world.panel.phantom_name = name
-
-
-def _no_window(world: World, what: str) -> None:
-    """One frame shows one scene."""
-    if world.panel.state(world.t_us) == "integrating":
-        raise ScriptError(f"{what} stays where it is while the panel integrates: move it before")
-
-
-def _line(world: World, device: str, **values: Any) -> None:
-    devices = {
-        "generator": world.generator_device,
-        "room": world.room_device,
-        "panel": world.panel_device,
-    }
-    if device not in devices:
-        raise ScriptError(f"no device {device!r}; there are {', '.join(devices)}")
-    _set(devices[device], values)
-
-
-def _lose_off(world: World) -> None:
-    world.generator_device.lose_once = b"ENBL0"
-
-
-def _wiring(world: World, **values: Any) -> None:
-    _set(world.wiring, values)
-
-
-def _weld(world: World, relay: str) -> None:
-    relays = {"enable": world.wiring.enable, "contactor": world.wiring.contactor}
-    if relay not in relays:
-        raise ScriptError(f"no relay {relay!r}; there are {', '.join(relays)}")
-    relays[relay].welded = True
-
-
-def _room(world: World, **values: Any) -> None:
-    _set(world.room, values)
 
 
 def _arc(world: World) -> None:
@@ -147,28 +101,39 @@ VERBS: dict[str, Callable[..., None]] = {
     "release reset": _contact("reset", False),
     "key off": _contact("key", False),
     "key on": _contact("key", True),
-    "generator": _generator,
-    "panel": _panel,
+    "generator": mishaps.set_generator,
+    "panel": mishaps.set_panel,
     "phantom": _phantom,
-    "wiring": _wiring,
-    "weld": _weld,
-    "room": _room,
-    "line": _line,
-    "lose OFF once": _lose_off,
+    "wiring": mishaps.set_wiring,
+    "weld": mishaps.weld,
+    "room": mishaps.set_room,
+    "line": mishaps.set_line,
+    "lose OFF once": mishaps.lose_off,
+    "lose answer": mishaps.lose_answer,
+    "garbage": mishaps.garbage,
+    "false command": mishaps.false_command,
     "arc": _arc,
     "trip generator": _trip,
     "battery": _battery,
     "charge battery": _charge_battery,
+    "power off": mishaps.power_off,
+    "power on": mishaps.power_on,
+    "reboot": mishaps.reboot,
+    "stick": mishaps.stick,
+    "free": mishaps.free,
+    "bounce": mishaps.bounce,
+    "glitch": mishaps.glitch,
+    "press often": mishaps.press_often,
+    "heal": mishaps.heal_all,
+    "mischief": make_mischief,
 }
 
 
 # What may be set by name, verb by verb: each model lists its own.
 INJECTED: dict[str, tuple[str, ...]] = {
-    "generator": tuple(generator.INJECTIONS),
-    "panel": tuple(detector.INJECTIONS),
-    "wiring": tuple(wiring.INJECTIONS),
-    "room": tuple(room.INJECTIONS),
-    "line": ("silent",),
+    **mishaps.NAMES,
+    "stick": mishaps.KINDS,
+    "free": mishaps.KINDS,
 }
 
 
@@ -176,15 +141,21 @@ def check(verb: str, args: Mapping[str, Any]) -> None:
     """An action that is not built is an error, never a silent pass: ScriptError says what is."""
     verbs = (*VERBS, *UNIT_VERBS)
     if verb not in verbs:
-        raise ScriptError(f"no action {verb!r}; there are {', '.join(verbs)}")
+        raise ScriptError(f"no action {verb!r}; there are {', '.join(verbs)}{_near(verb, verbs)}")
     known, needed = arguments(verb)
     for name in args:
         if name not in known:
             there_are = f"there are {', '.join(known)}" if known else "it takes none"
-            raise ScriptError(f"{verb} has no {name!r}; {there_are}")
+            raise ScriptError(f"{verb} has no {name!r}; {there_are}{_near(name, known)}")
     for name in needed:
         if name not in args:
             raise ScriptError(f"{verb} needs {name!r}")
+
+
+def _near(word: str, known: Sequence[str]) -> str:
+    """Behind a long list: the one that was meant, perhaps."""
+    found = get_close_matches(word, known, n=1) if len(known) > SHORT_COUNT else []
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def arguments(verb: str) -> tuple[list[str], list[str]]:
@@ -195,14 +166,6 @@ def arguments(verb: str) -> tuple[list[str], list[str]]:
     named = [p for p in given if p.kind is not p.VAR_KEYWORD]
     known = [p.name for p in named] + list(INJECTED.get(verb, ()))
     return known, [p.name for p in named if p.default is p.empty]
-
-
-def _set(target: object, values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        now = getattr(target, name)
-        if not _same_kind(now, value):
-            raise ScriptError(f"{name} = {value!r}: must be like {now!r}")
-        setattr(target, name, value)
 
 
 def _same_kind(now: object, value: object) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hal.now import Now
+from sim.injection import Injection, fresh
 
 SAFETY_RELAY_DROP_US = 8_000
 ENABLE_PULL_US, ENABLE_DROP_US = 8_000, 5_000
@@ -23,7 +24,11 @@ CONTACTOR_PULL_US, CONTACTOR_DROP_US = 20_000, 15_000
 
 LOG_COUNT = 10_000
 CONTACTS = ("stage_1", "stage_2", "door", "estop", "key", "reset")
-INJECTIONS = {"lamp_intact": "False: the beam lamp draws no current"}
+INJECTIONS = {
+    "lamp_intact": Injection("False: the beam lamp draws no current", True),
+    "pair_bridged": Injection("J3-7 and J3-8 are bridged: closed whatever its contacts do"),
+    "safety_relay_welded": Injection("the safety relay does not drop"),
+}
 NETS = ("door", "estop", "stage_1", "stage_2", "key", "enable", "safety_relay")
 LOOP = ("door", "estop")
 
@@ -56,8 +61,18 @@ class Relay:
             self._moves_us = None
             self.contact = self._coil or (self.welded and self.contact)
 
+    def free(self, t_us: int) -> None:
+        """No longer welded: it follows its coil again."""
+        if self.welded and self.contact is not self._coil:
+            self._moves_us = t_us + self._delay_us[self._coil]
+        self.welded = False
+
 
 class Wiring:
+    lamp_intact: bool
+    pair_bridged: bool
+    safety_relay_welded: bool
+
     def __init__(
         self,
         fed: Fed,
@@ -73,7 +88,9 @@ class Wiring:
         self.contacts = {name: name in ("door", "estop", "key") for name in CONTACTS}
         self.enable = Relay(ENABLE_PULL_US, ENABLE_DROP_US)
         self.contactor = Relay(CONTACTOR_PULL_US, CONTACTOR_DROP_US)
-        self.lamp_intact = True
+        fresh(self, INJECTIONS)
+        self._hand = dict(self.contacts)  # where each would be if it were not stuck
+        self._stuck: set[str] = set()
         self.contactor_coil = False
         self.safety_relay = True  # the room was in order when the simulation began
         self._trip_us: int | None = None
@@ -82,13 +99,34 @@ class Wiring:
         self.changed = False  # read and cleared by the world: somebody must look again
 
     def set_contact(self, t_us: int, name: str, closed: bool) -> None:
-        if name not in self.contacts:
-            raise ValueError(f"no contact {name!r}; there are {', '.join(CONTACTS)}")
+        self._must_know(name)
+        self._hand[name] = closed
+        if name in self._stuck:
+            return
         pressed = name == "reset" and closed and not self.contacts["reset"]
         self.contacts[name] = closed
         if pressed:
             self._reset()
         self.advance(Now(t_us))
+
+    def stick_contact(self, t_us: int, name: str, closed: bool | None = None) -> None:
+        """It stays there, or as it is now (None), whatever the hand does (F44, F45)."""
+        self._must_know(name)
+        self._stuck.discard(name)
+        hand = self._hand[name]
+        self.set_contact(t_us, name, self.contacts[name] if closed is None else closed)
+        self._hand[name] = hand
+        self._stuck.add(name)
+
+    def free_contact(self, t_us: int, name: str) -> None:
+        """It goes where the hand is."""
+        self._must_know(name)
+        self._stuck.discard(name)
+        self.set_contact(t_us, name, self._hand[name])
+
+    def _must_know(self, name: str) -> None:
+        if name not in self.contacts:
+            raise ValueError(f"no contact {name!r}; there are {', '.join(CONTACTS)}")
 
     def drive_enable(self, t_us: int, coil: bool) -> None:
         self.changed = True
@@ -109,7 +147,8 @@ class Wiring:
 
     def _safety_relay(self, now: Now) -> None:
         """Latching: a glitch of the loop drops it, only reset closes it again (SR-42)."""
-        if not self._loop() and self.safety_relay and self._trip_us is None:
+        falls = not self._loop() and self.safety_relay and not self.safety_relay_welded
+        if falls and self._trip_us is None:
             self._trip_us = now.t_us + SAFETY_RELAY_DROP_US
         if self._trip_us is not None and now.reached(self._trip_us):
             self.safety_relay, self._trip_us = False, None
@@ -129,7 +168,7 @@ class Wiring:
             self._note(t_us, name, self.contacts[name])
         if self._note(t_us, "contactor", self.contactor.contact):
             self._fed.set_supply(t_us, self.contactor.contact)
-        pair = all(self._nets[name] for name in self._pair)
+        pair = self.pair_bridged or all(self._nets[name] for name in self._pair)
         if self._note(t_us, "interlock_pair", pair):
             self._fed.set_interlock(t_us, pair)
 

@@ -15,7 +15,7 @@ import pytest
 from hal.now import NEVER_US, Now
 from sim.battery import EFFICIENCY
 from sim.beamline import BeamCourse
-from sim.generator import BITS, FALL_US, INJECTIONS, OIL_J_PER_C, OIL_TAU_S, MonoblockModel
+from sim.generator import BITS, FALL_US, OIL_J_PER_C, OIL_TAU_S, MonoblockModel
 
 S = 1_000_000
 START_US = 1 * S
@@ -472,11 +472,3 @@ def test_the_hours_count_the_beam() -> None:
     model = beaming()
     model.stop(START_US + 90 * S)
     assert model.on_time_s() == 90.0
-
-
-def test_every_injection_is_an_attribute_at_its_harmless_value() -> None:
-    model = MonoblockModel()
-    harmless = {"ma_factor": 1.0, "kv_factor": 1.0}
-    assert {name: getattr(model, name) for name in INJECTIONS} == {
-        name: harmless.get(name, False) for name in INJECTIONS
-    }

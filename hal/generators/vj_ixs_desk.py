@@ -40,6 +40,8 @@ class Due:
 
 
 class Desk:
+    """`wrong_echo` and its neighbours are faults of a device; each does nothing when empty."""
+
     def __init__(
         self, model: GeneratorModel, *, dialect: Dialect = "R3", reply_us: int = 3_000
     ) -> None:
@@ -49,7 +51,13 @@ class Desk:
         self._reply_us = reply_us
         self._buffer = bytearray()
         self._due: list[Due] = []
+        self._kept = ""  # with `late_replies`: what the next command will get
         self._switches = {"BUZZENBL": 1, "CDEN": 0, "LRAD": 0}
+        self.wrong_echo = ""  # the echo of this set command is one off in its last digit (F15)
+        self.deaf_to = ""  # this command gets no reply and does nothing (F11)
+        self.late_replies = False  # each command gets the reply to the one before it (F16)
+        self.status_stuck = ""  # STAT always answers this digit
+        self.wrong_serial = ""  # SNUM answers this (F26)
 
     def receive(self, now: Now, data: bytes) -> None:
         self._buffer += data
@@ -72,16 +80,29 @@ class Desk:
         busy = any(not now.reached(due.at_us) for due in self._due)
         if self._dialect not in question.command.dialects or (busy and question != OFF):
             return
+        if name == self.deaf_to:
+            return
         self._model.command_seen(now.t_us)
         if name == "ENBL":
             self._enable(now, question)
         elif name in self._SET:
             self._SET[name](self._model, now.t_us, question.count or 0)
-            self._reply(now, text)
+            self._reply(now, self._echo(question, text))
         elif name in self._SHOW:
-            self._reply(now, self._SHOW[name](self._model, now.t_us))
+            self._reply(now, self._shown(name, now.t_us))
         else:
             self._rest(now, question, text)
+
+    def _echo(self, question: Question, text: str) -> str:
+        wrong = question.command.name == self.wrong_echo and question.count is not None
+        return f"{text[:-1]}{(int(text[-1]) + 1) % 10}" if wrong else text
+
+    def _shown(self, name: str, t_us: int) -> str:
+        if name == "STAT" and self.status_stuck:
+            return self.status_stuck
+        if name == "SNUM" and self.wrong_serial:
+            return f"{self.wrong_serial:13.13}"
+        return self._SHOW[name](self._model, t_us)
 
     def _enable(self, now: Now, question: Question) -> None:
         if question != ON:
@@ -107,6 +128,10 @@ class Desk:
             self._reply(now, str(self._switches[name.removesuffix("STAT")]))
 
     def _reply(self, now: Now, text: str, *, after_us: int = 0, is_start: bool = False) -> None:
+        if self.late_replies:
+            text, self._kept = self._kept, text
+            if not text:
+                return
         at_us = max([now.t_us + self._reply_us + after_us, *(due.at_us for due in self._due)])
         self._due.append(Due(at_us=at_us, text=text, is_start=is_start))
         now.wake(at_us)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rig import sim_proxy
 from rig.answers import answer_json, answer_table
 from rig.options import bench_option, chosen_bench, json_option
 
@@ -44,9 +45,12 @@ def command() -> None:
 Examples:
   dxrig sim up --bench portable --json
   dxrig sim up --uncalibrated --idle 40d
+  dxrig sim up --fault F40 --fault F06
 
 --uncalibrated: exposures are refused until `dxrig calibrate` has made offset, gain and defects.
---idle: `dxrig warmup` is due. Sets and records of a bench outlive its simulator.
+--idle: `dxrig warmup` is due.
+--fault: a row of the fault catalogue (rig/injections.toml) that lasts; what happens at a
+moment is done later, by `dxrig sim do`. Sets and records of a bench outlive its simulator.
 
 \b
 Exit codes: 0 ended by a signal; 2 usage; 3 the bench is served already.
@@ -60,6 +64,9 @@ Exit codes: 0 ended by a signal; 2 usage; 3 the bench is served already.
     metavar="TIME",
     help="The tube has rested so long: 40d, 3h, 90m, 2w; default: it is warm.",
 )
+@click.option(
+    "--fault", "faults", metavar="ID", multiple=True, help="In place from the start; repeatable."
+)
 @json_option
 @click.pass_context
 def up(
@@ -68,6 +75,7 @@ def up(
     seed: int | None,
     uncalibrated: bool,
     idle: str | None,
+    faults: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Serve a simulated bench until SIGINT or SIGTERM."""
@@ -83,7 +91,12 @@ def up(
     refuse_a_second(chosen.name)
     with tempfile.TemporaryDirectory(prefix="dxrig-") as sockets:
         server = SimServer(
-            chosen, Path(sockets), seed=seed, uncalibrated=uncalibrated, idle_s=idle_s
+            chosen,
+            Path(sockets),
+            seed=seed,
+            uncalibrated=uncalibrated,
+            idle_s=idle_s,
+            faults=[fault.upper() for fault in faults],
         )
 
         def stop(*_: object) -> None:
@@ -101,6 +114,7 @@ def up(
 
 def _tell(server: SimServer, as_json: bool) -> None:
     from rig.durations import words_of
+    from rig.injections import known_injection
 
     facts = server.announcement()
     if as_json:
@@ -116,10 +130,15 @@ def _tell(server: SimServer, as_json: bool) -> None:
         answer_table(("device", "at"), rows, title=f"Simulated bench {facts['bench']}")
         if facts["uncalibrated"]:
             click.echo("The panel has no calibration set.")
+        for fault in facts["faults"]:
+            click.echo(f"{fault} is in place: {known_injection(fault).title}.")
         if facts["idle_s"]:
             click.echo(f"The last beam was {words_of(facts['idle_s'])} ago.")
         click.echo("Ctrl-C ends it.")
     sys.stdout.flush()
+
+
+command.add_command(sim_proxy.command)
 
 
 @command.command(
@@ -169,7 +188,9 @@ Without values: press, release, "open door", "close door", "press e-stop", "pull
 "press reset", "release reset", "key off", "key on", "lose OFF once", arc,
 "charge battery".
 
-With --set: weld, line, generator, panel, phantom, wiring, room, "trip generator", battery;
+With --set: weld, line, generator, panel, phantom, wiring, room, "trip generator", battery,
+mischief, stick, free, bounce, glitch, "press often", "power off", "power on", reboot,
+"lose answer", "false command", garbage, heal;
 without --set each says which names it takes. Phantoms: hand, none (an open beam on the
 whole panel). "charge battery" takes charge, 0 to 1.
 

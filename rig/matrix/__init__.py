@@ -1,0 +1,1 @@
+"""The fault matrix: every injection in every state of the unit, judged (`dxrig matrix`)."""

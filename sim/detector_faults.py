@@ -1,0 +1,44 @@
+"""What a scenario may set in the panel to make it fail; `sim.detector` does it."""
+
+from __future__ import annotations
+
+from sim.injection import Injection
+
+LONG_US = 60_000_000
+INJECTIONS = {
+    "never_ready": Injection("the scrub never ends (F30)"),
+    "late_ready_us": Injection(
+        "the scrub takes so much longer (F30)", 0, between=(0, LONG_US
+    )),
+    "claims_ready": Injection("says ready without being armed: no window ever opens (F29)"),
+    "late_window_us": Injection(
+        "the window opens so much later than T_PREP (F30)", 0, between=(0, LONG_US
+    )),
+    "claims_window": Injection("says integrating and gathers nothing: the frame is dark (F29)"),
+    "window_ends_after_us": Injection(
+        "the window closes by itself so long after it opened (F31)",
+        None, int, between=(0, LONG_US),
+    ),
+    "late_frame_us": Injection("the read-out takes so much longer", 0, between=(0, LONG_US)),
+    "stuck": Injection("stays in its present state: answers, and does nothing that it is told"),
+    "failed": Injection("error, at once, also in the window; starts anew when it is taken back"),
+    "memory_full": Injection("the next arming ends in error, until this is taken back (F33)"),
+    "wrong_id": Injection("answers with this id instead of its own (F40)", None, str),
+    "drop_frame": Injection("frames are counted but never arrive"),
+    "short_frame": Injection(
+        "so many bytes are missing at the end of each frame (F34)", 0, between=(0, 1_000_000
+    )),
+    "long_frame_bytes": Injection(
+        "so many bytes too many at the end of each frame (F34)", 0, between=(0, 1_000_000
+    )),
+    "frame_of_before": Injection("the frame before it once more, with the shot of then (F37)"),
+    "zero_frame": Injection("every pixel is 0 (F38)"),
+    "saturated_frame": Injection("every pixel stands at full scale (F38)"),
+    "dead_rows_count": Injection(
+        "so many rows in the middle of each frame are 0 (F39)", 0, between=(0, 4608
+    )),
+    "in_beam": Injection(
+        "False: the panel stands aside, no kerma reaches it and its frames are dark",
+        True, heals=False,
+    ),
+}  # fmt: skip

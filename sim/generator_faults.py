@@ -1,0 +1,61 @@
+"""What a scenario may set in the monoblock to make it fail; `sim.generator` does it."""
+
+from __future__ import annotations
+
+from sim.injection import Injection
+
+INJECTIONS = {
+    "refuse_start": Injection("ENBL1 is answered 'not started'; the fault list shows no reason"),
+    "ignore_off": Injection("ENBL0 is answered, and nothing else (F01)"),
+    "ignores_pair": Injection("the open pair is shown; it refuses no start and ends no beam (F02)"),
+    "stray_beam": Injection("HV as long as there is supply, whatever pair and commands say (F03)"),
+    "timer_dead": Injection("the set exposure time doesn't end the beam (F04)"),
+    "watchdog_dead": Injection("the watchdog is shown as on and ends nothing (F05)"),
+    "ma_factor": Injection(
+        "real mA = set mA x this, and the feedback shows it; from the next start on",
+        1.0, between=(0.0, 5.0),
+    ),
+    "kv_factor": Injection(
+        "real kV = set kV x this: a drifted divider, so the feedback shows the set kV",
+        1.0, between=(0.0, 1.5),
+    ),
+    "kv_off_pct": Injection(
+        "real kV is off what was set by this, and the feedback shows it; at once (F06, F72)",
+        0.0, between=(-100.0, 50.0),
+    ),
+    "ma_off_pct": Injection(
+        "real mA is off what was set by this, and the feedback shows it; at once (F07, F23)",
+        0.0, between=(-100.0, 400.0),
+    ),
+    "filament_open": Injection("no emission: kV without mA, and no filament current (F22)"),
+    "slow_rise_us": Injection(
+        "kV and mA rise so slowly, from the next start on (F08)",
+        None, int, between=(0, 10_000_000),
+    ),
+    "slow_fall_us": Injection(
+        "kV and mA need so long to fall: the cable's discharge (F09)",
+        None, int, between=(1, 10_000_000),
+    ),
+    "stuck_oil_c": Injection(
+        "the oil's thermometer shows this and is believed: 60 ends a beam (F14, F20)",
+        None, float, between=(-50.0, 150.0),
+    ),
+}  # fmt: skip
+FROM_NEXT_START = ("ma_factor", "kv_factor", "slow_rise_us")
+
+# What its side of the wire may do: attributes of `hal.generators.vj_ixs_desk.Desk`.
+SETTABLE = ("VP", "CP", "OT", "PTM", "WDOG")
+AT_THE_DESK = {
+    "wrong_echo": Injection(
+        "the echo of this command is one off in its last digit (F15)", "", words=("", *SETTABLE)
+    ),
+    "deaf_to": Injection(
+        "this command gets no reply and does nothing (F11)", "",
+        words=("", *SETTABLE, "ENBL", "STAT", "CLR", "WSTAT", "PTST", "MON", "MOD", "FLT", "FLD"),
+    ),
+    "late_replies": Injection("each command gets the reply to the one before it (F16)"),
+    "status_stuck": Injection(
+        "STAT always answers this; 0 hides a beam, 1 invents one", "", words=("", "0", "1")
+    ),
+    "wrong_serial": Injection("SNUM answers this: another unit than before (F26)", "", kind=str),
+}  # fmt: skip

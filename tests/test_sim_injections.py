@@ -1,0 +1,172 @@
+"""What a scenario may set in the models: each name exists, has its range, and is taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hal.types import CONTACTS
+from sim import detector_faults, device, generator_faults, mishaps, room, wiring
+from sim.injection import Injection, Table, fresh, inject
+from sim.script import INJECTED, ScriptError, do
+from tests.sim_world import SimWorld, sim_world
+
+TABLES: dict[str, Table] = {
+    "generator": generator_faults.INJECTIONS | generator_faults.AT_THE_DESK,
+    "panel": detector_faults.INJECTIONS | device.FRAMES,
+    "wiring": wiring.INJECTIONS,
+    "room": room.INJECTIONS,
+    "line": device.LINE,
+}
+ALL = [(verb, name) for verb, table in TABLES.items() for name in table]
+
+
+@pytest.fixture
+def made() -> SimWorld:
+    return sim_world()
+
+
+def targets(made: SimWorld, verb: str) -> mishaps.Targets:
+    if verb == "line":
+        return [(made.world.generator_device, device.LINE)]
+    return mishaps.targets_of(made.world, verb)
+
+
+def value_now(made: SimWorld, verb: str, name: str) -> Any:
+    (target,) = (target for target, table in targets(made, verb) if name in table)
+    return getattr(target, name)
+
+
+def harmful(injection: Injection) -> Any:
+    """Something that it may be and is not when all is well."""
+    if isinstance(injection.harmless, bool):
+        return not injection.harmless
+    if injection.words:
+        return injection.words[-1]
+    if isinstance(injection.harmless, str) or injection.kind is str:
+        return "OTHER"
+    return injection.between[1]
+
+
+def test_every_table_is_known_to_its_verb() -> None:
+    assert {verb: INJECTED[verb] for verb in TABLES} == {
+        verb: tuple(table) for verb, table in TABLES.items()
+    }
+
+
+@pytest.mark.parametrize(("verb", "name"), ALL)
+def test_every_injection_is_harmless_at_first_and_is_set_and_healed(
+    made: SimWorld, verb: str, name: str
+) -> None:
+    injection = TABLES[verb][name]
+    more = {"device": "generator"} if verb == "line" else {}
+    assert value_now(made, verb, name) == injection.harmless
+    made.do(verb, **more, **{name: harmful(injection)})
+    assert value_now(made, verb, name) == harmful(injection) != injection.harmless
+    made.do("heal", what=verb)
+    healed = injection.harmless if injection.heals else harmful(injection)
+    assert value_now(made, verb, name) == healed
+
+
+@pytest.mark.parametrize(("verb", "name"), ALL)
+def test_every_injection_refuses_what_it_can_not_be(made: SimWorld, verb: str, name: str) -> None:
+    injection = TABLES[verb][name]
+    more = {"device": "generator"} if verb == "line" else {}
+    wrong: list[Any] = [[1], {"a": 1}]
+    if not isinstance(harmful(injection), str):
+        wrong.append("OTHER")
+    if not isinstance(harmful(injection), bool) and not isinstance(harmful(injection), str):
+        least, most = injection.between
+        wrong += [True, least - 1, most + 1, float("nan"), float("inf")]
+    if injection.words:
+        wrong += ["NOT-A-WORD", 3]
+    for value in wrong:
+        with pytest.raises(ScriptError, match=f"^{name} = .*: must be "):
+            made.do(verb, **more, **{name: value})
+    assert value_now(made, verb, name) == injection.harmless
+
+
+def test_every_injection_has_its_line_of_explanation() -> None:
+    short = [name for table in TABLES.values() for name, one in table.items() if len(one.text) < 12]
+    assert short == []
+
+
+class Model:
+    """A target of a planted table."""
+
+
+def test_of_several_values_none_is_set_when_one_is_wrong() -> None:
+    table = {"a": Injection("first"), "b": Injection("second", 1.0, between=(0.0, 2.0))}
+    model = Model()
+    fresh(model, table)
+    with pytest.raises(ValueError, match=r"b = 3: must be 0 to 2"):
+        inject([(model, table)], {"a": True, "b": 3})
+    assert vars(model) == {"a": False, "b": 1.0}
+    with pytest.raises(ValueError, match=r"no injection 'c' here; there are a, b"):
+        inject([(model, table)], {"a": True, "c": True})
+    assert vars(model) == {"a": False, "b": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("injection", "value", "told"),
+    [
+        (Injection("t"), 1, "x = 1: must be like False"),
+        (Injection("t", 0), 1.5, "x = 1.5: must be like 0"),
+        (Injection("t", 0, between=(0, 9)), 10, "x = 10: must be 0 to 9"),
+        (Injection("t", None, int), 1.5, "x = 1.5: must be a whole number"),
+        (Injection("t", None, float), "hot", "x = 'hot': must be a number"),
+        (Injection("t", None, str), 5, "x = 5: must be a text"),
+        (Injection("t", None, bool), None, "x = None: must be true or false"),
+        (Injection("t", "", words=("", "VP")), "vp", "x = 'vp': must be one of VP"),
+    ],
+)
+def test_a_refusal_says_what_is_allowed(injection: Injection, value: object, told: str) -> None:
+    with pytest.raises(ValueError, match="must be") as refused:
+        injection.check("x", value)
+    assert str(refused.value) == told
+
+
+# --- heal
+
+
+def test_heal_takes_back_what_is_no_attribute_too(made: SimWorld) -> None:
+    made.do("battery", volts=20.0)
+    made.do("weld", relay="contactor")
+    made.do("stick", contact="door", closed=False)
+    made.do("stick", input="key", closed=False)
+    made.do("stick", coil="beam_lamp", closed=True)
+    made.do("lose answer", device="room")
+    made.do("lose OFF once")
+    made.do("power off", device="panel")
+    made.do("heal", what="all")
+    world = made.world
+    assert world.generator.battery.stuck_v is None
+    assert not world.wiring.contactor.welded
+    assert world.wiring.contacts["door"]
+    seen = zip(CONTACTS, world.room.inputs(0), strict=True)
+    assert [name for name, closed in seen if closed] == ["door", "estop", "chain", "key"]
+    assert not world.room.lit()["beam_lamp"]
+    assert (world.room_device.lose_answer, world.generator_device.lose_once) == (None, b"")
+    assert world.panel_device.powered
+
+
+def test_heal_of_one_place_lets_the_others_be(made: SimWorld) -> None:
+    made.do("generator", ignore_off=True)
+    made.do("panel", stuck=True)
+    made.do("heal", what="panel")
+    assert (made.world.generator.ignore_off, made.world.panel.stuck) == (True, False)
+
+
+def test_heal_does_not_close_what_latched(made: SimWorld) -> None:
+    made.do("trip generator", bit="regulation")
+    made.do("glitch", contact="door", ms=1)
+    made.after_ms(20).do("heal", what="all")
+    assert "regulation" in made.world.generator.fault_bits(made.t_us)
+    assert not made.world.wiring.safety_relay
+
+
+def test_heal_says_which_places_there_are(made: SimWorld) -> None:
+    told = "what = 'bench': must be all, generator, panel, room, wiring, line"
+    with pytest.raises(ScriptError, match=told):
+        do(made.world, "heal", {"what": "bench"})
