@@ -14,6 +14,7 @@ from hal.types import Technique
 from rig.bench import Bench
 from rig.demo import Demo, Follow
 from rig.doctor_bounds import bounds_of
+from rig.exposure_view import COLOURS
 from rig.progress import wants_live
 from rig.why import in_words
 
@@ -29,7 +30,6 @@ ABOUT = {
     "trace": "what the unit did, line by line",
     "record": "every byte of every scan",
 }
-COLOURS = {"EXPOSE": "yellow", "FAULT": "red", "LOCKED": "red"}
 BOUNDS_SHOWN = ("SR-17", "SR-19", "SR-28")
 
 

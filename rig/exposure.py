@@ -24,6 +24,7 @@ INHIBITS_EVERY_S = 0.25
 INHIBITS_LAST_S = 1.0  # samples of the first scans may still be missing
 SILENT_S = 2.0  # without a line: the unit is asked whether it lives (READY alone may last 15 s)
 SETTLE_S = 5.0  # after a fault in the beam: dose and frame are still on their way
+IN_BEAM = frozenset({"EXPOSE", "READOUT"})
 WAITING = LATCHED | {"STANDBY"}
 END_REASON = {"planned end": DONE, "handswitch released": ENDED, "stop requested": ENDED}
 
@@ -47,12 +48,14 @@ class Outcome:
     interrupted: bool = False
     timed_out: bool = False
     was_standby: bool = False
+    exposed: bool = False
 
     def take(self, line: dict[str, Any]) -> None:
         if line["kind"] == "state":
             self.state = line["to"]
             self.faults = list(line.get("faults", []))
             self.was_standby |= self.state == "STANDBY"
+            self.exposed |= self.state == "EXPOSE"
         elif line["kind"] == "refused":
             self.refused = list(line["because"])
         elif line["kind"] == "report":
@@ -75,7 +78,9 @@ class Outcome:
     @property
     def settled(self) -> bool:
         """After a fault in the beam: nothing is on its way any more."""
-        if self.report is None or not self.report["beam"]:
+        if self.report is None:
+            return not self.exposed  # its end is not proved yet
+        if not self.report["beam"]:
             return True
         has_image = bool(self.saved & {"image_saved", "image_failed"})
         return "dose_saved" in self.saved and has_image
@@ -180,7 +185,7 @@ class Exposure:
 
     def _step(self) -> None:
         """Raises DeviceError, too, when the unit neither says nor answers anything."""
-        self._session.check()
+        self._session.check(in_beam=self.outcome.state in IN_BEAM)
         if time.monotonic() - self._heard_s > SILENT_S:
             self._session.ask("status")
             self._heard_s = time.monotonic()

@@ -185,9 +185,13 @@ class Session:
         client.close()
         raise DeviceError("the unit did not start in time; see work/unit.stderr in the run folder")
 
-    def check(self) -> None:
-        """Raises DeviceError or Refused when a process has ended by itself, with its words."""
-        for name, process in (("unit", self.unit_process), ("recorder", self.recorder_process)):
+    def check(self, *, in_beam: bool = False) -> None:
+        """Raises DeviceError or Refused when a process has ended by itself, with its words.
+
+        `in_beam`: a recorder that is gone is told afterwards; no beam ends for it (SR-31).
+        """
+        recorder = None if in_beam else self.recorder_process
+        for name, process in (("unit", self.unit_process), ("recorder", recorder)):
             if process is not None and process.poll() is not None:
                 raise self._ended_by_itself(name, process.returncode)
 

@@ -23,7 +23,6 @@ DONE = {  # action without arguments -> what is so now
     "lose OFF once": "the next OFF to the generator will be lost on its line",
     "arc": "the tube has arced",
     "false command": "the generator heard ENBL1, which the unit has not sent",
-    "heal": "what was set to go wrong is taken back; a latched fault and an open chain stay",
     "charge battery": "the battery is full",
 }
 

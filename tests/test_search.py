@@ -17,7 +17,9 @@ from tests.planted_bugs import BUGS, EQUIVALENT, Bug
 
 
 @pytest.mark.slow
-@pytest.mark.req("SR-01", "SR-02", "SR-03", "SR-04", "SR-09", "SR-10", "SR-45", "SR-52")
+@pytest.mark.req(
+    "SR-01", "SR-02", "SR-03", "SR-04", "SR-09", "SR-10", "SR-12", "SR-45", "SR-48", "SR-52"
+)
 def test_with_one_fault_at_a_time_every_state_and_row_is_reached_and_nothing_broken() -> None:
     found = Search(1).run()
     assert found.complete
