@@ -97,6 +97,7 @@ class Ledger:
         whole = self._whole(session)
         file = self._config.getoption("--requirements-json")
         if file:
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
             Path(file).write_text(_as_json(self.tests, whole), encoding="utf-8")
         if whole and self._config.getoption("--requirements"):
             self._problems = gaps(self.requirements, self.tests)

@@ -31,6 +31,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+# Whole units and long sweeps show behaviour; which lines decide is shown by the fast tests.
+UNMEASURED = ("slow", "wire", "e2e")
+WHOLE_UNIT = (
+    "test_endings", "test_entries", "test_frozen", "test_glitches", "test_grid", "test_kill",
+    "test_layer", "test_matrix", "test_mischief", "test_regressions", "test_rule", "test_starts",
+    "test_telling", "test_sim_unit", "test_wall_clock",
+)  # fmt: skip
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Coverage would double their time (pytest-cov's own mark pauses it)."""
+    for item in items:
+        whole = item.path.name.startswith(WHOLE_UNIT)
+        if whole or any(item.get_closest_marker(name) for name in UNMEASURED):
+            item.add_marker(pytest.mark.no_cover)
+
+
 @pytest.fixture
 def update_golden(pytestconfig: pytest.Config) -> bool:
     return bool(pytestconfig.getoption("--update-golden"))
