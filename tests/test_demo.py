@@ -141,7 +141,7 @@ def test_people_get_a_timeline_both_techniques_the_files_and_what_ends_a_beam(
     result = dxrig("demo", "--rung", "model", "--kvp", "70", "--mas", "0.4", "--out", str(out))
     assert result.exit_code == 0, result.output
     text = result.stdout
-    assert "   0.920 s  EXPOSE           everything needed is true in one scan\n" in text
+    assert "   0.930 s  EXPOSE           everything needed is true in one scan\n" in text
     assert "        kV        70.0        70" in text
     assert "       mAs       0.400       0.4" in text
     assert "indicated by the generator, not measured" in text
@@ -150,7 +150,7 @@ def test_people_get_a_timeline_both_techniques_the_files_and_what_ends_a_beam(
     assert "exposures/demo-1/presentation.dcm" in text
     assert "unit dead or stopped -> kV off      270 ms  relay pulse\n" in text
     assert text.endswith("Not a cleared medical device.\n")
-    assert "  0.920 s  EXPOSE\n" in result.stderr  # progress, for those who wait
+    assert "  0.930 s  EXPOSE\n" in result.stderr  # progress, for those who wait
     assert max(map(len, text.replace(str(out), "").splitlines())) <= 100
 
 

@@ -15,12 +15,16 @@ REACH_US = 20_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """`after_ms` its state was entered; `again`: exposures wanted after the present one."""
+    """`after_ms` its state was entered; `again`: exposures wanted after the present one.
+
+    `from_beam`: `after_ms` HV has begun, however long after its entry ON has left.
+    """
 
     state: str
     moment: str = ""
     after_ms: float
     again: int = 0
+    from_beam: bool = False
 
     @property
     def name(self) -> str:
@@ -34,7 +38,7 @@ PLACES = (
     Place(state="PREP", after_ms=50),
     Place(state="READY", after_ms=50),
     Place(state="INTERLOCK_CHECK", after_ms=40),
-    Place(state="EXPOSE", moment="early", after_ms=30),  # HV has just begun to rise
+    Place(state="EXPOSE", moment="early", after_ms=5, from_beam=True),  # HV rises
     Place(state="EXPOSE", moment="middle", after_ms=500),
     Place(state="EXPOSE", moment="late", after_ms=1060, again=1),
     Place(state="READOUT", after_ms=20, again=1),
@@ -55,12 +59,19 @@ def brought_to(
         prepare(room, person)
     if not room.run_until(lambda: room.state == place.state, REACH_US):
         raise RuntimeError(f"{place.name} was not reached; the unit is in {room.state}")
+    if place.from_beam and not room.run_until(lambda: _beam_on(room), REACH_US):
+        raise RuntimeError(f"{place.name}: no beam came; the unit is in {room.state}")
     room.pass_ms(place.after_ms)
     if room.state != place.state:
         raise RuntimeError(f"{place.name}: the unit went on to {room.state}")
     person.wishes += place.again
     person.holds = False
     return room, person
+
+
+def _beam_on(room: Room) -> bool:
+    """By the simulator's own course: what the unit knows comes later."""
+    return room.world.generator.beam_on(room.world.t_us)
 
 
 def _held(room: Room, person: Person) -> None:
