@@ -26,6 +26,8 @@ CASES = {
     "modbus_rtu": ["raw bytes", "ours", "pymodbus, synchronous"],
     "image": ["memory copy", "correct, no kernel here: numpy", "... and linearity, lag",
               "correct, numpy", "... and linearity, lag", "OpenCV, float32", "OpenCV, Q15"],
+    "release": ["contact -> the room's answer that shows it",
+                "contact -> the first byte of OFF", "contact -> HV below 10 %, by the chain"],
     "startup": ["python -c pass", "dxrig --help"],
 }  # fmt: skip
 

@@ -35,7 +35,8 @@ class Broken:
         run.rung.start_unit = start_unit  # type: ignore[method-assign]
 
     def _call(self, unit: Unit, whole: Any, *given: Any) -> Any:
-        if self.from_us is None and unit.memory.state.value == "EXPOSE" and given[0].t_us % 7 == 0:
+        on = self._run.rung.world.generator.beam_on(given[0].t_us)
+        if self.from_us is None and on and given[0].t_us % 7 == 0:
             self.from_us = given[0].t_us
         if self.from_us is not None:
             raise KeyError("a bug")

@@ -24,6 +24,7 @@ BENCHMARKS = {  # name: module of tools.bench
     "modbus_tcp": "modbus_read",
     "modbus_rtu": "modbus_read",
     "image": "image",
+    "release": "release",
     "startup": "startup",
 }
 
