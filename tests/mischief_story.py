@@ -172,8 +172,8 @@ def _told(story: Story, seen: Seen) -> Iterator[str]:
 def _dose(story: Story, seen: Seen) -> Iterator[str]:
     """SR-53: the bound covers the simulator's own integral, and "indicated" is no less.
 
-    More is reported when the proof of the end came late. Of a flipped digit the IXS wire says
-    nothing (it has no checksum): then only the bound is asked for.
+    More is reported when the proof of the end came late, but no more than a charge may be off.
+    Of a flipped digit the IXS wire says nothing (it has no checksum): then only the bounds count.
     """
     true_mas = sum(beam.mas for beam in seen.beams)
     believable = not links_of(story.rung.world)["generator"].counts["flip"]
@@ -183,20 +183,14 @@ def _dose(story: Story, seen: Seen) -> Iterator[str]:
             yield f"bound {most_mas:.4f} mAs, truth {true_mas:.4f}"
         if believable and mas is not None and mas < true_mas * 0.9 - MAS_BAND:
             yield f"reported {mas:.4f} mAs, truth {true_mas:.4f}"
-
-
-def over_reported(seen: Seen) -> list[float]:
-    """Indicated mAs that is more than it was by a tenth, or more than its own bound."""
-    true_mas = sum(beam.mas for beam in seen.beams)
-    known = [report for report in seen.of("report") if report["mas"] is not None]
-    return [
-        report["mas"]
-        for report in known
-        if report["mas"] > min(true_mas * 1.1 + MAS_BAND, report["maximum_mas"])
-    ]
+        if believable and mas is not None and mas > true_mas + mas * LATE_PCT / 100 + LATE_MAS:
+            yield f"reported {mas:.4f} mAs, far more than the truth {true_mas:.4f}"
+        if mas is not None and mas > most_mas:
+            yield f"reported {mas:.4f} mAs, above its own bound {most_mas:.4f}"
 
 
 MAS_BAND = 0.02
+LATE_PCT, LATE_MAS = 10.0, 0.2  # IEC 60601-2-54 203.6.4 (unverified clause)
 RULES = (_judged, _ended, _ordered, _told, _dose)
 
 

@@ -21,6 +21,7 @@ from rig.injections import (
 )
 from rig.matrix.bounds import BOUNDS, bounded, parts_of
 from rig.model import ModelRung
+from rig.outcomes import load_tasks
 from rig.scenario import SHIPPED, load_scenario
 from rig.sim_server import SimServer
 from rig.unit_states import STATES
@@ -164,6 +165,19 @@ def test_inject_takes_an_id_and_nothing_else(tmp_path: Path) -> None:
     file.write_text(SCENARIO.replace("\n[expect]", STEP.replace("id =", "fault =")))
     with pytest.raises(ConfigError, match="inject takes exactly one value"):
         load_scenario(file)
+
+
+def test_a_mistake_behind_an_injection_of_two_steps_is_told_with_its_own_line(
+    tmp_path: Path,
+) -> None:
+    wrong = '\n[[step]]\nevent = "EXPOSE"\ndo = "trip generator"\nargs = { bit = "nonsense" }\n'
+    text = SCENARIO.replace("\n[expect]", STEP.replace("F40", "F54"))
+    text = text.replace("\n[expect]", wrong + "\n[expect]")
+    file = tmp_path / "planted.toml"
+    file.write_text(text)
+    line = text.splitlines().index('args = { bit = "nonsense" }') + 1
+    with pytest.raises(ConfigError, match=rf"planted\.toml:{line}: step\[4\]\.args"):
+        load_tasks([file], bench(), rung="model", seed=None, out=None)
 
 
 # --- at the start of a simulated bench

@@ -99,6 +99,15 @@ def test_every_state_is_reached_and_nothing_is_wrong_there(place: Place) -> None
     assert person.looked == []
 
 
+def test_the_early_moment_of_the_beam_is_one_scan_after_the_first_one_that_has_hv() -> None:
+    technique = shot_of(bench(), SHOT, "shot").technique
+    early = next(place for place in PLACES if place.name == "EXPOSE early")
+    room, _ = brought_to(early, bench(), technique, pixels())
+    course = room.world.generator.courses[-1]
+    assert course.off_us is None
+    assert room.world.t_us - course.on_us in range(5_000, 10_000)
+
+
 @pytest.mark.req("F54", "SR-18")
 def test_two_runs_of_a_cell_are_the_same_to_the_microsecond() -> None:
     first, second = (matrix_of(("F54",), ("EXPOSE",)).results for _ in range(2))

@@ -61,7 +61,9 @@ def refused(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tup
         (["demo", "--help"], ("dxrig", "demo", "--help")),
         (["demo", "--kvp", "70", "--", "-x"], ("dxrig", "demo", "--kvp", "70", "--", "-x")),
         (["test", "-k", "ready", "-x"], ("python", "-m", "pytest", "-k", "ready", "-x")),
-        (["test"], ("python", "-m", "pytest", *dev.COVERAGE)),
+        (["test"], ("python", "-m", "pytest", *dev.COVERAGE, *dev.REQUIREMENTS)),
+        (["gates"], ("python", "-m", "tools.gates")),
+        (["gates", "--whole"], ("python", "-m", "tools.gates", "--whole")),
     ],
 )
 def test_demo_and_test_become_the_program_with_all_arguments(
@@ -95,7 +97,7 @@ def test_wheels_may_stand_anywhere_and_never_reach_the_program(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["tset"], "dev.py: no command 'tset'; there are demo, test, check, setup\n"),
+        (["tset"], "dev.py: no command 'tset'; there are demo, test, check, gates, setup\n"),
         (["check", "hal"], "dev.py: check takes no arguments, got 'hal'\n"),
         (["demo", "--wheels"], "dev.py: --wheels needs a folder\n"),
         (["demo", "--wheels=/nowhere"], "dev.py: --wheels /nowhere: no .whl file there\n"),
@@ -199,7 +201,7 @@ def test_pip_failing_ends_with_code_3(project: Path, capsys: pytest.CaptureFixtu
 def test_check_runs_every_check_and_names_those_that_failed(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, code in (("ruff", 1), ("mypy", 0), ("lint-imports", 0)):
+    for name, code in (("ruff", 1), ("mypy", 0), ("lint-imports", 0), ("python", 1)):
         (dev.BIN / name).write_text(f"#!/bin/sh\nexit {code}\n")
         (dev.BIN / name).chmod(0o755)
     assert dev.check() == 1
@@ -208,7 +210,8 @@ def test_check_runs_every_check_and_names_those_that_failed(
         "dev.py: lint: ruff check",
         "dev.py: types: mypy",
         "dev.py: imports: lint-imports",
-        "dev.py: FAILED: format, lint",
+        "dev.py: decide: python -m tools.lint_decide",
+        "dev.py: FAILED: format, lint, decide",
     ]
 
 

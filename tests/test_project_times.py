@@ -7,47 +7,18 @@ past it. Where one is right, the line says why: `# us-compare: REASON`.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 
 import pytest
 
 from tests.project import name_of, sources
+from tools import lint_decide
 
 # now.py is the one place; links.py and clock.py are beneath it: they know when bytes arrive.
 EXEMPT = ("hal/now.py", "hal/links.py", "hal/clock.py")
-ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
 
 def compared_times(source: str) -> list[int]:
-    """Numbers of the lines that order a time without saying why."""
-    lines = source.splitlines()
-    return [
-        node.lineno
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Compare)
-        and any(is_time(operand) for operand in ordered_operands(node))
-        and not any("# us-compare: " in line for line in lines[node.lineno - 1 : node.end_lineno])
-    ]
-
-
-def ordered_operands(node: ast.Compare) -> Iterator[ast.expr]:
-    operands = [node.left, *node.comparators]
-    for operator, left, right in zip(node.ops, operands, operands[1:], strict=False):
-        if isinstance(operator, ORDER):
-            yield from (left, right)
-
-
-def is_time(node: ast.expr) -> bool:
-    match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name.endswith("_us")
-        case ast.Call(func=called):
-            return is_time(called)
-        case ast.BinOp(left=left, right=right):
-            return is_time(left) or is_time(right)
-        case ast.UnaryOp(operand=inner) | ast.Subscript(value=inner):
-            return is_time(inner)
-    return False
+    return lint_decide.compared_times(ast.parse(source), source.splitlines())
 
 
 def test_no_file_compares_times_by_hand() -> None:

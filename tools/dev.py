@@ -2,7 +2,8 @@
 
   demo [ARGS...]         one exposure on the simulated portable unit (ARGS go to `dxrig demo`)
   test [PYTEST ARGS...]  the tests; without arguments all of them, with branch coverage
-  check                  format, lint, types, import contracts, and no host in the lock
+  check                  format, lint, types, import contracts, what decide may not do, the lock
+  gates [--whole]        the tests of the tests, after `test`: coverage, mutation, perturbation
   setup                  only make the environment
 
   --wheels DIR           install from the wheels in DIR and ask no network; DIR is made with
@@ -42,13 +43,15 @@ LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "dxrig-stamp"  # written last: a half-made .venv has none
 PROGRESS_S = 5.0
 
-COMMANDS = ("demo", "test", "check", "setup")
+COMMANDS = ("demo", "test", "check", "gates", "setup")
 COVERAGE = ("--cov", "--cov-branch", "--cov-report=term:skip-covered")
+REQUIREMENTS = ("--requirements", "--requirements-json=build/requirements.json")  # dxrig trace
 CHECKS = (
     ("format", ("ruff", "format", "--check")),
     ("lint", ("ruff", "check")),
     ("types", ("mypy",)),
     ("imports", ("lint-imports",)),
+    ("decide", ("python", "-m", "tools.lint_decide")),
 )
 
 
@@ -69,7 +72,10 @@ def main(arguments: Sequence[str]) -> int:
         become(BIN / "dxrig", "demo", *extra)
     if command == "test":
         os.chdir(ROOT)
-        become(BIN / "python", "-m", "pytest", *(extra or COVERAGE))
+        become(BIN / "python", "-m", "pytest", *(extra or COVERAGE + REQUIREMENTS))
+    if command == "gates":
+        os.chdir(ROOT)
+        become(BIN / "python", "-m", "tools.gates", *extra)
     return check() if command == "check" else 0
 
 

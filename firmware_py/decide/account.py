@@ -125,7 +125,7 @@ def _believable(memory: Memory, ending: Ending, mas: float, end_us: int) -> bool
     limits = memory.limits
     late_us = latest_us(end_us - ending.ordered_us - limits.off_lead_us, 0)
     allowed_mas = mas * limits.mas_known_pct / 100 + limits.mas_known_mas
-    late_mas = _beam(memory).read_ma * late_us / 1e6
+    late_mas = _ma(memory) * late_us / 1e6
     return late_mas <= allowed_mas
 
 

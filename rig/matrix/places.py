@@ -17,7 +17,7 @@ REACH_US = 20_000_000
 class Place:
     """`after_ms` its state was entered; `again`: exposures wanted after the present one.
 
-    `from_beam`: `after_ms` HV has begun, however long after its entry ON has left.
+    `from_beam`: `after_ms` the first scan with HV, however long after the entry ON has left.
     """
 
     state: str

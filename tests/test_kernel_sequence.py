@@ -1,0 +1,115 @@
+"""Where a sequence waits: nothing goes on before it is kept, proved and saved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from firmware_py.decide.controller import step
+from firmware_py.decide.memory import Ending, Memory, State
+from firmware_py.decide.states import (
+    everything_saved,
+    generator_timer_ended,
+    planned_charge_reached,
+)
+from firmware_py.decide.view import View
+from hal.now import Now
+from hal.types import (
+    EndReason,
+    PanelState,
+    RecorderSample,
+    Requests,
+    Shot,
+    ShotKind,
+    Technique,
+)
+from tests.samples import (
+    INTEGRATING,
+    LIMITS,
+    ON,
+    READ,
+    SHOT,
+    T_US,
+    exposing,
+    held,
+    in_beam,
+    inputs,
+    kept,
+    memory,
+    panel,
+    ready_generator,
+    recorder,
+    room,
+)
+
+S = State
+READY_PANEL = panel(state=PanelState.READY)
+BY_TIME = Technique(kv=80.0, ma=0.5, ms=1000.0)
+DARK = replace(SHOT, kind=ShotKind.DARK, technique=BY_TIME)
+CLEAR = replace(SHOT, kind=ShotKind.NO_RECEPTOR, clear_by="A. Physicist")
+NOT_KEPT = {
+    "nothing is written down": recorder(),
+    "another shot is": kept(intent_durable="shot-0"),
+    "the recorder is gone": kept(alive=False),
+    "the disk is full": kept(disk_ok=False),
+}
+
+
+@pytest.mark.req("SR-52")
+@pytest.mark.parametrize("shot", [SHOT, CLEAR, DARK], ids=lambda shot: shot.kind.value)
+@pytest.mark.parametrize("why", NOT_KEPT)
+def test_nothing_is_ready_before_its_intent_is_kept(why: str, shot: Shot) -> None:
+    def after(kept_by: RecorderSample) -> State:
+        now = inputs(
+            room=room(stage_1=shot.has_beam),
+            generator=ready_generator(confirmed=shot.technique),
+            panel=READY_PANEL if shot.has_frame else panel(),
+            recorder=kept_by,
+            requests=Requests(shot=shot),
+        )
+        return step(memory(S.PREP, shot=shot), now)[0].state
+
+    assert after(NOT_KEPT[why]) is S.PREP
+    assert after(kept()) is (S.READY if shot.has_beam else S.READOUT)
+
+
+@pytest.mark.req("SR-52")
+@pytest.mark.parametrize("why", NOT_KEPT)
+def test_a_check_that_waits_for_the_recorder_only_says_so_at_its_deadline(why: str) -> None:
+    before = memory(S.INTERLOCK_CHECK, since_us=T_US - LIMITS.interlock_check_us)
+    now = inputs(
+        room=held(), generator=ready_generator(), panel=INTEGRATING, recorder=NOT_KEPT[why]
+    )
+    after, _ = step(before, now)
+    assert (after.state, after.faults) == (S.FAULT, ("INTENT_NOT_DURABLE",))
+
+
+@pytest.mark.req("SR-33", "SR-53")
+def test_a_readout_is_not_over_before_the_beam_is_proved_off_whatever_is_saved() -> None:
+    ending = Ending(ordered_us=T_US, reason=EndReason.PLANNED)
+    saved = in_beam(
+        room=room(),
+        generator=replace(ON, beam_taken_us=T_US - 10_000),
+        recorder=kept(dose_saved=SHOT.shot_id, image_saved=SHOT.shot_id),
+    )
+    waiting = memory(S.READOUT, since_us=T_US, beam=READ, ending=ending)
+    assert step(waiting, saved)[0].state is S.READOUT
+    assert step(replace(waiting, ending=None), saved)[0].state is S.RELEASE_WAIT
+
+
+# --- what ends or completes an exposure says no where there is none
+
+
+@pytest.mark.parametrize("missing", [{"beam": None}, {"shot": None}])
+@pytest.mark.parametrize("rule", [planned_charge_reached, generator_timer_ended])
+def test_no_beam_has_no_end(rule: Any, missing: dict[str, Any]) -> None:
+    timed: Memory = replace(exposing(shot=replace(SHOT, technique=BY_TIME)), **missing)
+    view = View(timed, in_beam(T_US + 60_000_000), Now(T_US + 60_000_000))
+    assert rule(view) is False
+
+
+def test_no_shot_is_ever_saved() -> None:
+    view = View(memory(S.READOUT, shot=None), inputs(recorder=recorder()), Now(T_US))
+    assert everything_saved(view) is False
