@@ -31,7 +31,7 @@ def tcp(transaction: int, pdu: bytes) -> bytes:
 
 # What a server never sends, or sends to somebody else.
 UNASKED: dict[str, Callable[[int], bytes]] = {
-    "inputs, another transaction": lambda number: tcp((number + 7) % 65536, ALL_CLOSED),
+    "inputs, another transaction": lambda number: tcp((number + 30_000) % 65536, ALL_CLOSED),
     "inputs, transaction 0": lambda number: tcp(0, ALL_CLOSED),
     "write coil: enable, pulse": lambda number: tcp(number, b"\x05\x02\x03\x00\x02"),
     "write coil: contactor": lambda number: tcp(number, b"\x05\x00\x04\xff\x00"),
@@ -118,7 +118,7 @@ def test_a_module_that_says_both_stages_are_held_begins_no_beam_in_any_state(
 ) -> None:
     """The lie begins when the real switch is let go of; in EXPOSE after ON has left."""
     whole = brought_to(state)
-    whole.pass_us(20_000 if state is S.EXPOSE else 0).do("release")
+    whole.pass_us(40_000 if state is S.EXPOSE else 0).do("release")
     beams, ordered = whole.beams, len(whole.sent(ON))
     lying(whole, closed=("stage_1", "stage_2"))
     whole.pass_us(3_000_000)

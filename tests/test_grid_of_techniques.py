@@ -108,7 +108,6 @@ def record_problems(ended: Ended) -> list[str]:
     return [problem for problem in ended["problems"] if "bound" not in problem]
 
 
-@pytest.mark.xfail(strict=True, reason="the bound counts with the set mA, not with the band on it")
 @pytest.mark.req("SR-53")
 def test_the_bound_on_the_charge_covers_a_source_that_gives_a_little_more_than_is_set() -> None:
     run = EndingRun(kv=60.0, ma=0.5, mas=1.6).at(0, "generator", ma_off_pct=6.0)

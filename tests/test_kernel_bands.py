@@ -124,6 +124,8 @@ def test_too_little_counts_when_a_status_of_then_or_later_says_on_and_too_much_a
 ) -> None:
     assert (found(kv=60.0, **status) == ("KV_OUT_OF_BAND",)) is low
     assert (found(kv=100.0, **status) == ("KV_OUT_OF_BAND",)) is high
+    assert (found(ma=0.3, **status) == ("MA_OUT_OF_BAND",)) is low
+    assert (found(ma=0.7, **status) == ("MA_OUT_OF_BAND",)) is high
 
 
 @pytest.mark.req("SR-24")
@@ -142,7 +144,7 @@ def test_a_read_counts_for_the_bands_from_100_ms_after_the_beam_was_accepted(
 @pytest.mark.parametrize(
     ("mas", "codes"),
     [
-        (0.89, ()),
+        (0.9, ()),  # 0.5 mAs and 0.4 mAs are just not more
         (0.91, ("OVER_MAS", "OVER_MAS_SERVICE")),
     ],
 )
@@ -153,6 +155,17 @@ def test_far_more_charge_than_planned_is_services_business(
     now = in_beam(room=held(lamp_current=True))
     told = step(exposing(beam), now)[0].faults
     assert [code for code in told if code == "OVER_MAS_SERVICE"] == list(codes[1:])
+
+
+@pytest.mark.req("SR-25")
+@pytest.mark.parametrize(("read_us", "counts"), [(SETTLED_US, True), (SETTLED_US - 1, False)])
+def test_a_charge_counts_from_100_ms_after_the_beam_was_accepted(
+    read_us: int, counts: bool
+) -> None:
+    beam = replace(READ, read_us=read_us, read_mas=0.95)
+    told = found(beam, monitor_taken_us=read_us, beam_taken_us=T_US - 5_000)
+    assert ("OVER_MAS" in told) is counts
+    assert ("OVER_MAS_SERVICE" in told) is counts
 
 
 @pytest.mark.req("SR-25")

@@ -129,10 +129,21 @@ def test_a_reset_contact_is_timed_from_its_first_closed_sample_while_the_room_an
 
 
 @pytest.mark.req("SR-41")
-@pytest.mark.parametrize(("link_ok", "armed"), [(True, True), (False, False)])
-def test_a_reset_counts_as_open_only_when_the_room_answers(link_ok: bool, armed: bool) -> None:
+@pytest.mark.parametrize(
+    ("contact", "asked", "armed"),
+    [
+        ({}, False, True),
+        ({"link_ok": False}, False, False),  # nobody knows
+        ({"reset": True}, False, False),
+        ({}, True, False),  # a request that stays is a stuck button, too
+    ],
+)
+def test_a_reset_is_armed_when_contact_and_request_are_seen_open(
+    contact: dict[str, bool], asked: bool, armed: bool
+) -> None:
     before = memory(S.FAULT, faults=("DOOR_OPEN",), reset_armed=False)
-    assert step(before, inputs(room=room(link_ok=link_ok)))[0].reset_armed is armed
+    now = inputs(room=room(**contact), requests=Requests(shot=SHOT, reset=asked))
+    assert step(before, now)[0].reset_armed is armed
 
 
 # --- the switch, after nobody could see it
@@ -158,6 +169,15 @@ def test_the_key_counts_as_turned_only_when_it_is_seen_off_in_locked(
 ) -> None:
     off = inputs(room=room(key=False, link_ok=link_ok))
     assert step(memory(state, faults=("STRAY_BEAM",)), off)[0].key_was_off is noted
+
+
+@pytest.mark.req("SR-03")
+@pytest.mark.parametrize(("link_ok", "since_us"), [(True, T_US), (False, None)])
+def test_a_stage_is_closed_since_its_first_sample_that_really_came(
+    link_ok: bool, since_us: int | None
+) -> None:
+    now = inputs(room=held(link_ok=link_ok))
+    assert step(memory(S.READY, stage_2_since_us=None), now)[0].stage_2_since_us == since_us
 
 
 # --- nothing new
@@ -188,6 +208,16 @@ NOTHING_NEW: dict[str, tuple[Memory, Inputs]] = {
     "the key is off as before": (
         memory(S.LOCKED, key_was_off=True, open_since_us=T_US - 5_000, faults=("STRAY_BEAM",)),
         inputs(room=room(key=False)),
+    ),
+    "the lamp is dark as before": (
+        exposing(
+            replace(READ, read_mas=0.3),
+            stage_2_since_us=T_US - 900_000,
+            beam_asked_us=ON.beam_taken_us,
+            beam_seen_us=T_US - 5_000,
+            lamp_dark=True,
+        ),
+        in_beam(),
     ),
     "the proof of off is awaited": (awaited(), in_beam(room=room(lamp_current=True))),
     "the generator is silent as before": (

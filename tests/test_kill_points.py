@@ -206,9 +206,6 @@ def test_a_generator_that_comes_back_after_a_power_cut_beams_no_more() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True, reason="a charge that was extrapolated over silence counts as known"
-)
 @pytest.mark.req("SR-27", "SR-29", "SR-53")
 def test_after_a_power_cut_in_the_beam_the_charge_is_right_or_unknown() -> None:
     wrong = {t_us: one["problems"] for t_us, one in powerless().items() if one["problems"]}

@@ -66,7 +66,7 @@ def opened_for(whole: Whole, open_ms: int, phase_ms: int) -> Whole:
     whole.at(start_us, "release")
     if whole.state is S.FAULT:
         whole.at(start_us + MS, "press reset")
-        whole.at(start_us + (POLL_MS + 2) * MS, "release reset")
+        whole.at(start_us + (3 * POLL_MS + 2) * MS, "release reset")  # one sample resets nothing
     whole.at(start_us + open_ms * MS, "press")
     return whole.pass_us(600_000)
 
