@@ -23,6 +23,7 @@ from tests.samples import (
     T_US,
     exposing,
     generator,
+    held,
     in_beam,
     inputs,
     kept,
@@ -208,6 +209,50 @@ def test_a_beam_after_its_end_was_proved_is_a_stray_one() -> None:
     assert step(proved, still_on(asked_us))[0].faults == ("STRAY_BEAM",)
     assert "STRAY_BEAM" not in step(waiting(), still_on(asked_us))[0].faults
     assert "STRAY_BEAM" not in step(exposing(), still_on(asked_us))[0].faults
+
+
+@pytest.mark.req("SR-34")
+def test_a_beam_that_a_fault_ended_and_that_is_still_on_locks() -> None:
+    asked_us = T_US + LIMITS.fall_us
+    assert step(waiting(S.FAULT), still_on(asked_us - 1))[0].state is S.FAULT
+    locked, _ = step(waiting(S.FAULT), still_on(asked_us))
+    assert (locked.state, locked.faults) == (S.LOCKED, ("STRAY_BEAM",))
+
+
+@pytest.mark.req("SR-33")
+@pytest.mark.parametrize(("beam_on", "found"), [(True, ("BEAM_OFF_NOT_CONFIRMED",)), (None, ())])
+def test_only_a_status_on_after_the_answer_to_off_says_that_off_was_ignored(
+    beam_on: bool | None, found: tuple[str, ...]
+) -> None:
+    answered = waiting(answered_us=T_US + 1_000)
+    now = still_on(T_US + 1_000 + LIMITS.fall_us, beam_on=beam_on)
+    assert step(answered, now)[0].faults == found
+
+
+# --- a contact that ends the beam, told by the generator first
+
+OFF = replace(ON, beam_on=False, beam_taken_us=T_US - 10_000, faults=("INTERLOCK_OPEN",))
+SEEN_OFF = replace(LITTLE, off_seen_us=T_US - 5_000, off_asked_us=T_US - 10_000)
+BLAMED = ("BEAM_ENDED_EARLY", "INTERLOCK_OPEN")
+
+
+def blamed(looked_us: int, **contacts: bool) -> list[str]:
+    """Which of the two the generator is blamed for, after a look at the room at `looked_us`."""
+    looked = held(looked_us, lamp_current=True, **contacts)
+    after, _ = step(exposing(SEEN_OFF), in_beam(room=looked, generator=OFF))
+    return sorted(code for code in after.faults if code in BLAMED)
+
+
+@pytest.mark.req("SR-19", "SR-39")
+def test_a_generator_is_blamed_for_an_end_when_a_later_look_shows_every_contact_closed() -> None:
+    assert blamed(T_US - 5_001) == []
+    assert blamed(T_US - 5_000) == sorted(BLAMED)
+
+
+@pytest.mark.req("SR-17", "SR-19", "SR-39")
+@pytest.mark.parametrize("contact", ["stage_1", "stage_2", "door", "estop", "chain"])
+def test_an_open_contact_speaks_for_itself(contact: str) -> None:
+    assert blamed(T_US, **{contact: False}) == []
 
 
 @pytest.mark.req("SR-33")

@@ -222,6 +222,18 @@ def test_a_fault_before_the_beam_latches_all_that_came_with_it_but_what_is_only_
     }
 
 
+@pytest.mark.req("SR-46")
+def test_a_welded_relay_is_the_fault_of_the_shot_that_found_it() -> None:
+    before = memory(S.READY, stage_2_since_us=FIRM_US)
+    welded = inputs(room=held(), generator=ready_generator(), panel=READY_PANEL, recorder=kept())
+    assert changes(before, welded) == MOVED | {
+        "state": S.LOCKED,
+        "why": "fault_that_locks",
+        "faults": ("ENABLE_WELDED",),
+        "report": no_beam(fault="ENABLE_WELDED"),
+    }
+
+
 # --- how a beam ended
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from firmware_py.decide.controller import step
-from firmware_py.decide.memory import Ending, Memory, State
+from firmware_py.decide.memory import Ending, Memory, SelfTestStep, State
 from hal.types import EndReason, GeneratorState, Inputs, PanelState, Requests, ShotKind, Technique
 from tests.samples import (
     BEAM,
@@ -142,7 +142,9 @@ def test_a_reset_is_armed_when_contact_and_request_are_seen_open(
     contact: dict[str, bool], asked: bool, armed: bool
 ) -> None:
     before = memory(S.FAULT, faults=("DOOR_OPEN",), reset_armed=False)
-    now = inputs(room=room(**contact), requests=Requests(shot=SHOT, reset=asked))
+    now = inputs(
+        room=room(door=False, chain=False, **contact), requests=Requests(shot=SHOT, reset=asked)
+    )
     assert step(before, now)[0].reset_armed is armed
 
 
@@ -168,7 +170,58 @@ def test_the_key_counts_as_turned_only_when_it_is_seen_off_in_locked(
     state: State, link_ok: bool, noted: bool
 ) -> None:
     off = inputs(room=room(key=False, link_ok=link_ok))
-    assert step(memory(state, faults=("STRAY_BEAM",)), off)[0].key_was_off is noted
+    assert step(memory(state, faults=("KEY_OFF",)), off)[0].key_was_off is noted
+
+
+@pytest.mark.req("SR-03")
+@pytest.mark.parametrize(
+    ("stages", "must_open"),
+    [
+        ({"stage_2": True}, True),  # no hand closes the second stage alone
+        ({"stage_1": True, "stage_2": True}, False),
+        ({"stage_1": True}, False),
+        ({}, False),
+    ],
+)
+def test_a_switch_that_contradicts_itself_must_be_seen_open(
+    stages: dict[str, bool], must_open: bool
+) -> None:
+    assert step(memory(S.RELEASE_WAIT), inputs(room=room(**stages)))[0].must_open is must_open
+
+
+@pytest.mark.req("SR-46")
+def test_the_drop_of_the_relay_is_timed_from_its_first_scan_while_it_is_still_held() -> None:
+    dropping = memory(S.SELF_TEST, test_step=SelfTestStep.DROP_OUT, test_step_us=T_US - 50_000)
+    still = room(enable_readback=True, enable_taken_us=T_US - 5_000, lamp_current=True)
+    after, _ = step(dropping, inputs(room=still))
+    assert (after.test_step, after.test_step_us) == (SelfTestStep.DROP_OUT, T_US - 50_000)
+
+
+@pytest.mark.req("SR-09")
+@pytest.mark.parametrize(
+    ("contacts", "since_us"),
+    [
+        ({"door": False}, T_US),
+        ({"door": False, "chain": False}, None),  # as it should be
+        ({}, None),
+        ({"door": False, "link_ok": False}, None),  # nobody saw it
+    ],
+)
+def test_a_chain_that_stays_closed_over_an_open_door_is_timed(
+    contacts: dict[str, bool], since_us: int | None
+) -> None:
+    assert step(memory(S.FAULT), inputs(room=room(**contacts)))[0].disagree_us == since_us
+
+
+@pytest.mark.req("SR-26")
+@pytest.mark.parametrize(
+    ("faults", "arcs"), [(("ARC",), (False, True)), (("BATTERY_LOW",), (False, False))]
+)
+def test_only_an_arc_is_an_arc_of_the_last_beam(
+    faults: tuple[str, ...], arcs: tuple[bool, ...]
+) -> None:
+    before = memory(S.RELEASE_WAIT, beam=READ, arcs=(False, False))
+    assert step(before, inputs(generator=generator(faults=faults)))[0].arcs == arcs
 
 
 @pytest.mark.req("SR-03")
@@ -231,6 +284,10 @@ NOTHING_NEW: dict[str, tuple[Memory, Inputs]] = {
             room=room(T_US + 700_000, lamp_current=True),
             generator=replace(ON, beam_taken_us=T_US + 700_000),
         ),
+    ),
+    "the arc is told as before": (
+        memory(S.STANDBY, tested_us=T_US, beam=READ, arcs=(True,), open_since_us=T_US - 5_000),
+        inputs(generator=generator(faults=("ARC",))),
     ),
     "the room is silent as before": (
         memory(S.STANDBY, tested_us=T_US, must_open=True),

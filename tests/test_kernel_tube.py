@@ -11,7 +11,7 @@ from firmware_py.decide import duty, technique, tube_load
 from firmware_py.decide.controller import step
 from firmware_py.decide.memory import Beam, Memory, State
 from hal.now import Now
-from hal.types import EndReason, ExposureReport, Technique
+from hal.types import EndReason, ExposureReport, ShotKind, Technique
 from tests.samples import LIMITS, SHOT, T_US, TUBE, inputs, memory, recorder
 
 S = 1_000_000
@@ -53,6 +53,13 @@ def test_the_power_limit_includes_its_tolerance_of_one_in_a_million(
     assert technique.permitted(asked, limits) is is_permitted
 
 
+@pytest.mark.req("SR-16")
+def test_a_frame_without_a_beam_needs_no_warm_tube() -> None:
+    cold = with_tube(cold_kv_max=60.0).limits
+    assert technique.too_cold(SHOT, cold)
+    assert not technique.too_cold(replace(SHOT, kind=ShotKind.DARK), cold)
+
+
 # --- pauses
 
 
@@ -84,6 +91,23 @@ def test_a_beam_that_reaches_into_the_window_counts_with_what_lies_in_it() -> No
     now_us = 12 * S  # the window begins at 3 s: 1 s of the old beam, 1 s of the new one
     assert duty.rested(used, ONE_SECOND, Now(now_us))
     assert not duty.rested(used, ONE_SECOND, Now(now_us - 1))
+
+
+@pytest.mark.req("SR-16")
+def test_the_first_beam_of_all_needs_no_gap_before_it() -> None:
+    assert duty.rested(with_tube(gap_us=60 * S), ONE_SECOND, Now(S))
+
+
+@pytest.mark.req("SR-43")
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [(State.FAULT, ["RESETS"]), (State.STANDBY, []), (State.LOCKED, [])],
+)
+def test_many_resets_lock_when_the_next_fault_comes_not_while_all_is_well(
+    state: State, found: list[str]
+) -> None:
+    before = memory(state, resets_us=(1, 2, 3, 4, 5))
+    assert duty.causes(before, Now(S)) == found
 
 
 @pytest.mark.req("SR-16")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -37,8 +38,11 @@ from tests.planted_bugs import (
 )
 
 S = State
-RUNNING = tuple(row for row in shipped_injections().values() if row.runs)
 EVERYWHERE = ("F31", "F40", "F54", "F60", "F69", "F75")
+# All of them in all states is `dxrig matrix`, which CI runs as well.
+SOME = (*EVERYWHERE, "F01", "F04", "F06", "F15", "F29", "F43", "F46", "F48", "F68", "F74")
+RUNNING = tuple(row for row in shipped_injections().values() if row.runs)
+TRIED = tuple(row for row in RUNNING if row.id in SOME or "DXRIG_LONG" in os.environ)
 
 
 def matrix_of(ids: tuple[str, ...], wanted: tuple[str, ...] = STATES) -> Matrix:
@@ -48,7 +52,7 @@ def matrix_of(ids: tuple[str, ...], wanted: tuple[str, ...] = STATES) -> Matrix:
 @cache
 def in_two_states() -> Matrix:
     """Every row where it matters most: ready for a beam, and in it."""
-    return matrix_of(tuple(row.id for row in RUNNING), ("READY", "EXPOSE"))
+    return matrix_of(tuple(row.id for row in TRIED), ("READY", "EXPOSE"))
 
 
 # --- the rows
@@ -56,7 +60,7 @@ def in_two_states() -> Matrix:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("row", [pytest.param(r, marks=pytest.mark.req(r.id)) for r in RUNNING],
+@pytest.mark.parametrize("row", [pytest.param(r, marks=pytest.mark.req(r.id)) for r in TRIED],
                          ids=lambda row: row.id)  # fmt: skip
 def test_each_injection_is_answered_in_ready_and_in_every_moment_of_the_beam(
     row: InjectionSection,

@@ -1,4 +1,4 @@
-"""Scenarios over real ports, processes and time: a representative half; `.ci/run` runs them all."""
+"""Scenarios over real ports, processes and time: one half; `.ci/run` runs the other."""
 
 from __future__ import annotations
 
