@@ -10,6 +10,8 @@ import pytest
 from firmware_py.decide.controller import step
 from firmware_py.decide.memory import Ending, Memory, State
 from firmware_py.decide.states import (
+    all_prepared,
+    dark_frame_asked,
     everything_saved,
     everything_true_in_this_scan,
     generator_timer_ended,
@@ -157,6 +159,22 @@ def test_the_one_way_to_a_beam_asks_for_each_thing_itself_whatever_rows_stand_be
     assert (
         everything_true_in_this_scan(View(before, inputs(**(values | wrong)), Now(T_US))) is False
     )
+
+
+def test_a_row_that_leads_to_a_beam_is_never_taken_for_a_dark_frame_nor_the_other_way() -> None:
+    values: dict[str, Any] = {
+        "generator": ready_generator(confirmed=BY_TIME),
+        "panel": READY_PANEL,
+        "recorder": kept(),
+        "requests": Requests(shot=DARK),
+    }
+    dark = memory(S.PREP, shot=DARK)
+    assert all_prepared(View(dark, inputs(**values), Now(T_US))) is False
+    standby = memory(S.STANDBY, used_shot_id="shot-0")
+    values = {"requests": Requests(shot=DARK)}
+    assert dark_frame_asked(View(standby, inputs(**values), Now(T_US))) is True
+    pressed = inputs(room=room(stage_1=True), **values)
+    assert dark_frame_asked(View(standby, pressed, Now(T_US))) is False
 
 
 @pytest.mark.req("SR-41")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from firmware_py.decide import account
+from firmware_py.decide import account, beam
 from tests.mischief_story import Story, attacks, broken, mischief, summary, traffic
 
 TRIED_COUNT = int(os.environ.get("DXRIG_MISCHIEF_BYTES", "64"))
@@ -79,8 +79,10 @@ LOST_BYTE = {"once": "lose", "toward": "unit", "chunk": 0, "byte": 0}
 def test_a_property_that_a_planted_bug_breaks_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(problems_of("generator", [LOST_BYTE])) == []
     monkeypatch.setattr(account, "_most_mas", lambda memory: 0.1)
-    (found,) = problems_of("generator", [LOST_BYTE])
-    assert found.startswith(f"{LOST_BYTE} of 02 43 4c 52 0d: bound 0.1000 mAs, truth 0.25")
+    monkeypatch.setattr(beam, "indicated_mas", lambda beam, end_us: 0.1)
+    found = list(problems_of("generator", [LOST_BYTE]))
+    told = f"{LOST_BYTE} of 02 43 4c 52 0d: bound 0.1000 mAs, truth 0.25"
+    assert any(text.startswith(told) for text in found)
 
 
 def test_an_attack_that_hits_nothing_is_found() -> None:
