@@ -2,12 +2,15 @@
 
 An id that nobody knows ends every run. `--requirements` also fails a run of the whole suite
 on a requirement without a passing test of the kind it names, or with a changed text.
+With pytest-xdist the workers collect and the controller hears how it went, so each worker
+hands over what it collected.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _pytest.config import ExitCode
@@ -16,6 +19,8 @@ from _pytest.terminal import TerminalReporter
 from rig.exit_codes import ConfigError
 from rig.requirements import FILE, Requirements, TestResult, gaps, load_requirements, unknown_ids
 
+_HANDED = "requirements"  # the key of what a worker hands over
+_SPEAKS = "requirement test"  # the property that names the test in each of its reports
 _WORST = ("failed", "passed", "skipped", "not run")  # one failed parameter fails the test
 
 
@@ -43,7 +48,6 @@ class Ledger:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._names: dict[str, str] = {}
         self._ids: dict[str, dict[str, None]] = {}
         self._kinds: dict[str, str] = {}
         self._results: dict[str, str] = {}
@@ -65,7 +69,8 @@ class Ledger:
         for item in items:
             marks = [name for mark in item.iter_markers("req") for name in mark.args]
             if marks:
-                name = self._names[item.nodeid] = _name(item)
+                name = _name(item)
+                item.user_properties.append((_SPEAKS, name))
                 self._ids.setdefault(name, {}).update(dict.fromkeys(map(str, marks)))
                 self._kinds[name] = kind_of(item)
         if not self._ids and not self._config.getoption("--requirements"):
@@ -78,12 +83,20 @@ class Ledger:
         self._deselected = self._deselected or bool(items)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        name = self._names.get(report.nodeid)
-        if name is None:
+        name = dict(report.user_properties).get(_SPEAKS)
+        if not isinstance(name, str):
             return
         if report.when == "call" or report.outcome != "passed":
             before = self._results.get(name, "not run")
             self._results[name] = min(before, report.outcome, key=_WORST.index)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Each worker collects all; one that crashed hands nothing over, and fails the run."""
+        ids, kinds, deselected = getattr(node, "workeroutput", {}).get(_HANDED, ({}, {}, False))
+        self._ids.update(ids)
+        self._kinds.update(kinds)
+        self._deselected = self._deselected or deselected
 
     @property
     def tests(self) -> list[TestResult]:
@@ -94,6 +107,9 @@ class Ledger:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if hasattr(self._config, "workeroutput"):
+            self._config.workeroutput[_HANDED] = (self._ids, self._kinds, self._deselected)
+            return
         whole = self._whole(session)
         file = self._config.getoption("--requirements-json")
         if file:

@@ -1,4 +1,4 @@
-"""What every test shares: Hypothesis without luck in CI, and missing peers counted."""
+"""What every test shares: Hypothesis without luck in CI, missing peers counted, real time alone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 from _pytest.terminal import TerminalReporter
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.peers import MISSING
+from tests.side_by_side import SideBySide
 
 pytest_plugins = ("rig.pytest_requirements",)
 
@@ -47,6 +50,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         whole = item.path.name.startswith(WHOLE_UNIT)
         if whole or any(item.get_closest_marker(name) for name in UNMEASURED):
             item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return SideBySide(config, log)
 
 
 @pytest.fixture

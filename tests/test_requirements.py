@@ -269,6 +269,24 @@ def test_a_suite_without_gaps_passes_and_its_results_are_written(suite: Suite) -
     ]
 
 
+@pytest.mark.parametrize("arguments", [(), ("-k", "another")], ids=["whole", "a part"])
+def test_workers_side_by_side_write_the_same_as_one_run(
+    suite: Suite, arguments: tuple[str, ...]
+) -> None:
+    assert suite.run("--requirements", *arguments).returncode == 0
+    alone = suite.written()
+    side_by_side = ("-n2", "--dist=loadscope", "--requirements", *arguments)
+    assert suite.run(*side_by_side).returncode == 0
+    assert suite.written() == alone
+
+
+def test_workers_side_by_side_see_a_planted_gap(suite: Suite) -> None:
+    suite.write(PLANTED.replace('req("SR-01")', 'req("SR-02")'))
+    done = suite.run("-n2", "--requirements")
+    assert done.returncode == 1
+    assert "SR-01: no passing test of kind model" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

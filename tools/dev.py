@@ -45,6 +45,7 @@ PROGRESS_S = 5.0
 
 COMMANDS = ("demo", "test", "check", "gates", "setup")
 COVERAGE = ("--cov", "--cov-branch", "--cov-report=term:skip-covered")
+SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadscope")  # tests/side_by_side.py
 REQUIREMENTS = ("--requirements", "--requirements-json=build/requirements.json")  # dxrig trace
 CHECKS = (
     ("format", ("ruff", "format", "--check")),
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
         become(BIN / "dxrig", "demo", *extra)
     if command == "test":
         os.chdir(ROOT)
-        become(BIN / "python", "-m", "pytest", *(extra or COVERAGE + REQUIREMENTS))
+        become(BIN / "python", "-m", "pytest", *(extra or SIDE_BY_SIDE + COVERAGE + REQUIREMENTS))
     if command == "gates":
         os.chdir(ROOT)
         become(BIN / "python", "-m", "tools.gates", *extra)
