@@ -49,6 +49,8 @@ def ready_generator(t_us: int = T_US, **changes: Any) -> GeneratorSample:
         "confirmed": TECHNIQUE,
         "interlock_closed": True,
         "interlock_taken_us": t_us,
+        "beam_on": False,
+        "beam_taken_us": t_us,
     }
     return generator(t_us, **(values | changes))
 

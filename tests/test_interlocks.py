@@ -332,6 +332,8 @@ NOT_TRUE: dict[str, dict[str, Any]] = {
     "pair unknown": {"generator": ready_generator(interlock_closed=None)},
     "pair seen before": {"generator": ready_generator(interlock_taken_us=CHECKING.since_us - 1)},
     "pair never asked": {"generator": ready_generator(interlock_taken_us=None)},
+    "beam unknown": {"generator": ready_generator(beam_on=None)},
+    "no beam, seen before": {"generator": ready_generator(beam_taken_us=CHECKING.since_us - 1)},
     "no window": {"panel": READY_PANEL},
     "another panel": {"panel": replace(ALL_TRUE.panel, panel_id="P2")},
     "panel unknown": {"panel": replace(ALL_TRUE.panel, panel_id=None)},

@@ -117,7 +117,8 @@ def test_a_readout_is_not_over_before_the_beam_is_proved_off_whatever_is_saved()
     )
     waiting = memory(S.READOUT, since_us=T_US, beam=READ, ending=ending)
     assert step(waiting, saved)[0].state is S.READOUT
-    assert step(replace(waiting, ending=None), saved)[0].state is S.RELEASE_WAIT
+    proved = replace(saved, generator=replace(saved.generator, beam_on=False))
+    assert step(replace(waiting, ending=None), proved)[0].state is S.RELEASE_WAIT
 
 
 # --- what ends or completes an exposure says no where there is none
@@ -140,6 +141,8 @@ def test_no_beam_has_no_end(rule: Any, missing: dict[str, Any]) -> None:
         {"generator": ready_generator(interlock_closed=False)},
         {"generator": ready_generator(interlock_closed=None)},
         {"generator": ready_generator(interlock_taken_us=T_US - 10_001)},
+        {"generator": ready_generator(beam_on=None)},
+        {"generator": ready_generator(beam_taken_us=T_US - 10_001)},
         {"generator": ready_generator(confirmed=BY_TIME)},
         {"panel": panel(state=PanelState.READY)},
         {"recorder": recorder()},

@@ -327,7 +327,8 @@ def test_a_late_scan_without_a_beam_is_no_fault() -> None:
 @pytest.mark.req("SR-34")
 @pytest.mark.parametrize("state", [s for s in S if s not in (S.EXPOSE, S.READOUT)])
 def test_a_beam_that_nobody_ordered_locks(state: State) -> None:
-    before = memory(state, since_us=T_US - LIMITS.fall_us, test_step_us=T_US)
+    grace_us = LIMITS.fall_us if state in (S.BOOT, S.FAULT, S.LOCKED) else 0
+    before = memory(state, since_us=T_US - grace_us, test_step_us=T_US)
     stray = generator(beam_on=True, beam_taken_us=T_US)
     after, outputs = step(before, inputs(generator=stray))
     assert after.state is S.LOCKED
@@ -337,16 +338,39 @@ def test_a_beam_that_nobody_ordered_locks(state: State) -> None:
 
 
 @pytest.mark.req("SR-34")
-@pytest.mark.parametrize("state", list(S))
-def test_a_status_of_before_this_state_is_no_stray_beam(state: State) -> None:
-    before = memory(state, test_step_us=T_US)
-    old = generator(beam_on=True, beam_taken_us=before.since_us - 1)
-    assert "STRAY_BEAM" not in causes(before, inputs(generator=old))
+@pytest.mark.parametrize("state", [S.PREP, S.READY, S.INTERLOCK_CHECK, S.RELEASE_WAIT])
+def test_a_beam_indicated_before_this_state_is_as_stray(state: State) -> None:
+    """It was asked for before, and answered after: the next one may come when it is off again."""
+    before = memory(state)
+    late = generator(beam_on=True, beam_taken_us=before.since_us - 1)
+    assert causes(before, inputs(generator=late))[0] == "STRAY_BEAM"
+
+
+@pytest.mark.req("SR-34")
+@pytest.mark.parametrize("state", [S.BOOT, S.FAULT, S.LOCKED])
+def test_a_beam_that_a_fault_ended_or_that_a_dead_unit_left_may_still_be_falling(
+    state: State,
+) -> None:
+    before = memory(state)
+    fallen_us = before.since_us + LIMITS.fall_us
+    falling = generator(beam_on=True, beam_taken_us=fallen_us - 1)
+    stray = generator(beam_on=True, beam_taken_us=fallen_us)
+    assert "STRAY_BEAM" not in causes(before, inputs(generator=falling))
+    assert "STRAY_BEAM" in causes(before, inputs(generator=stray))
+
+
+@pytest.mark.req("SR-34")
+@pytest.mark.parametrize("beam", [Beam(ordered_us=T_US - 100_000), None], ids=["order", "none"])
+def test_a_beam_in_expose_before_on_has_left_is_stray(beam: Beam | None) -> None:
+    before = replace(exposing(), beam=beam)
+    status = in_beam(generator=replace(ON, beam_taken_us=T_US, on_sent_us=None))
+    assert "STRAY_BEAM" in supervisor._stray_beam(before, status)
 
 
 @pytest.mark.parametrize("state", [S.EXPOSE, S.READOUT])
 def test_an_ordered_beam_is_not_stray(state: State) -> None:
-    before = exposing() if state is S.EXPOSE else memory(state)
+    ending = Ending(ordered_us=T_US, reason=EndReason.PLANNED)
+    before = exposing() if state is S.EXPOSE else replace(exposing(), state=state, ending=ending)
     assert "STRAY_BEAM" not in causes(before, in_beam(generator=replace(ON, beam_taken_us=T_US)))
 
 

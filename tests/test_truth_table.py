@@ -62,6 +62,8 @@ WRONG_TOO: dict[str, tuple[str, dict[str, Any], str | None]] = {
     "generator answers": ("generator", {"state": GeneratorState.OFFLINE}, "GENERATOR_LINK_LOST"),
     "generator sound": ("generator", {"faults": ("REGULATION",)}, "REGULATION"),
     "pair known": ("generator", {"interlock_taken_us": None}, None),
+    "status off": ("generator", {"beam_on": None}, None),
+    "status fresh": ("generator", {"beam_taken_us": SINCE_US - 1}, None),
     "no beam yet": ("generator", {"beam_on": True, "beam_taken_us": T_US}, "STRAY_BEAM"),
     "right panel": ("panel", {"panel_id": "P2"}, None),
     "window long enough": ("panel", {"window_us": 1_000_000}, None),
@@ -130,8 +132,8 @@ def test_of_16384_rows_of_the_chain_the_one_where_all_is_true_begins_a_beam() ->
 
 
 @pytest.mark.req("SR-07", "SR-09", "SR-10", "SR-11", "SR-12", "SR-34")
-def test_of_8192_rows_of_the_rest_the_one_where_all_is_true_begins_a_beam() -> None:
-    assert beams_of(WRONG_TOO) == (8_192, [frozenset()])
+def test_of_32768_rows_of_the_rest_the_one_where_all_is_true_begins_a_beam() -> None:
+    assert beams_of(WRONG_TOO) == (32_768, [frozenset()])
 
 
 @pytest.mark.req("SR-09")

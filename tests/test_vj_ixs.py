@@ -426,6 +426,35 @@ def test_after_a_timeout_keep_alive_comes_first() -> None:
     ]
 
 
+def faults_lost_at_the_order() -> tuple[GeneratorBench, int]:
+    """Ready; the answer to FLT is lost, and the beam is ordered meanwhile."""
+    made = ready()
+    while made.sent[-1] != (made.t_us, b"\x02FLT\r"):
+        made.scan()
+    made.edit = lambda reply: b"" if b" " in reply else reply
+    return made, len(made.sent)
+
+
+def test_after_a_lost_answer_on_waits_for_a_status() -> None:
+    made, first = faults_lost_at_the_order()
+    asked_us = made.t_us
+    made.run_until(lambda s: s.on_sent_us, ordered(made))
+    assert made.sent[first:] == [
+        (asked_us + 135_000, b"\x02WDTE\r"),
+        (asked_us + 150_000, b"\x02STAT\r"),
+        (asked_us + 165_000, b"\x02ENBL1\r"),
+    ]
+
+
+@pytest.mark.req("SR-34")
+def test_on_meets_no_beam_that_somebody_else_has_started() -> None:
+    made, first = faults_lost_at_the_order()
+    made.model.start(made.t_us)
+    sample = made.run(300_000, ordered(made))
+    assert (sample.beam_on, sample.on_sent_us, sample.refused) == (True, None, True)
+    assert "ENBL1" not in texts(made, first)
+
+
 def test_an_echo_of_off_that_says_on_confirms_nothing() -> None:
     """The two are one bit apart, and the wire has no checksum."""
     made = in_beam()

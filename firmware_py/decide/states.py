@@ -185,11 +185,18 @@ def everything_true_in_this_scan(view: View) -> bool:
         inputs.room.stage_1
         and inputs.room.stage_2
         and _generator_ready(view)
+        and _no_beam_yet(view)
         and inputs.generator.interlock_closed is True
         and since(inputs.generator.interlock_taken_us, memory.since_us)
         and _window_open(view)
         and _recorder_ready(view)
     )
+
+
+def _no_beam_yet(view: View) -> bool:
+    """SR-34: ON meets no beam that somebody else has started; asked anew, as the pair is."""
+    generator = view.inputs.generator
+    return generator.beam_on is False and since(generator.beam_taken_us, view.memory.since_us)
 
 
 def _window_open(view: View) -> bool:

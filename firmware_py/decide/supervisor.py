@@ -17,6 +17,7 @@ IN_SEQUENCE = frozenset(
 )
 
 LATCHED = frozenset({State.FAULT, State.LOCKED})
+_MAY_FALL = LATCHED | {State.BOOT}
 BEAM_IN_DOUBT = frozenset({"STRAY_BEAM", "BEAM_OFF_NOT_CONFIRMED"})
 
 
@@ -38,13 +39,17 @@ def causes(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
 
 
 def _stray_beam(memory: Memory, inputs: Inputs) -> list[str]:
-    """SR-34. After a commanded beam the status may lag: READOUT waits for its end to be proved."""
-    generator = inputs.generator
+    """SR-34. In EXPOSE it is one until ON has left; in READOUT until its end is proved, it is not.
+
+    One that a fault ended, or that a unit left behind which died, has its time to fall.
+    """
+    generator, beam = inputs.generator, memory.beam
+    commanded = memory.state is State.EXPOSE and beam is not None and beam.sent_us is not None
     waiting = memory.state is State.READOUT and memory.ending is not None
-    if memory.state is State.EXPOSE or waiting:
+    if commanded or waiting or generator.beam_on is not True:
         return []
-    if generator.beam_on is not True:
-        return []
+    if memory.state not in _MAY_FALL:
+        return ["STRAY_BEAM"]
     from_us = memory.since_us + memory.limits.fall_us
     return ["STRAY_BEAM"] if since(generator.beam_taken_us, from_us) else []
 

@@ -122,6 +122,8 @@ class Driver:
             self._take(now, answer)
         elif self._exchange.timeouts_count != lost_count:
             self._probe(asked)
+            if self.sample.beam_on is False:
+                self._set(now, beam_on=None)  # asked again before an ON: who knows what it heard
         self._watch_link(now)
         self._show(now)
         return self.sample
@@ -200,6 +202,8 @@ class Driver:
     def _start(self, now: Now) -> Question | None:
         if not self._was_ready or not self._prepared:
             return None
+        if self.sample.beam_on is not False:
+            return STATUS  # ON meets no beam that somebody else has started
         self._on_open = False
         self._spent = True
         self._set(

@@ -18,7 +18,7 @@ from rig.matrix.room import Room
 from rig.matrix.seen import Aftermath, Told, aftermath
 
 DEADLINE_US = 90_000_000  # of virtual time: every deadline of the unit fits in, twice
-REST_MS = 300.0  # after the person has nothing more to do
+REST_MS = 100.0  # after the person has nothing more to do
 DEAD_MS = 3_000.0
 
 

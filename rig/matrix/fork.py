@@ -92,6 +92,7 @@ def _answer(child: _Child) -> dict[str, Any]:
 def _in_child(writing: int, work: Callable[[], dict[str, Any]]) -> None:
     """Never returns: nothing of the parent's may run twice, not even at exit."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children itself
+    gc.disable()  # it lives for a second: its memory goes with it
     try:
         answer = work()
     except BaseException:

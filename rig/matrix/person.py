@@ -12,7 +12,7 @@ from collections.abc import Callable
 from rig.matrix.room import Room
 
 PRESS_MS, STAGE_2_MS, HOLD_MS, LET_GO_MS = 450.0, 100.0, 100.0, 100.0
-CURE_MS, RESET_MS, KEY_MS, LEFT_MS = 200.0, 900.0, 1400.0, 1900.0
+CURE_MS, RESET_MS, KEY_MS, LEFT_MS = 100.0, 700.0, 1150.0, 1600.0
 SEEN_MS = 1_000.0  # a press that the unit has not answered by then is not answered at all
 
 
