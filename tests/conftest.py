@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.peers import MISSING
-from tests.side_by_side import SideBySide
+from tests.side_by_side import SideBySide, longest_first
 
 pytest_plugins = ("rig.pytest_requirements",)
 
@@ -22,6 +24,10 @@ pytest_plugins = ("rig.pytest_requirements",)
 settings.register_profile("developer", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
+
+# A shell that starts a job in the background has it ignore Ctrl-C, and all that it starts, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The shared suites (contract_*.py) are no test files, so pytest would not explain their asserts.
 CONTRACTS = sorted(path.stem for path in Path(__file__).parent.glob("contract_*.py"))
@@ -44,12 +50,24 @@ WHOLE_UNIT = (
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Coverage would double their time (pytest-cov's own mark pauses it)."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: longest_first(item.nodeid.partition("::")[0]))
     for item in items:
         whole = item.path.name.startswith(WHOLE_UNIT)
         if whole or any(item.get_closest_marker(name) for name in UNMEASURED):
             item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)  # inside of pytest-cov's own
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """In a worker pytest-cov 7.1 measures twice, and its mark pauses one of the two: 3 x the time."""
+    tracer = sys.gettrace()
+    if hasattr(item.config, "workerinput") and item.get_closest_marker("no_cover"):
+        sys.settrace(None)
+    yield
+    sys.settrace(tracer)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -61,7 +61,7 @@ def refused(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tup
         (["demo", "--help"], ("dxrig", "demo", "--help")),
         (["demo", "--kvp", "70", "--", "-x"], ("dxrig", "demo", "--kvp", "70", "--", "-x")),
         (["test", "-k", "ready", "-x"], ("python", "-m", "pytest", "-k", "ready", "-x")),
-        (["test"], ("python", "-m", "pytest", *dev.COVERAGE, *dev.REQUIREMENTS)),
+        (["test"], ("python", "-m", "pytest", *dev.SIDE_BY_SIDE, *dev.COVERAGE, *dev.REQUIREMENTS)),
         (["gates"], ("python", "-m", "tools.gates")),
         (["gates", "--whole"], ("python", "-m", "tools.gates", "--whole")),
     ],

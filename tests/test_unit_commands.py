@@ -8,7 +8,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,15 +120,22 @@ def test_what_must_answer_at_once_loads_nothing_heavy(standing: Standing, comman
     assert done.stdout.splitlines()[-2:] == ["CODE 0", "HEAVY []"]
 
 
-def test_stop_costs_under_200_ms_of_processor_time(standing: Standing) -> None:
-    """The wall clock would judge the machine's load."""
-    costs_s = []
+def test_stop_costs_at_most_twenty_times_the_processor_time_of_a_bare_python(
+    standing: Standing,
+) -> None:
+    """It takes about eleven; seconds would judge the machine and its load."""
+    bare_s, stop_s = [], []
     for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert standing.bench.run("stop").returncode == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        costs_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(costs_s) < 0.2
+        bare_s.append(_cost_s(lambda: subprocess.run([sys.executable, "-c", ""], check=False)))
+        stop_s.append(_cost_s(lambda: standing.bench.run("stop")))
+    assert min(stop_s) < 20 * min(bare_s)
+
+
+def _cost_s(run: Callable[[], subprocess.CompletedProcess[Any]]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert run().returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 # --- stop and reset

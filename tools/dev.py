@@ -45,7 +45,8 @@ PROGRESS_S = 5.0
 
 COMMANDS = ("demo", "test", "check", "gates", "setup")
 COVERAGE = ("--cov", "--cov-branch", "--cov-report=term:skip-covered")
-SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadscope")  # tests/side_by_side.py
+# How the workers share: tests/side_by_side.py
+SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadscope", "--no-loadscope-reorder")
 REQUIREMENTS = ("--requirements", "--requirements-json=build/requirements.json")  # dxrig trace
 CHECKS = (
     ("format", ("ruff", "format", "--check")),
