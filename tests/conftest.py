@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True, trylast=True)  # inside of pytest-cov's own
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """In a worker pytest-cov 7.1 measures twice, and its mark pauses one of the two: 3 x the time."""
+    """In a worker pytest-cov 7.1 measures twice, and its mark pauses one of the two."""
     tracer = sys.gettrace()
     if hasattr(item.config, "workerinput") and item.get_closest_marker("no_cover"):
         sys.settrace(None)

@@ -324,13 +324,7 @@ def _naming(when: Callable[[View], bool]) -> Callable[[View], bool]:
 
 def build_machine(model: object, table: tuple[Row, ...] = TABLE) -> Machine:
     """`auto_transitions` off: its to_EXPOSE() would pass every guard (safety-requirements 8.2)."""
-    machine = Machine(
-        model=model,
-        states=State,
-        initial=State.BOOT,
-        auto_transitions=False,
-        send_event=False,
-    )
+    machine = Machine(model=model, states=State, initial=State.BOOT, auto_transitions=False)
     for row in table:
         machine.add_transition("scan", row.source, row.dest, conditions=[_naming(row.when)])
     return machine
