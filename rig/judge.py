@@ -69,6 +69,8 @@ def skipped(expect: ExpectSection, seen: Seen) -> list[str]:
 def _findings(expect: ExpectSection, seen: Seen) -> Iterator[Finding]:
     for judge in _JUDGES:
         yield from judge(expect, seen)
+    for property_of in PROPERTIES:
+        yield from property_of(seen)
 
 
 def _path(expect: ExpectSection, seen: Seen) -> Iterator[str]:
@@ -161,7 +163,7 @@ def _after(lines: Sequence[dict[str, Any]], state: str, from_us: int | None) -> 
 # --- what must hold in every scenario, whatever it expects
 
 
-def _before_every_beam(expect: ExpectSection, seen: Seen) -> Iterator[str]:
+def before_every_beam(seen: Seen) -> Iterator[str]:
     """SR-01, 09, 10, 52: in the scan that orders ON, and as far as the trace has shown it."""
     known: dict[str, Any] = {}
     for line in seen.lines:
@@ -184,6 +186,7 @@ def _missing_before_beam(known: dict[str, Any], t_us: int, kind: ShotKind) -> It
         ("room.key", True),
         ("generator.state", "ready"),
         ("generator.interlock_closed", True),
+        ("generator.beam_on", False),
     )
     wrong = [name for name, value in needed if known.get(name) != value]
     armed = known.get("panel.state") == "integrating"
@@ -195,11 +198,12 @@ def _missing_before_beam(known: dict[str, Any], t_us: int, kind: ShotKind) -> It
         yield f"ON at {t_us / 1000:.3f} ms without {', '.join(wrong)}"
 
 
-def _one_beam_a_press(expect: ExpectSection, seen: Seen) -> Iterator[str]:
+def one_beam_a_press(seen: Seen) -> Iterator[str]:
     presses = sum(line.get("stage_2") is True for line in seen.of("room"))
     orders = sum(line.get("expose") is True for line in seen.of("out"))
     if orders > presses:
         yield f"{orders} beams were ordered by {presses} presses of stage 2"
 
 
-_JUDGES = (_path, _fault, _report, _beams, _off, _react, _before_every_beam, _one_beam_a_press)
+_JUDGES = (_path, _fault, _report, _beams, _off, _react)
+PROPERTIES = (before_every_beam, one_beam_a_press)

@@ -24,7 +24,7 @@ from rig.model import ModelRung, setting_of
 from rig.run_folder import trace_sha256
 from rig.run_model import ModelRun, shot_of
 from rig.run_wire import WireRun
-from rig.scenario import Scenario, _steps, load_scenario
+from rig.scenario import Scenario, load_scenario, steps_of
 from rig.session import die_with_parent
 from rig.toml_lines import key_lines
 from sim.build import pixel_model
@@ -89,7 +89,7 @@ def rehearse(scenario: Scenario, bench: Bench, path: Path, pixels: PixelModel) -
     except ValueError as error:
         mistakes.append(Mistake(path=("shot",), text=str(error)))
     for index, section in enumerate(scenario.step):
-        for step in _steps(section):
+        for step in steps_of(section):
             if step.args and step.do not in UNIT_VERBS:
                 try:
                     do(ModelRung(bench, pixels=pixels).world, step.do, step.args)

@@ -104,10 +104,10 @@ class Scenario(Strict):
 
     def steps(self) -> list[Step]:
         """An injection as the steps of its row. Raises UsageError where a scenario can't do it."""
-        return [step for section in self.step for step in _steps(section)]
+        return [step for section in self.step for step in steps_of(section)]
 
 
-def _steps(section: StepSection) -> list[Step]:
+def steps_of(section: StepSection) -> list[Step]:
     if section.do != INJECT:
         return [section.step()]
     from rig.injections import as_steps  # it reads its file, which most scenarios don't need

@@ -12,10 +12,10 @@ from functools import cache
 from typing import Any
 
 from rig.bench import Bench
-from rig.judge import Seen, _before_every_beam, _one_beam_a_press
+from rig.judge import PROPERTIES, Seen
 from rig.model import setting_of
 from rig.run_model import ModelRun
-from rig.scenario import ExpectSection, Scenario
+from rig.scenario import Scenario
 from sim.build import pixel_model
 from sim.mischief_links import MischiefLink, links_of
 from sim.pixels import PixelModel
@@ -112,9 +112,8 @@ def broken(story: Story, seen: Seen) -> list[str]:
 
 def _judged(story: Story, seen: Seen) -> Iterator[str]:
     """SR-01, 09, 10, 52: by the unit's own trace."""
-    expect = ExpectSection(path=["BOOT"])
-    yield from _before_every_beam(expect, seen)
-    yield from _one_beam_a_press(expect, seen)
+    for property_of in PROPERTIES:
+        yield from property_of(seen)
 
 
 def _ended(story: Story, seen: Seen) -> Iterator[str]:

@@ -12,17 +12,14 @@ from rig import judge
 from rig.judge import BeamSeen
 from rig.matrix.bounds import Parts
 from rig.matrix.seen import Aftermath
-from rig.scenario import ExpectSection
 
-# The two properties of every scenario ask nothing of what a scenario expects.
-_ANYTHING = ExpectSection(path=["STANDBY"])
 RELATIVE, ABSOLUTE_MAS = 0.1, 0.2  # IEC 60601-2-54 203.6.4 (unverified clause)
 
 
 def broken(seen: Aftermath, parts: Parts, *, stray: bool) -> Iterator[str]:
     """`stray`: the injection itself is a beam that nobody commanded."""
-    yield from judge._before_every_beam(_ANYTHING, seen.as_seen())
-    yield from judge._one_beam_a_press(_ANYTHING, seen.as_seen())
+    for property_of in judge.PROPERTIES:
+        yield from property_of(seen.as_seen())
     yield from _on_outside_expose(seen)
     if not stray:
         yield from _beams_outside_the_chain(seen, parts)
