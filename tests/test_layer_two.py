@@ -201,13 +201,12 @@ def test_a_recorder_killed_or_stopped_in_the_beam_leaves_it_its_planned_end(
     pid = recorder_pid(bench)
     os.kill(pid, number)
     until(lambda: not bench.show()["beam_on"])
-    (beam,) = bench.show()["beams"]
     expose.send_signal(signal.SIGTERM)
     if number is signal.SIGSTOP:
         os.kill(pid, signal.SIGCONT)
     expose.communicate(timeout=60)
+    (beam,) = bench.show()["beams"]
     assert beam["off_us"] - beam["on_us"] == pytest.approx(1_500_000, abs=1_000)
-    assert bench.show()["beams"] == [beam]
 
 
 def test_the_scan_period_is_what_these_traces_are_counted_in() -> None:
