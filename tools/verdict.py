@@ -95,6 +95,7 @@ def report(
     print(f"{gate}: {len(chosen)} of {len(made)} changes", flush=True)
     fates: list[Fate] = []
     try:
+        read_known(settings.equivalents, gate)  # a list with a mistake is told before, not after
         fates = tried(settings, chosen, asked.jobs) if chosen else []
         found = judge(fates)
     except NotGreenError as error:
