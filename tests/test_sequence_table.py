@@ -161,8 +161,8 @@ def test_the_list_above_holds_every_row_and_no_other() -> None:
     assert sorted(TAKEN, key=str) == sorted(map(name, SEQUENCE), key=str)
 
 
-# In EXPOSE and READOUT the beam is commanded: no fault of class LOCK exists there yet, but in
-# the READOUT of a dark frame (tests/test_shot_kinds.py).
+# In EXPOSE and READOUT the beam is commanded: what locks there is in tests/test_supervisor.py,
+# test_kernel_charge.py and, for a dark frame, test_shot_kinds.py.
 REACHABLE = [row for row in TRIPS if row.dest is S.FAULT or row.source not in (S.EXPOSE, S.READOUT)]
 
 
@@ -188,6 +188,58 @@ def test_a_trip_wins_over_every_other_row_of_the_same_scan() -> None:
         assert after.state is S.FAULT, row
         assert outputs.expose_from_us is None
         assert (outputs.enable, outputs.contactor) == (False, False)
+
+
+@pytest.mark.req("SR-34")
+@pytest.mark.parametrize("state", [s for s in S if s not in (S.EXPOSE, S.READOUT)])
+def test_what_locks_wins_over_what_trips_in_the_same_scan(state: State) -> None:
+    stray = generator(beam_on=True, beam_taken_us=T_US)
+    before = memory(state, since_us=T_US - LIMITS.fall_us)
+    after, _ = step(before, in_beam(room=held(estop=False), generator=stray))
+    assert after.state is S.LOCKED
+
+
+def test_a_trip_leads_nowhere_from_locked() -> None:
+    before = memory(S.LOCKED, faults=("STRAY_BEAM",))
+    after, _ = step(before, inputs(room=held(estop=False)))
+    assert (after.state, after.since_us) == (S.LOCKED, before.since_us)
+
+
+# What ends something comes before what goes on with it; what must be known for the next press
+# before what a person asks for; of what a person did, the hand before the screen.
+IN_ORDER = {
+    S.BOOT: ("fault_that_locks", "fault_that_trips", "all_devices_answer"),
+    S.SELF_TEST: ("fault_that_locks", "fault_that_trips", "self_test_passed"),
+    S.STANDBY: (
+        "fault_that_locks", "fault_that_trips", "self_test_due", "reset_pressed", "press_refused",
+        "pressed", "dark_frame_asked",
+    ),
+    S.PREP: (
+        "fault_that_locks", "fault_that_trips", "stage_1_released", "stop_requested",
+        "shot_changed", "dark_frame_prepared", "all_prepared",
+    ),
+    S.READY: (
+        "fault_that_locks", "fault_that_trips", "stage_1_released", "stop_requested",
+        "shot_changed", "ready_held_too_long", "stage_2_firm_and_pair_open",
+    ),
+    S.INTERLOCK_CHECK: (
+        "fault_that_locks", "fault_that_trips", "handswitch_released", "stop_requested",
+        "shot_changed", "everything_true_in_this_scan",
+    ),
+    S.EXPOSE: (
+        "fault_that_locks", "fault_that_trips", "handswitch_released", "stop_requested",
+        "planned_charge_reached", "generator_timer_ended",
+    ),
+    S.READOUT: ("fault_that_locks", "fault_that_trips", "everything_saved"),
+    S.RELEASE_WAIT: ("fault_that_locks", "fault_that_trips", "both_stages_open"),
+    S.FAULT: ("fault_that_locks", "reset_with_cause_gone"),
+    S.LOCKED: ("key_turned_and_reset",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("state", list(S))
+def test_of_what_holds_in_the_same_scan_the_first_of_this_list_counts(state: State) -> None:
+    assert tuple(row.when.__name__ for row in TABLE if row.source is state) == IN_ORDER[state]
 
 
 def test_every_state_has_a_row() -> None:
