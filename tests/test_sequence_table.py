@@ -162,7 +162,7 @@ def test_the_list_above_holds_every_row_and_no_other() -> None:
 
 
 # In EXPOSE and READOUT the beam is commanded: what locks there is in tests/test_supervisor.py,
-# test_kernel_charge.py and, for a dark frame, test_shot_kinds.py.
+# test_kernel_bands.py and, for a dark frame, test_shot_kinds.py.
 REACHABLE = [row for row in TRIPS if row.dest is S.FAULT or row.source not in (S.EXPOSE, S.READOUT)]
 
 
