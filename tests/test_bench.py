@@ -13,7 +13,7 @@ from firmware_py.bounds import tube_data
 from firmware_py.config import UnitConfig
 from firmware_py.decide.memory import Limits
 from firmware_py.decide.technique import permitted
-from hal.types import Technique
+from hal.types import ShotKind, Technique
 from rig import bench_names
 from rig.bench import Contact, bench_of, bench_schema, bench_values, load_bench, starter
 from rig.drivers import generator_of, nobody
@@ -213,4 +213,6 @@ numbers = st.floats(allow_nan=True, allow_infinity=True) | st.floats(0.01, 5000)
 def test_the_plan_and_the_unit_agree_on_what_is_permitted(kv: float, ma: float, ms: float) -> None:
     limits = Limits(tube=tube_data(UNIT))
     technique = Technique(kv=kv, ma=ma, ms=ms)
-    assert (technique_problems(technique, UNIT.tube) == []) is permitted(technique, limits)
+    assert (technique_problems(technique, UNIT.tube) == []) is permitted(
+        technique, limits, ShotKind.IMAGING
+    )

@@ -50,7 +50,7 @@ def test_the_power_limit_includes_its_tolerance_of_one_in_a_million(
 ) -> None:
     limits = replace(LIMITS, tube=replace(TUBE, power_max_w=100.0, ma_max=2.0))
     asked = Technique(kv=100.0, ma=ma, ms=100.0)
-    assert technique.permitted(asked, limits) is is_permitted
+    assert technique.permitted(asked, limits, ShotKind.IMAGING) is is_permitted
 
 
 @pytest.mark.req("SR-16")

@@ -18,7 +18,7 @@ from firmware_py.decide.technique import maximum_mas, permitted, timer_us
 from hal.generators.vj_ixs import Driver
 from hal.generators.vj_ixs_ratings import preparation
 from hal.links import pipe
-from hal.types import Requests, Shot, Technique
+from hal.types import Requests, Shot, ShotKind, Technique
 from tests.samples import LIMITS, SHOT, TUBE, inputs, memory, room
 
 
@@ -40,7 +40,7 @@ def technique(**changes: Any) -> Technique:
     ],
 )
 def test_the_edges_of_the_range_are_inside(changes: dict[str, Any]) -> None:
-    assert permitted(technique(**changes), LIMITS)
+    assert permitted(technique(**changes), LIMITS, ShotKind.IMAGING)
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_the_edges_of_the_range_are_inside(changes: dict[str, Any]) -> None:
     ],
 )
 def test_just_outside_is_outside(changes: dict[str, Any]) -> None:
-    assert not permitted(technique(**changes), LIMITS)
+    assert not permitted(technique(**changes), LIMITS, ShotKind.IMAGING)
 
 
 def test_power_is_limited_where_kv_and_ma_alone_are_not() -> None:
     weak = replace(LIMITS, tube=replace(TUBE, power_max_w=60.0))
-    assert permitted(technique(kv=60.0, ma=1.0), weak)
-    assert not permitted(technique(kv=61.0, ma=1.0), weak)
+    assert permitted(technique(kv=60.0, ma=1.0), weak, ShotKind.IMAGING)
+    assert not permitted(technique(kv=61.0, ma=1.0), weak, ShotKind.IMAGING)
 
 
 NONSENSE: tuple[Any, ...] = (
@@ -81,7 +81,7 @@ FIELDS = ("kv", "ma", "mas", "ms")
 @pytest.mark.parametrize("value", NONSENSE, ids=lambda value: repr(value)[:12])
 def test_no_field_may_hold_nonsense(field: str, value: Any) -> None:
     changes = {field: value} if field != "ms" else {"mas": None, "ms": value}
-    assert not permitted(technique(**changes), LIMITS)
+    assert not permitted(technique(**changes), LIMITS, ShotKind.IMAGING)
 
 
 @pytest.mark.req("SR-05")
@@ -121,7 +121,7 @@ def test_what_is_permitted_is_inside_by_exact_arithmetic(
     kv: Any, ma: Any, mas: Any, ms: Any
 ) -> None:
     wild = Technique(kv=kv, ma=ma, mas=mas, ms=ms)
-    if not permitted(wild, LIMITS):
+    if not permitted(wild, LIMITS, ShotKind.IMAGING):
         return
     assert {type(kv), type(ma)} <= {int, float}
     assert [type(value) for value in (mas, ms) if value is not None] in ([int], [float])
@@ -141,7 +141,7 @@ def test_a_press_with_a_technique_that_is_not_permitted_prepares_nothing(
     kv: Any, ma: Any, mas: Any, ms: Any
 ) -> None:
     wild = Technique(kv=kv, ma=ma, mas=mas, ms=ms)
-    if permitted(wild, LIMITS):
+    if permitted(wild, LIMITS, ShotKind.IMAGING):
         return
     shot = Shot(shot_id="wild", technique=wild, exam_id="TEST", panel_id=SHOT.panel_id)
     seen = inputs(room=room(stage_1=True, stage_2=True), requests=Requests(shot=shot))

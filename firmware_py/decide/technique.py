@@ -18,7 +18,7 @@ def maximum_mas(technique: Technique, limits: Limits) -> float:
     return technique.ma * timer_us(technique, limits) / 1e6
 
 
-def permitted(technique: Technique, limits: Limits, kind: ShotKind = ShotKind.IMAGING) -> bool:
+def permitted(technique: Technique, limits: Limits, kind: ShotKind) -> bool:
     tube = limits.tube
     return (
         not technique.problems()
