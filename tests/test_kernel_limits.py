@@ -17,6 +17,7 @@ from hal.faults import FAULTS, Reaction
 from hal.types import (
     GeneratorSample,
     GeneratorState,
+    Inputs,
     Outputs,
     PanelSample,
     PanelState,
@@ -141,6 +142,10 @@ def test_a_recorder_that_said_nothing_is_dead_and_keeps_nothing() -> None:
     assert set(dead.values()) == {False}
     assert set(recorder.values()) == {None}
     assert defaults(Requests) == {"shot": None, "stop": False, "reset": False}
+
+
+def test_a_scan_is_in_time_unless_its_clock_says_by_how_much_it_is_late() -> None:
+    assert defaults(Inputs)["late_us"] == 0
 
 
 @pytest.mark.req("SR-05", "SR-16")
