@@ -6,7 +6,7 @@ mutate     small changes in the functions that decide (tools/mutate.py)
 perturb    limits, defaults, guards and rows of tables (tools/perturb.py)
 
 Without --whole the last two take files that differ from --base, and of many changes an even
-selection that is the same in each run: about two minutes in CI. --whole tries every change.
+selection that is the same in each run: about six minutes in CI. --whole tries every change.
 
 Exit codes: 0 all hold, 1 one fails, 2 usage.
 """

@@ -39,9 +39,9 @@ def causes(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
 
 
 def _stray_beam(memory: Memory, inputs: Inputs) -> list[str]:
-    """SR-34. In EXPOSE it is one until ON has left; in READOUT until its end is proved, it is not.
+    """SR-34. Not stray: a beam whose ON has left, and in READOUT one whose end is not proved yet.
 
-    One that a fault ended, or that a unit left behind which died, has its time to fall.
+    After a fault, and when a unit starts, a commanded one has its time to fall.
     """
     generator, beam = inputs.generator, memory.beam
     commanded = memory.state is State.EXPOSE and beam is not None and beam.sent_us is not None
