@@ -72,6 +72,16 @@ def test_each_injection_is_answered_in_ready_and_in_every_moment_of_the_beam(
     assert [(r.state, r.moment, r.wrong) for r in results if r.wrong] == []
 
 
+@pytest.mark.parametrize(("own_waits", "ms"), [(False, 2_500.0), (True, 20_000.0)])
+def test_a_stuck_switch_is_waited_for_as_long_as_on_the_bench_only_when_asked(
+    own_waits: bool, ms: float
+) -> None:
+    rows = {"F43": known_injection("F43")}
+    matrix = run_matrix(bench(), rows, ("BOOT",), own_waits=own_waits)
+    assert [result.wrong for result in matrix.results] == [[]]
+    assert [t.took_us / 1000 for t in matrix.results[0].took if t.letter == "T"] == [ms]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.req(*EVERYWHERE)

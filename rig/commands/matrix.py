@@ -26,10 +26,12 @@ Examples:
   dxrig matrix
   dxrig matrix --only F06,F31 --state EXPOSE
   dxrig matrix --json --html matrix.html
+  dxrig matrix --own-waits
 
 Every row of rig/injections.toml is injected in each of the eleven states, and the unit is
 judged: is the beam prevented or ended within this bench's bound, is nothing lost, is the
 right thing told, does it stay until reset. Exit code 1 when a cell is not as its row says.
+States that wait for somebody wait 2 to 5 s here, unless --own-waits.
 
 \b
 In the table: ok = a reaction as its row says, so = carries on, as its row says,
@@ -45,6 +47,9 @@ n/a = not applicable, BAD = another reaction, open = a known defect, . = not ask
     show_default="one a processor, at most 8",
     help="How many cells at a time.",
 )
+@click.option(
+    "--own-waits", is_flag=True, help="PREP, READY, READOUT and RELEASE_WAIT as on the bench."
+)
 @click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page, too.")
 @bench_option
 @progress_option
@@ -55,6 +60,7 @@ def command(
     only: str | None,
     states: str | None,
     jobs: int,
+    own_waits: bool,
     html: Path | None,
     bench: str | None,
     progress: str,
@@ -73,6 +79,7 @@ def command(
             rows,
             wanted,
             jobs=jobs,
+            own_waits=own_waits,
             on_result=lambda r: bar.advance(f"{r.id} in {r.state} {r.moment}".strip()),
         )
     if html:

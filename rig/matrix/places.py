@@ -39,8 +39,8 @@ PLACES = (
     Place(state="READY", after_ms=50),
     Place(state="INTERLOCK_CHECK", after_ms=40),
     Place(state="EXPOSE", moment="early", after_ms=5, from_beam=True),  # HV rises
-    Place(state="EXPOSE", moment="middle", after_ms=500),
-    Place(state="EXPOSE", moment="late", after_ms=1060, again=1),
+    Place(state="EXPOSE", moment="middle", after_ms=400),
+    Place(state="EXPOSE", moment="late", after_ms=760, again=1),
     Place(state="READOUT", after_ms=20, again=1),
     Place(state="RELEASE_WAIT", after_ms=150, again=1),
     Place(state="FAULT", after_ms=100, again=1),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from firmware_py.record import Recording
+from firmware_py.record import Kind, Recording
 from firmware_py.recorder.ports import InlineRecorder
 from firmware_py.recorder.recorder import Recorder
 from firmware_py.recorder.setup import Setup
@@ -27,7 +27,7 @@ ON = b"ENBL1"  # vj_ixs.py: the one command that asks for a beam
 
 
 class WireWatch(Recording):
-    """A record that notes every ON that left for the generator, with the time of its scan."""
+    """In place of a record: notes every ON that left for the generator, with its scan's time."""
 
     def __init__(self, header: dict[str, Any], on_sent: Callable[[int], None]) -> None:
         super().__init__(io.BytesIO(), header)
@@ -36,12 +36,13 @@ class WireWatch(Recording):
 
     def scan(self, t_us: int, late_us: int, *, safe: bool = False) -> None:
         self._scan_us = t_us
-        super().scan(t_us, late_us, safe=safe)
 
     def sent(self, link: str, data: bytes) -> None:
         if link == "generator" and ON in data:
             self._on_sent(self._scan_us)
-        super().sent(link, data)
+
+    def _entry(self, kind: Kind, payload: bytes) -> None:
+        return None
 
 
 @dataclass(slots=True)

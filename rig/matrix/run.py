@@ -14,13 +14,13 @@ from rig.matrix.bounds import Parts, parts_of
 from rig.matrix.cell import Result, Took, run_cell
 from rig.matrix.fork import Fork
 from rig.matrix.places import PLACES, Place, brought_to
+from rig.matrix.waits import with_short_waits
 from rig.model import setting_of
 from rig.run_model import shot_of
 from rig.scenario import ShotSection
 from sim.build import pixel_model
-from sim.pixels import PixelModel
 
-SHOT = ShotSection(kv=80.0, ma=0.5, mas=0.5)
+SHOT = ShotSection(kv=80.0, ma=1.0, mas=0.7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,10 @@ def run_matrix(
     states: Sequence[str],
     *,
     jobs: int = 2,
+    own_waits: bool = False,
     on_result: Callable[[Result], None] = lambda result: None,
 ) -> Matrix:
+    """`own_waits`: every state may last as long as on the bench."""
     started_s = time.monotonic()
     matrix = Matrix()
     for row in rows.values():
@@ -79,8 +81,9 @@ def run_matrix(
             reason = row.reason_not_in(state)
             if reason is not None:
                 matrix.not_applicable.append(NotApplicable(row.id, state, reason))
+    used = bench if own_waits else with_short_waits(bench)
     with Fork(jobs) as fork:
-        for answer in _answers(fork, bench, rows, states):
+        for answer in _answers(fork, used, rows, states):
             result = _result(answer)
             matrix.results.append(result)
             on_result(result)
@@ -151,10 +154,3 @@ def _result(answer: dict[str, Any]) -> Result:
     if "error" in answer:
         raise RuntimeError(answer["error"])
     return Result.from_dict(answer)
-
-
-def one_cell(bench: Bench, row: InjectionSection, place: Place, pixels: PixelModel) -> Result:
-    """In this process, without a copy: for tests."""
-    technique = shot_of(bench, row.shot or SHOT, "shot").technique
-    room, person = brought_to(place, bench, technique, pixels)
-    return run_cell(row, place, room, person, parts_of(bench))
