@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from firmware_py.recorder.store.database import JournalError, explain, open_read_only
-from firmware_py.recorder.store.journal import Exposure, Journal, read_exposures
+from firmware_py.recorder.store.exposures import Exposure, read_exposures
+from firmware_py.recorder.store.journal import Journal
 from rig.bench_lock import hold_bench
 from rig.exit_codes import DeviceError, Refused, UsageError
 

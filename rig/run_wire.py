@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware_py.recorder.image.maps import save
-from firmware_py.recorder.store.journal import read_exposures
+from firmware_py.recorder.store.exposures import read_exposures
 from hal.bus import BusClient
 from hal.ports import LinkError
 from rig.bench import Bench

@@ -20,7 +20,8 @@ from firmware_py.recorder.ports import InlineRecorder
 from firmware_py.recorder.recorder import Recorder
 from firmware_py.recorder.setup import Setup
 from firmware_py.recorder.store.disk import RESERVE_BYTES, Disk
-from firmware_py.recorder.store.journal import Exposure, Journal
+from firmware_py.recorder.store.exposures import Exposure
+from firmware_py.recorder.store.journal import Journal
 from firmware_py.trace import Line
 from hal.now import Now
 from hal.ports import FrameLink

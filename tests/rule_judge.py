@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from firmware_py.recorder.store.journal import Exposure
+from firmware_py.recorder.store.exposures import Exposure
 from firmware_py.trace import Line
 from hal.now import since
 from hal.types import Outputs, Shot, ShotKind

@@ -23,7 +23,7 @@ import serial
 
 from firmware_py.config import RoomConfig
 from firmware_py.real_ports import open_links
-from firmware_py.recorder.store.journal import read_exposures
+from firmware_py.recorder.store.exposures import read_exposures
 from hal.links import PtyLink, SerialLink
 from hal.ports import LinkError
 from rig.bench import load_bench

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from firmware_py.record import read_record
-from firmware_py.recorder.store.journal import read_exposures
+from firmware_py.recorder.store.exposures import read_exposures
 from rig.bench import load_bench
 from rig.exit_codes import DEVICE, DONE, ENDED, REFUSED
 from rig.exposure import Outcome

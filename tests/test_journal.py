@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from firmware_py.recorder.store.database import MEMORY, JournalError, open_database
+from firmware_py.recorder.store.exposures import read_exposures
 from firmware_py.recorder.store.files import make_folder, write_file
-from firmware_py.recorder.store.journal import Journal, read_exposures
+from firmware_py.recorder.store.journal import Journal
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 DETAIL = {"technique": {"kv": 70.0}, "uids": {"study": "2.25.1"}}

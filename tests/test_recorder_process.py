@@ -17,7 +17,7 @@ from firmware_py.recorder.archive import differences
 from firmware_py.recorder.image import maps
 from firmware_py.recorder.ports import BusRecorder
 from firmware_py.recorder.process import Process, ScanClock, read_config
-from firmware_py.recorder.store.journal import read_exposures
+from firmware_py.recorder.store.exposures import read_exposures
 from hal.bus import BusClient
 from hal.clock import WallClock
 from hal.frames import PushLink

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from firmware_py.recorder.store.journal import read_exposures
+from firmware_py.recorder.store.exposures import read_exposures
 from firmware_py.routines.dry_run import dry_run
 from firmware_py.routines.engine import Stamp
 from firmware_py.routines.spec import Spec

@@ -16,7 +16,8 @@ from firmware_py.decide.memory import State
 from firmware_py.record import Recording
 from firmware_py.recorder.store.database import StorageError
 from firmware_py.recorder.store.disk import Disk, needed_bytes
-from firmware_py.recorder.store.journal import Journal, read_exposures
+from firmware_py.recorder.store.exposures import read_exposures
+from firmware_py.recorder.store.journal import Journal
 from hal.ports import RecorderPort
 from rig import run_model
 from tests.model_runs import NAMES, run

@@ -28,7 +28,8 @@ from firmware_py.recorder.messages import (
 from firmware_py.recorder.setup import Setup
 from firmware_py.recorder.store.database import JournalError, StorageError
 from firmware_py.recorder.store.disk import Disk
-from firmware_py.recorder.store.journal import Exposure, Journal
+from firmware_py.recorder.store.exposures import Exposure
+from firmware_py.recorder.store.journal import Journal
 from hal.ports import PanelFrame, WireError
 from hal.stream_v1 import decode
 from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot

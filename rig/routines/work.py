@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from firmware_py.recorder.image.maps import PanelSet
-from firmware_py.recorder.store.journal import Exposure, read_exposures
+from firmware_py.recorder.store.exposures import Exposure, read_exposures
 from firmware_py.recorder.store.tube_heat import stored_heat
 from firmware_py.routines.engine import Stamp
 from firmware_py.routines.spec import Spec

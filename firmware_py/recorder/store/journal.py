@@ -11,10 +11,8 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from firmware_py.recorder.store.database import (
     MEMORY,
@@ -22,12 +20,11 @@ from firmware_py.recorder.store.database import (
     StorageError,
     explain,
     open_database,
-    open_read_only,
     transaction,
 )
+from firmware_py.recorder.store.exposures import Exposure, exposures_of
 from firmware_py.recorder.store.files import sync_folder
 from firmware_py.recorder.store.lock import LockHeldError, OwnedLock
-from hal.types import ShotKind
 
 SCHEMA_VERSION = 1
 
@@ -49,65 +46,6 @@ CREATE TABLE acknowledgement (
     shot_id TEXT PRIMARY KEY REFERENCES intent, at TEXT NOT NULL,
     who TEXT NOT NULL, why TEXT NOT NULL) STRICT;
 """
-
-_EXPOSURES = """
-SELECT i.shot_id, i.number, i.at, i.exam_id, i.planned_mas, i.maximum_mas,
-       d.beam, d.mas, d.reason, m.detail, a.who, a.why,
-       coalesce(json_extract(i.detail, '$.shot.kind'), 'imaging')
-FROM intent i LEFT JOIN dose d USING (shot_id) LEFT JOIN image m USING (shot_id)
-LEFT JOIN acknowledgement a USING (shot_id) ORDER BY i.number
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Exposure:
-    """One row of the list: an intent and what became of it. None = not recorded."""
-
-    shot_id: str
-    number: int
-    at: str
-    exam_id: str
-    planned_mas: float
-    maximum_mas: float
-    beam: bool | None
-    mas: float | None
-    reason: str | None
-    image: str | None  # JSON: files and their sha256
-    acknowledged_by: str | None
-    acknowledged_why: str | None
-    kind: str  # ShotKind, from the intent
-
-    @property
-    def missing(self) -> str | None:
-        """What recovery must look at: "dose", "image", or None when all is there."""
-        if self.beam is None:
-            return "dose"
-        awaited = self.beam and self.kind != ShotKind.NO_RECEPTOR
-        return "image" if awaited and self.image is None else None
-
-    @property
-    def incomplete(self) -> bool:
-        """It lacks something, and nobody has acknowledged that."""
-        return self.missing is not None and self.acknowledged_by is None
-
-    @property
-    def dose_text(self) -> str:
-        if self.beam is False:
-            return "no beam"
-        if self.mas is None:
-            return f"unknown, at most {self.maximum_mas:g} mAs"
-        return f"{self.mas:g} mAs"
-
-
-def read_exposures(path: Path) -> list[Exposure]:
-    """All exposures, oldest first, beside a running writer. Raises JournalError."""
-    connection = open_read_only(path)
-    try:
-        return _exposures(connection)
-    except sqlite3.Error as error:
-        raise explain("Reading the journal", str(path), error) from error
-    finally:
-        connection.close()
 
 
 class Journal:
@@ -183,7 +121,7 @@ class Journal:
 
     def exposures(self) -> list[Exposure]:
         with self._guard("Reading the journal"):
-            return _exposures(self._connection)
+            return exposures_of(self._connection)
 
     def incomplete(self) -> list[Exposure]:
         """Intents without a dose, and beams without an image, that nobody acknowledged."""
@@ -290,12 +228,3 @@ def _lock(path: Path, owner: str) -> OwnedLock:
             f"Opening the journal: {error.strerror} ({path}). "
             "Check that its folder exists and can be written."
         ) from error
-
-
-def _exposures(connection: sqlite3.Connection) -> list[Exposure]:
-    return [_exposure(*row) for row in connection.execute(_EXPOSURES)]
-
-
-def _exposure(*row: Any) -> Exposure:
-    beam = None if row[6] is None else bool(row[6])
-    return Exposure(*(*row[:6], beam, *row[7:]))

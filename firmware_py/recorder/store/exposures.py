@@ -1,0 +1,136 @@
+"""What the journal says of each exposure: an intent, and how it ended.
+
+Read beside the one writer; the newest fifty cost the same whether there are a hundred or
+ten thousand.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firmware_py.recorder.store.database import explain, open_read_only
+from hal.types import EndReason, ShotKind
+
+# The reason of a dose that was written by the next run, for a unit or recorder that died.
+LOST = "unit or recorder lost"
+
+_SELECT = """
+SELECT i.shot_id, i.number, i.at, i.exam_id, i.planned_mas, i.maximum_mas,
+       d.beam, d.mas, d.reason, m.detail, a.who, a.why,
+       coalesce(json_extract(i.detail, '$.shot.kind'), 'imaging')
+FROM intent i LEFT JOIN dose d USING (shot_id) LEFT JOIN image m USING (shot_id)
+LEFT JOIN acknowledgement a USING (shot_id)
+"""
+_ALL = f"{_SELECT} ORDER BY i.number"
+_NEWEST = f"{_SELECT} ORDER BY i.number DESC LIMIT ?"
+_ONE = f"{_SELECT} WHERE i.shot_id = ? OR i.number = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One row of the list: an intent and what became of it. None = not recorded."""
+
+    shot_id: str
+    number: int
+    at: str
+    exam_id: str
+    planned_mas: float
+    maximum_mas: float
+    beam: bool | None
+    mas: float | None
+    reason: str | None
+    image: str | None  # JSON: files and their sha256
+    acknowledged_by: str | None
+    acknowledged_why: str | None
+    kind: str  # ShotKind, from the intent
+
+    @property
+    def missing(self) -> str | None:
+        """What recovery must look at: "dose", "image", or None when all is there."""
+        if self.beam is None or self.reason == LOST:
+            return "dose"
+        awaited = self.beam and self.kind != ShotKind.NO_RECEPTOR
+        return "image" if awaited and self.image is None else None
+
+    @property
+    def incomplete(self) -> bool:
+        """It lacks something, and nobody has acknowledged that."""
+        return self.missing is not None and self.acknowledged_by is None
+
+    @property
+    def outcome(self) -> str:
+        """One of the four ends (I2); "open" while it is under way, or since its recorder died."""
+        if self.beam is None:
+            return "open"
+        if not self.beam:
+            return "no beam"
+        if self.mas is None:
+            return "unknown dose"
+        as_planned = self.reason == EndReason.PLANNED.value and self.missing is None
+        return "complete" if as_planned else "aborted"
+
+    @property
+    def dose_text(self) -> str:
+        if self.beam is False:
+            return "no beam"
+        if self.mas is None:
+            return f"unknown, at most {self.maximum_mas:g} mAs"
+        return f"{self.mas:g} mAs"
+
+
+def read_exposures(journal: Path, last: int | None = None) -> list[Exposure]:
+    """All, or the `last` ones, oldest first. Raises JournalError."""
+    with _reading(journal) as connection:
+        if last is None:
+            return exposures_of(connection)
+        return [_exposure(row) for row in connection.execute(_NEWEST, (last,))][::-1]
+
+
+def read_exposure(journal: Path, which: str) -> tuple[Exposure, dict[str, str]] | None:
+    """By id or number, with the texts of "intent", "dose" and "image". Raises JournalError."""
+    number = int(which) if which.isdecimal() and len(which) < 10 else -1
+    with _reading(journal) as connection:
+        row = connection.execute(_ONE, (which, number)).fetchone()
+        if row is None:
+            return None
+        exposure = _exposure(row)
+        details = {
+            table: text
+            for table in ("intent", "dose", "image")
+            for (text,) in connection.execute(
+                f"SELECT detail FROM {table} WHERE shot_id = ?",
+                (exposure.shot_id,),
+            )
+        }
+    return exposure, details
+
+
+def damage(journal: Path) -> list[str]:
+    """What SQLite finds wrong with the whole file. Raises JournalError."""
+    with _reading(journal) as connection:
+        found = [text for (text,) in connection.execute("PRAGMA integrity_check(20)")]
+    return [] if found == ["ok"] else found
+
+
+def exposures_of(connection: sqlite3.Connection) -> list[Exposure]:
+    """All, oldest first. Raises sqlite3.Error."""
+    return [_exposure(row) for row in connection.execute(_ALL)]
+
+
+@contextmanager
+def _reading(journal: Path) -> Iterator[sqlite3.Connection]:
+    with closing(open_read_only(journal)) as connection:
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            raise explain("Reading the journal", str(journal), error) from error
+
+
+def _exposure(row: Sequence[Any]) -> Exposure:
+    beam = None if row[6] is None else bool(row[6])
+    return Exposure(*(*row[:6], beam, *row[7:]))
