@@ -10,11 +10,12 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from firmware_py.recorder.store.database import MEMORY, JournalError, open_database
-from firmware_py.recorder.store.exposures import read_exposures
+from firmware_py.recorder.store.exposures import LOST, read_exposure, read_exposures
 from firmware_py.recorder.store.files import make_folder, write_file
 from firmware_py.recorder.store.journal import Journal
 
@@ -105,6 +106,50 @@ def test_an_intent_without_a_dose_is_unknown_and_bounded_never_zero(journal: Jou
     intent(journal)
     (row,) = journal.incomplete()
     assert (row.missing, row.mas, row.dose_text) == ("dose", None, "unknown, at most 5 mAs")
+
+
+@pytest.mark.req("SR-53")
+@pytest.mark.parametrize(
+    ("dosed", "imaged", "outcome"),
+    [
+        (None, False, "open"),
+        ({"beam": False, "mas": 0.0, "reason": "ended before the beam"}, False, "no beam"),
+        ({"beam": True, "mas": None, "reason": "fault"}, True, "unknown dose"),
+        ({"beam": True, "mas": None, "reason": LOST}, False, "unknown dose"),
+        ({"beam": True, "mas": 2.0, "reason": "planned end"}, True, "complete"),
+        ({"beam": True, "mas": 2.0, "reason": "planned end"}, False, "aborted"),
+        ({"beam": True, "mas": 0.4, "reason": "handswitch released"}, True, "aborted"),
+    ],
+)
+def test_every_exposure_ends_in_one_of_four_ways(
+    journal: Journal, dosed: dict[str, Any] | None, imaged: bool, outcome: str
+) -> None:
+    intent(journal)
+    if dosed:
+        journal.add_dose(shot_id="S1", at=AT, detail={}, **dosed)
+    if imaged:
+        journal.add_image(shot_id="S1", at=AT, detail={"folder": "exposures/S1"})
+    assert [row.outcome for row in journal.exposures()] == [outcome]
+
+
+def test_a_beam_onto_no_receptor_is_complete_without_an_image(journal: Journal) -> None:
+    intent(journal, detail={"shot": {"kind": "no receptor"}})
+    dose(journal)
+    assert [row.outcome for row in journal.exposures()] == ["complete"]
+
+
+def test_the_newest_exposures_are_read_oldest_first_and_one_by_id_or_number(
+    journal: Journal, path: Path
+) -> None:
+    for shot_id in ("S1", "S2", "S3", "7"):
+        intent(journal, shot_id)
+    dose(journal, "S2")
+    assert [row.number for row in read_exposures(path, last=2)] == [3, 4]
+    by_id, by_number = read_exposure(path, "S2"), read_exposure(path, "2")
+    assert by_id is not None
+    assert by_id == by_number
+    assert (by_id[0].number, sorted(by_id[1])) == (2, ["dose", "intent"])
+    assert read_exposure(path, "S9") is None
 
 
 def test_a_beam_of_unknown_dose_stays_unknown(journal: Journal) -> None:

@@ -37,7 +37,7 @@ from hal.frame_pipes import PipeFrames, frame_pipe
 from hal.now import Now
 from hal.ports import LinkError
 from hal.stream_v1 import encode_end, encode_start
-from hal.types import EndReason, RecorderSample
+from hal.types import EndReason, RecorderSample, ShotKind
 from tests.exposures import (
     NAMESPACE,
     PANEL,
@@ -491,6 +491,28 @@ def test_an_intent_of_an_earlier_run_blocks_until_a_person_has_looked(tmp_path: 
     assert later.sample().incomplete_count == 0
     with pytest.raises(JournalError, match="no such incomplete exposure"):
         later.recorder.acknowledge("S1", who="A. Physicist", why="again", now_us=5_000_000)
+
+
+@pytest.mark.req("SR-53")
+def test_the_next_run_ends_an_intent_that_nobody_can_report_any_more_as_unknown_dose() -> None:
+    journal = Journal(MEMORY, durable=False)
+    Rig(None, journal=journal).recorder.intent(intent())
+    Rig(None, journal=journal)  # the same run goes on: its unit may still report
+    assert [row.outcome for row in journal.exposures()] == ["open"]
+    for _ in range(2):  # once is enough, twice is no error
+        Rig(None, journal=journal, uid_namespace=UUID(int=7))
+    (row,) = journal.exposures()
+    assert (row.outcome, row.beam, row.mas, row.missing) == ("unknown dose", True, None, "dose")
+    assert journal.detail("dose", "S1") == {"maximum_mas": 3.0}
+
+
+def test_a_dark_frame_that_nobody_can_report_any_more_was_no_beam() -> None:
+    journal = Journal(MEMORY, durable=False)
+    dark = replace(intent(), shot=replace(shot(), kind=ShotKind.DARK))
+    Rig(None, journal=journal).recorder.intent(dark)
+    later = Rig(None, journal=journal, uid_namespace=UUID(int=7))
+    assert [row.outcome for row in journal.exposures()] == ["no beam"]
+    assert later.sample().incomplete_count == 0
 
 
 @pytest.mark.parametrize("reported", [True, False])

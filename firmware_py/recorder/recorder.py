@@ -28,11 +28,11 @@ from firmware_py.recorder.messages import (
 from firmware_py.recorder.setup import Setup
 from firmware_py.recorder.store.database import JournalError, StorageError
 from firmware_py.recorder.store.disk import Disk
-from firmware_py.recorder.store.exposures import Exposure
+from firmware_py.recorder.store.exposures import LOST, Exposure
 from firmware_py.recorder.store.journal import Journal
 from hal.ports import PanelFrame, WireError
 from hal.stream_v1 import decode
-from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot
+from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot, ShotKind
 
 if TYPE_CHECKING:  # images need numpy and PIL; runs without them don't wait for that
     from firmware_py.recorder.archive import Archive
@@ -70,6 +70,7 @@ class Recorder:
         self._disk = disk or Disk()
         self._tell = tell or self.told.append
         self._exposures: dict[str, _Exposure] = {}
+        self._close_earlier_runs()
         self._inherited = journal.incomplete()
         self._panel_set_ok = self._check_panel_set()
         self._intent_durable: str | None = None
@@ -169,6 +170,8 @@ class Recorder:
         self._check_shot(intent.shot)
         detail = intent_to_dict(intent) | {"uids": self._setup.uids_dict(shot_id)}
         del detail["at_us"]
+        if self._archive is not None:
+            detail["run_dir"] = str(self._archive.run_dir)
         self._journal.add_intent(
             shot_id=shot_id,
             at=self._setup.at(intent.at_us),
@@ -222,6 +225,27 @@ class Recorder:
         )
         return self._exposures.get(shot.shot_id)
 
+    def _close_earlier_runs(self) -> None:
+        """I2: whoever could report their dose is gone, so it stays unknown, and bounded.
+
+        An exposure of this run, which a recorder before this one left, may still be reported.
+        """
+        for row in self._journal.incomplete():
+            detail = self._journal.detail("intent", row.shot_id) or {}
+            if row.beam is not None or detail.get("uids") == self._setup.uids_dict(row.shot_id):
+                continue
+            try:
+                self._journal.add_dose(
+                    shot_id=row.shot_id,
+                    at=datetime.fromisoformat(row.at),
+                    beam=row.kind != ShotKind.DARK,
+                    mas=None,
+                    reason=LOST,
+                    detail={"maximum_mas": row.maximum_mas},
+                )
+            except JournalError as error:
+                self._fail(error)
+
     def _known(self, shot_id: str) -> _Exposure | None:
         """Of this recorder, or of one before it in the same run."""
         if shot_id in self._exposures:
@@ -230,6 +254,7 @@ class Recorder:
         detail = self._journal.detail("intent", shot_id) if row else None
         if row is None or detail is None or detail.pop("uids") != self._setup.uids_dict(shot_id):
             return None
+        detail.pop("run_dir", None)
         since_start = datetime.fromisoformat(row.at) - self._setup.started_at
         at_us = round(since_start / timedelta(microseconds=1))
         report = self._journal.detail("dose", shot_id)

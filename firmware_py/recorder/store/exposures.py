@@ -52,7 +52,7 @@ class Exposure:
     @property
     def missing(self) -> str | None:
         """What recovery must look at: "dose", "image", or None when all is there."""
-        if self.beam is None or self.reason == LOST:
+        if self.beam is None or (self.beam and self.reason == LOST):
             return "dose"
         awaited = self.beam and self.kind != ShotKind.NO_RECEPTOR
         return "image" if awaited and self.image is None else None
