@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tools.bench import image, report
+from tools.bench import image, journal, report
 from tools.bench.__main__ import BENCHMARKS, find, main
 from tools.bench.timing import Benchmark, Case, Measured, in_turn, one_core
 
@@ -29,6 +29,7 @@ CASES = {
     "release": ["contact -> the room's answer that shows it",
                 "contact -> the first byte of OFF", "contact -> HV below 10 %, by the chain"],
     "startup": ["python -c pass", "dxrig --help"],
+    "journal": ["list, of 100", "list, of 120", "show, of 100", "show, of 120"],
 }  # fmt: skip
 
 
@@ -40,7 +41,11 @@ def clock_of(*spans_us: int) -> Callable[[], int]:
 
 @functools.cache
 def tiny(name: str) -> Benchmark:
-    return image.image(0, size_px=64) if name == "image" else find(name)(0)
+    if name == "image":
+        return image.image(0, size_px=64)
+    if name == "journal":
+        return journal.journal(0, many_count=120)
+    return find(name)(0)
 
 
 def test_every_benchmark_is_listed_here() -> None:

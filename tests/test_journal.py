@@ -141,7 +141,7 @@ def test_a_beam_onto_no_receptor_is_complete_without_an_image(journal: Journal) 
 def test_the_newest_exposures_are_read_oldest_first_and_one_by_id_or_number(
     journal: Journal, path: Path
 ) -> None:
-    for shot_id in ("S1", "S2", "S3", "7"):
+    for shot_id in ("S1", "S2", "S3", "1"):
         intent(journal, shot_id)
     dose(journal, "S2")
     assert [row.number for row in read_exposures(path, last=2)] == [3, 4]
@@ -150,6 +150,9 @@ def test_the_newest_exposures_are_read_oldest_first_and_one_by_id_or_number(
     assert by_id == by_number
     assert (by_id[0].number, sorted(by_id[1])) == (2, ["dose", "intent"])
     assert read_exposure(path, "S9") is None
+    called_1 = read_exposure(path, "1")  # an id counts before a number
+    assert called_1 is not None
+    assert called_1[0].number == 4
 
 
 def test_a_beam_of_unknown_dose_stays_unknown(journal: Journal) -> None:

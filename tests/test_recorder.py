@@ -147,7 +147,9 @@ def test_the_folder_of_an_exposure_holds_all_of_it(rig: Rig, tmp_path: Path) -> 
     detail = rig.journal.detail("image", "S1")
     assert detail is not None
     assert detail["folder"] == "exposures/S1"
-    assert set(content["files"]) == {"presentation.dcm", "preview.png", "processing.dcm"}
+    assert set(content["files"]) == {
+        "frame.stream", "presentation.dcm", "preview.png", "processing.dcm",
+    }  # fmt: skip
 
 
 @pytest.mark.req("SR-55")

@@ -87,7 +87,7 @@ HUNTS = (
          "enable relay welds", "release", "press"),
     Hunt("an open door is not seen", deaf_to(interlocks, "room_causes", "DOOR_OPEN"),
          "a protective contact is open", ("open door", "close door", "release")),
-    Hunt("the bound of an unknown dose is too small", no_charge, "at most 0.001 mAs",
+    Hunt("the bound of an unknown dose is too small", no_charge, "mAs, and it had",
          ("release", "release stage 2", "ask for a stop")),
     Hunt("a reset alone leads out of LOCKED",
          instead(S.LOCKED, "key_turned_and_reset", states.reset_with_cause_gone),

@@ -94,7 +94,7 @@ class Archive:
         self._keep_panel_set(self._panel_set)
         shot_id = record.intent.shot.shot_id
         folder = self._exposures / shot_id
-        files = self._write(folder, made)
+        files = {FRAME: _sha256(folder / FRAME)} | self._write(folder, made)
         content = record.to_dict() | {"panel_set": self._panel_set_sha256, "files": files}
         content["earlier"] = still
         return self._save_record(shot_id, content, files)
@@ -102,8 +102,7 @@ class Archive:
     def save_raw(self, record: ExposureRecord) -> dict[str, object]:
         """For a frame that is kept as it came: there is nothing to make. Raises OSError."""
         shot_id = record.intent.shot.shot_id
-        frame = (self._exposures / shot_id / FRAME).read_bytes()
-        files = {FRAME: hashlib.sha256(frame).hexdigest()}
+        files = {FRAME: _sha256(self._exposures / shot_id / FRAME)}
         content = record.to_dict() | {"raw": True, "files": files}
         return self._save_record(shot_id, content, files)
 
@@ -201,8 +200,13 @@ def _changed(folder: Path, files: dict[str, str]) -> list[str]:
     return [
         f"{name}: its sha256 is another than when it was written"
         for name, sha256 in files.items()
-        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != sha256
+        if _sha256(folder / name) != sha256
     ]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_frame(folder: Path) -> PanelFrame:

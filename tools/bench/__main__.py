@@ -26,6 +26,7 @@ BENCHMARKS = {  # name: module of tools.bench
     "image": "image",
     "release": "release",
     "startup": "startup",
+    "journal": "journal",
 }
 
 

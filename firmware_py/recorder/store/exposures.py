@@ -28,7 +28,7 @@ LEFT JOIN acknowledgement a USING (shot_id)
 """
 _ALL = f"{_SELECT} ORDER BY i.number"
 _NEWEST = f"{_SELECT} ORDER BY i.number DESC LIMIT ?"
-_ONE = f"{_SELECT} WHERE i.shot_id = ? OR i.number = ?"
+_ONE = f"{_SELECT} WHERE i.shot_id = ?1 OR i.number = ?2 ORDER BY i.shot_id <> ?1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Exposures that were made: listed, shown, verified, exported (`dxrig exposures`)."""

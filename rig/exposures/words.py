@@ -1,0 +1,100 @@
+"""An exposure in words: a row of the list, the sheet of one, and both as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from firmware_py.recorder.store.exposures import Exposure
+from hal.types import ShotKind
+from rig.exposures.stored import Stored
+from rig.records.words import plain_number
+
+HEADINGS = ("number", "exposure", "when", "exam", "end", "dose", "image", "looked at by")
+_TECHNIQUE = (("kv", "kV"), ("ma", "mA"), ("mas", "mAs"), ("ms", "ms"))
+_INDICATED = (("kv", "kV"), ("ma", "mA"), ("mas", "mAs"), ("beam_ms", "ms"))
+
+
+def row(one: Exposure) -> tuple[str, ...]:
+    return (
+        str(one.number),
+        one.shot_id,
+        _when(one.at),
+        one.exam_id,
+        one.outcome,
+        _dose(one),
+        _image(one),
+        one.acknowledged_by or "",
+    )
+
+
+def as_dict(one: Exposure) -> dict[str, Any]:
+    content = asdict(one) | {"outcome": one.outcome, "missing": one.missing}
+    return content | {"dose": one.dose_text, "image": one.image is not None}
+
+
+def whole(found: Stored) -> dict[str, Any]:
+    return {
+        **as_dict(found.exposure),
+        "folder": None if found.folder is None else str(found.folder),
+        "files": found.sha256,
+        "details": {"intent": found.intent, "dose": found.dose},
+    }
+
+
+def sheet(found: Stored) -> Iterator[str]:
+    one, shot = found.exposure, found.intent.get("shot", {})
+    yield f"Exposure {one.number}, {one.shot_id}: {one.outcome}"
+    yield ""
+    yield from _lines(
+        ("when", one.at),
+        ("exam", one.exam_id),
+        ("panel", shot.get("panel_id", "")),
+        ("kind", one.kind),
+        ("technique", _values(shot.get("technique", {}), _TECHNIQUE)),
+        ("planned", f"{plain_number(one.planned_mas)} mAs"),
+        ("at most", f"{plain_number(one.maximum_mas)} mAs"),
+        ("dose", _dose(one)),
+        ("indicated", _values(found.dose, _INDICATED)),
+        ("ended by", one.reason or "nobody has said yet"),
+        ("fault", found.dose.get("fault") or ""),
+        ("image", _image(one)),
+        ("looked at by", one.acknowledged_by or ""),
+        ("because", one.acknowledged_why or ""),
+        ("folder", "" if found.folder is None else str(found.folder)),
+    )
+    uids = found.intent.get("uids", {})
+    if uids:
+        yield ""
+        yield from _lines(*((f"{name.replace('_', ' ')} UID", uid) for name, uid in uids.items()))
+    if found.sha256:
+        yield ""
+        yield from (f"{sha256[:16]}  {name}" for name, sha256 in sorted(found.sha256.items()))
+
+
+def _lines(*pairs: tuple[str, str]) -> Iterator[str]:
+    shown = [(name, text) for name, text in pairs if text]
+    width = max(len(name) for name, _ in shown)
+    yield from (f"  {name.ljust(width)}  {text}" for name, text in shown)
+
+
+def _values(found: dict[str, Any], units: tuple[tuple[str, str], ...]) -> str:
+    given = [(found.get(name), unit) for name, unit in units]
+    return ", ".join(f"{plain_number(value)} {unit}" for value, unit in given if value is not None)
+
+
+def _when(at: str) -> str:
+    return at[:19].replace("T", " ") + ("Z" if at.endswith("+00:00") else at[-6:])
+
+
+def _dose(one: Exposure) -> str:
+    return one.dose_text if one.mas is None or not one.beam else f"{plain_number(one.mas)} mAs"
+
+
+def _image(one: Exposure) -> str:
+    if one.image is not None:
+        return "saved"
+    if one.kind == ShotKind.NO_RECEPTOR:
+        return "not asked for"
+    return "missing" if one.beam else ""
