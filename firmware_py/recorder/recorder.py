@@ -70,6 +70,7 @@ class Recorder:
         self._disk = disk or Disk()
         self._tell = tell or self.told.append
         self._exposures: dict[str, _Exposure] = {}
+        self._tell_restored()
         self._close_earlier_runs()
         self._inherited = journal.incomplete()
         self._panel_set_ok = self._check_panel_set()
@@ -224,6 +225,14 @@ class Recorder:
             )
         )
         return self._exposures.get(shot.shot_id)
+
+    def _tell_restored(self) -> None:
+        if self._journal.restored:
+            self._tell(
+                f"the journal had lost {', '.join(self._journal.restored)}, which its second "
+                "witness saw: an older copy was put back, or the disk lost what it had taken. "
+                "They are in it again; look at each with `dxrig recover`, and check the disk"
+            )
 
     def _close_earlier_runs(self) -> None:
         """I2: whoever could report their dose is gone, so it stays unknown, and bounded.

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from firmware_py.recorder.store.database import (
     MEMORY,
@@ -22,9 +23,10 @@ from firmware_py.recorder.store.database import (
     open_database,
     transaction,
 )
-from firmware_py.recorder.store.exposures import Exposure, exposures_of
+from firmware_py.recorder.store.exposures import LOST, Exposure, exposures_of
 from firmware_py.recorder.store.files import sync_folder
 from firmware_py.recorder.store.lock import LockHeldError, OwnedLock
+from firmware_py.recorder.store.witness import EndSeen, IntentSeen, Seen, Witness, unknown_to
 
 SCHEMA_VERSION = 1
 
@@ -58,17 +60,25 @@ class Journal:
             raise JournalError("Opening the journal: memory is not durable; name a file.")
         self._broken: str | None = None
         self._lock = None if self.path == MEMORY else _lock(Path(path), owner)
+        self._witness: Witness | None = None
+        self.restored: tuple[str, ...] = ()  # exposures that only the second witness knew
         try:
             self._connection = open_database(self.path, durable=durable)
             self._check_schema()
             if durable:
+                self._hear_witness(Path(path).with_suffix(".witness"))
                 sync_folder(Path(path).absolute().parent)
         except BaseException:
+            if self._witness is not None:
+                self._witness.close()
             self._unlock()
             raise
 
     def close(self) -> None:
         self._connection.close()
+        if self._witness is not None:
+            self._witness.close()
+            self._witness = None
         self._unlock()
 
     def add_intent(
@@ -90,7 +100,13 @@ class Journal:
         sql = "INSERT INTO intent SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ?, ?, ? FROM intent"
         row = (at.isoformat(), exam_id, float(planned_mas), float(maximum_mas))
         self._add("intent", sql, shot_id, row, detail)
-        return self.number(shot_id)
+        number = self.number(shot_id)
+        seen = IntentSeen(
+            shot_id=shot_id, number=number, at_s=at.timestamp(), kv=_kv(detail),
+            maximum_mas=float(maximum_mas),
+        )  # fmt: skip
+        self._testify(f"intent {shot_id}", seen)
+        return number
 
     def add_dose(
         self,
@@ -105,6 +121,8 @@ class Journal:
         """`mas=None` with a beam is an unknown dose, bounded by the intent's maximum."""
         row = (at.isoformat(), int(beam), None if mas is None else float(mas), reason)
         self._add("dose", "INSERT INTO dose VALUES (?, ?, ?, ?, ?, ?)", shot_id, row, detail)
+        seen = EndSeen(shot_id=shot_id, at_s=at.timestamp(), beam=beam, mas=row[2])
+        self._testify(f"dose {shot_id}", seen)
 
     def add_image(self, *, shot_id: str, at: datetime, detail: Mapping[str, object]) -> None:
         sql = "INSERT INTO image VALUES (?, ?, ?)"
@@ -166,6 +184,64 @@ class Journal:
                 "An exposure id is used once; programme the next."
             )
 
+    # --- the second witness
+
+    def _testify(self, what: str, *seen: Seen) -> None:
+        """After the commit, before anybody is told."""
+        if self._witness is None:
+            return
+        try:
+            self._witness.add(*seen)
+        except OSError as error:
+            raise StorageError(
+                f"Writing {what}: {error.strerror} (the journal's witness). "
+                "Free space, or check the disk; nothing recorded is lost."
+            ) from error
+
+    def _hear_witness(self, path: Path) -> None:
+        """What the journal does not know is put back into it, to be looked at by a person."""
+        try:
+            self._witness = Witness(path)
+        except OSError as error:
+            raise StorageError(f"Opening the journal: {path}: {error.strerror}.") from error
+        known = {exposure.shot_id: exposure for exposure in self.exposures()}
+        lost = unknown_to(known, self._witness.found)
+        for intent in lost.intents:
+            self._restore_intent(intent)
+        for end in lost.ends:
+            self._restore_end(end)
+        self.restored = lost.shot_ids
+        self._testify("what it lacks", *self._not_heard(known.values()))
+
+    def _restore_intent(self, seen: IntentSeen) -> None:
+        detail = {"shot": {"technique": {"kv": seen.kv}}, "restored": True}
+        sql = (
+            "INSERT INTO intent SELECT ?1, CASE WHEN ?2 IN (SELECT number FROM intent) "
+            "THEN (SELECT max(number) + 1 FROM intent) ELSE ?2 END, ?3, '', 0, ?4, ?5"
+        )
+        row = (seen.number, _date(seen.at_s), seen.maximum_mas, json.dumps(detail))
+        self._write("intent", sql, (seen.shot_id, *row))
+
+    def _restore_end(self, seen: EndSeen) -> None:
+        row = (_date(seen.at_s), int(seen.beam), seen.mas, LOST, json.dumps({"restored": True}))
+        self._write("dose", "INSERT INTO dose VALUES (?, ?, ?, ?, ?, ?)", (seen.shot_id, *row))
+
+    def _not_heard(self, exposures: Iterable[Exposure]) -> Iterator[Seen]:
+        """A kill between commit and witness, or a journal from before there was one."""
+        for one in exposures:
+            at_s = datetime.fromisoformat(one.at).timestamp()
+            if not self._heard(IntentSeen, one.shot_id):
+                kv = _kv(self.detail("intent", one.shot_id) or {})
+                yield IntentSeen(
+                    shot_id=one.shot_id, number=one.number, at_s=at_s, kv=kv,
+                    maximum_mas=one.maximum_mas,
+                )  # fmt: skip
+            if one.beam is not None and not self._heard(EndSeen, one.shot_id):
+                yield EndSeen(shot_id=one.shot_id, at_s=at_s, beam=one.beam, mas=one.mas)
+
+    def _heard(self, kind: type[Seen], shot_id: str) -> bool:
+        return self._witness is not None and self._witness.heard(kind, shot_id)
+
     def _write(self, what: str, sql: str, row: tuple[object, ...]) -> None:
         with self._guard(f"Writing {what} {row[0]}"), transaction(self._connection):
             self._connection.execute(sql, row)
@@ -213,6 +289,15 @@ class Journal:
     def _unlock(self) -> None:
         if self._lock is not None:
             self._lock.release()
+
+
+def _kv(intent: Mapping[str, Any]) -> float:
+    """0 where the intent has none: the heat of its beam is then not known."""
+    return float(intent.get("shot", {}).get("technique", {}).get("kv", 0.0))
+
+
+def _date(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat()
 
 
 def _lock(path: Path, owner: str) -> OwnedLock:
