@@ -23,11 +23,12 @@ from firmware_py.recorder.exposure_record import ExposureRecord, ImageError
 from firmware_py.recorder.frame_file import pack, unpack
 from firmware_py.recorder.image import maps
 from firmware_py.recorder.image.maps import PanelSet
-from firmware_py.recorder.store.files import make_folder, write_file
+from firmware_py.recorder.store.files import give_back, make_folder, reserve, write_file
 from hal.ports import PanelFrame, WireError
 from hal.stream_v1 import decode
 
 FRAME, RECORD = "frame.stream", "exposure.json"
+OVERHEAD_BYTES = 16_384  # of a frame's message: its head, lengths, and a line of configuration
 PROCESSING, PRESENTATION, PREVIEW = "processing.dcm", "presentation.dcm", "preview.png"
 
 
@@ -64,6 +65,21 @@ class Archive:
         folder = self._exposures / shot_id
         make_folder(folder, durable=self._durable)
         write_file(folder / FRAME, pack(message), durable=self._durable)
+
+    def reserve_frame(self, shot_id: str, size_bytes: int) -> None:
+        """So that a disk which fills up meanwhile still takes this frame. Raises OSError."""
+        folder = self._exposures / shot_id
+        if not self._durable or (folder / FRAME).exists():
+            return
+        make_folder(folder)
+        reserve(folder / FRAME, size_bytes + OVERHEAD_BYTES)
+
+    def expect_no_frame(self, shot_id: str) -> None:
+        """Gives the reserved space back. Raises OSError."""
+        folder = self._exposures / shot_id
+        give_back(folder / FRAME)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
     def kept_frame(self, shot_id: str) -> list[bytes] | None:
         """What `keep_frame` was given, also by a recorder before this one."""

@@ -90,8 +90,10 @@ class Recorder:
         shot_id = intent.shot.shot_id
         try:
             self._write_intent(intent)
-        except JournalError as error:
-            self._refused = None if isinstance(error, StorageError) else shot_id
+            self._reserve(intent.shot)
+        except (JournalError, OSError) as error:
+            is_storage = isinstance(error, StorageError | OSError)
+            self._refused = None if is_storage else shot_id
             self._fail(error)
             return
         if shot_id not in self._exposures:
@@ -115,6 +117,8 @@ class Recorder:
         exposure.report = report
         if not report.beam:
             self._settled(shot_id)
+        if not report.beam and not _is_dark(report):
+            self._give_back(shot_id)
         self._finish(exposure)
 
     def frame(self, message: list[bytes], now_us: int) -> None:
@@ -181,6 +185,19 @@ class Recorder:
             maximum_mas=intent.maximum_mas,
             detail=detail,
         )
+
+    def _reserve(self, shot: Shot) -> None:
+        if self._archive is not None and shot.kind != ShotKind.NO_RECEPTOR:
+            panel = self._setup.unit.panel
+            self._archive.reserve_frame(shot.shot_id, 2 * panel.rows_px * panel.columns_px)
+
+    def _give_back(self, shot_id: str) -> None:
+        if self._archive is None:
+            return
+        try:
+            self._archive.expect_no_frame(shot_id)
+        except OSError as error:
+            self._fail(error)
 
     def _check_shot(self, shot: Shot) -> None:
         """An image must not get another exam's name, or another panel's maps (SR-10, SR-13)."""

@@ -17,12 +17,13 @@ def write_file(path: Path, chunks: Iterable[bytes | memoryview], *, durable: boo
 
     `durable=False` skips both fsyncs: for runs whose files need not outlive a power cut.
     """
-    part = path.with_name(path.name + ".part")
+    part = part_of(path)
     digest = hashlib.sha256()
-    with part.open("wb") as file:
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT, 0o666), "wb") as file:
         for chunk in chunks:
             file.write(chunk)
             digest.update(chunk)
+        file.truncate()  # it may have been reserved; not before, or its space would be lost
         file.flush()
         if durable:
             os.fsync(file.fileno())
@@ -30,6 +31,24 @@ def write_file(path: Path, chunks: Iterable[bytes | memoryview], *, durable: boo
     if durable:
         sync_folder(path.parent)
     return digest.hexdigest()
+
+
+def reserve(path: Path, size_bytes: int) -> None:
+    """Space on the disk that nobody else gets, until `write_file`. Raises OSError."""
+    handle = os.open(part_of(path), os.O_WRONLY | os.O_CREAT, 0o666)
+    try:
+        os.posix_fallocate(handle, 0, size_bytes)
+    finally:
+        os.close(handle)
+
+
+def give_back(path: Path) -> None:
+    """What was reserved and never written. Raises OSError."""
+    part_of(path).unlink(missing_ok=True)
+
+
+def part_of(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
 
 
 def make_folder(path: Path, *, durable: bool = True) -> None:
