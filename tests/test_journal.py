@@ -264,7 +264,7 @@ def test_a_journal_of_another_version_is_told(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version=7")
     connection.close()
-    with pytest.raises(JournalError, match="version 7 instead of 1"):
+    with pytest.raises(JournalError, match="version 7 instead of 2"):
         Journal(path)
 
 

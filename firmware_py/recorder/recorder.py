@@ -30,6 +30,7 @@ from firmware_py.recorder.store.database import JournalError, StorageError
 from firmware_py.recorder.store.disk import Disk
 from firmware_py.recorder.store.exposures import LOST, Exposure
 from firmware_py.recorder.store.journal import Journal
+from hal.now import Now
 from hal.ports import PanelFrame, WireError
 from hal.stream_v1 import decode
 from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot, ShotKind
@@ -37,6 +38,7 @@ from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot, S
 if TYPE_CHECKING:  # images need numpy and PIL; runs without them don't wait for that
     from firmware_py.recorder.archive import Archive
 
+MEND_US = 2_000_000
 KEPT_SHOTS_COUNT = 16  # of which a late or repeated frame is still recognised
 _SHOT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it names a folder
 
@@ -80,6 +82,8 @@ class Recorder:
         self._image_failed: str | None = None
         self._level_counts: int | None = None
         self._frames = EarlierFrames()
+        self._mend_us = 0
+        self._told_broken = ""
         self._refused: str | None = None  # the newest id that can't be an exposure
         self._sample: RecorderSample | None = None
 
@@ -151,6 +155,7 @@ class Recorder:
 
     def sample(self, now_us: int) -> RecorderSample:
         """The same object until something in it changes."""
+        self._mend(now_us)
         found = RecorderSample(
             taken_us=now_us,
             alive=True,
@@ -400,6 +405,22 @@ class Recorder:
         if isinstance(error, OSError | StorageError):
             self._disk.failed()
         self._tell(str(error))
+
+    def _mend(self, now_us: int) -> None:
+        """A journal that broke goes on on a new file; a disk that lets it not is asked again."""
+        if self._journal.broken is None or not self._journal.durable:
+            return
+        if not Now(now_us).reached(self._mend_us):
+            return
+        self._mend_us = now_us + MEND_US
+        try:
+            kept = self._journal.rebuild()
+        except JournalError as error:
+            if str(error) != self._told_broken:
+                self._told_broken = str(error)
+                self._fail(error)
+        else:
+            self._tell(f"the journal goes on on a new file; the old one is {kept}. Check the disk")
 
     def _check_panel_set(self) -> bool:
         if self._archive is None:

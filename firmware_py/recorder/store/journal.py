@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,28 +26,12 @@ from firmware_py.recorder.store.database import (
 from firmware_py.recorder.store.exposures import LOST, Exposure, exposures_of
 from firmware_py.recorder.store.files import sync_folder
 from firmware_py.recorder.store.lock import LockHeldError, OwnedLock
+from firmware_py.recorder.store.rebuild import finish, put_on_new_file
+from firmware_py.recorder.store.schema import MIGRATIONS, SCHEMA, SCHEMA_VERSION, migrate
 from firmware_py.recorder.store.witness import EndSeen, IntentSeen, Seen, Witness, unknown_to
-
-SCHEMA_VERSION = 1
 
 # After these nothing is tried again: a failed fsync marks pages clean (security 6.4).
 _FATAL = ("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB")
-
-_SCHEMA = """
-CREATE TABLE intent (
-    shot_id TEXT PRIMARY KEY, number INTEGER NOT NULL UNIQUE, at TEXT NOT NULL,
-    exam_id TEXT NOT NULL, planned_mas REAL NOT NULL, maximum_mas REAL NOT NULL,
-    detail TEXT NOT NULL) STRICT;
-CREATE TABLE dose (
-    shot_id TEXT PRIMARY KEY REFERENCES intent, at TEXT NOT NULL,
-    beam INTEGER NOT NULL CHECK (beam IN (0, 1)), mas REAL CHECK (mas >= 0),
-    reason TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
-CREATE TABLE image (
-    shot_id TEXT PRIMARY KEY REFERENCES intent, at TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
-CREATE TABLE acknowledgement (
-    shot_id TEXT PRIMARY KEY REFERENCES intent, at TEXT NOT NULL,
-    who TEXT NOT NULL, why TEXT NOT NULL) STRICT;
-"""
 
 
 class Journal:
@@ -60,26 +44,36 @@ class Journal:
             raise JournalError("Opening the journal: memory is not durable; name a file.")
         self._broken: str | None = None
         self._lock = None if self.path == MEMORY else _lock(Path(path), owner)
+        self._files = ExitStack()
         self._witness: Witness | None = None
         self.restored: tuple[str, ...] = ()  # exposures that only the second witness knew
+        self._durable = durable
         try:
-            self._connection = open_database(self.path, durable=durable)
-            self._check_schema()
-            if durable:
-                self._hear_witness(Path(path).with_suffix(".witness"))
-                sync_folder(Path(path).absolute().parent)
+            self._open()
         except BaseException:
-            if self._witness is not None:
-                self._witness.close()
+            self._files.close()
             self._unlock()
             raise
 
     def close(self) -> None:
-        self._connection.close()
-        if self._witness is not None:
-            self._witness.close()
-            self._witness = None
+        self._files.close()
         self._unlock()
+
+    def rebuild(self) -> Path:
+        """On a new file, after it broke; where the old one is kept. It may break again.
+
+        What was acknowledged is not believed to be on the disk after a failed fsync, and the same
+        descriptor is not asked again (security 6.4).
+        """
+        assert self._durable, "what promises nothing can't break a promise"
+        self._files.close()
+        try:
+            kept = put_on_new_file(Path(self.path))
+            self._broken = None
+            self._open()
+        except (sqlite3.Error, OSError, ValueError, JournalError) as error:
+            raise self._break(f"Putting the journal on a new file: {error}") from error
+        return kept
 
     def add_intent(
         self,
@@ -97,7 +91,10 @@ class Journal:
                 f"Writing intent {shot_id}: this exposure was already made ({self.path}). "
                 "An exposure id is used once; programme the next."
             )
-        sql = "INSERT INTO intent SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ?, ?, ? FROM intent"
+        sql = (
+            "INSERT INTO intent SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, "
+            "json_extract(?6, '$.uids.irradiation_event') FROM intent"
+        )
         row = (at.isoformat(), exam_id, float(planned_mas), float(maximum_mas))
         self._add("intent", sql, shot_id, row, detail)
         number = self.number(shot_id)
@@ -144,6 +141,10 @@ class Journal:
     def incomplete(self) -> list[Exposure]:
         """Intents without a dose, and beams without an image, that nobody acknowledged."""
         return [exposure for exposure in self.exposures() if exposure.incomplete]
+
+    @property
+    def durable(self) -> bool:
+        return self._durable
 
     @property
     def broken(self) -> str | None:
@@ -201,7 +202,7 @@ class Journal:
     def _hear_witness(self, path: Path) -> None:
         """What the journal does not know is put back into it, to be looked at by a person."""
         try:
-            self._witness = Witness(path)
+            self._witness = self._files.enter_context(closing(Witness(path)))
         except OSError as error:
             raise StorageError(f"Opening the journal: {path}: {error.strerror}.") from error
         known = {exposure.shot_id: exposure for exposure in self.exposures()}
@@ -217,7 +218,7 @@ class Journal:
         detail = {"shot": {"technique": {"kv": seen.kv}}, "restored": True}
         sql = (
             "INSERT INTO intent SELECT ?1, CASE WHEN ?2 IN (SELECT number FROM intent) "
-            "THEN (SELECT max(number) + 1 FROM intent) ELSE ?2 END, ?3, '', 0, ?4, ?5"
+            "THEN (SELECT max(number) + 1 FROM intent) ELSE ?2 END, ?3, '', 0, ?4, ?5, NULL"
         )
         row = (seen.number, _date(seen.at_s), seen.maximum_mas, json.dumps(detail))
         self._write("intent", sql, (seen.shot_id, *row))
@@ -253,12 +254,36 @@ class Journal:
             row = self._connection.execute(sql, (shot_id,)).fetchone()
         return None if row is None else str(row[0])
 
-    def _check_schema(self) -> None:
+    def _open(self) -> None:
+        path = Path(self.path)
+        if self._durable:
+            with self._told("Opening the journal"):
+                finish(path)
+        self._connect()
+        if self._durable and self._version() in MIGRATIONS:
+            self._files.close()
+            with self._told("Bringing the journal to this version"):
+                put_on_new_file(path, migrate)
+            self._connect()
+        self._check_schema()
+        if self._durable:
+            self._hear_witness(path.with_suffix(".witness"))
+            sync_folder(path.absolute().parent)
+
+    def _connect(self) -> None:
+        connection = open_database(self.path, durable=self._durable)
+        self._connection = self._files.enter_context(closing(connection))
+
+    def _version(self) -> int:
         with self._guard("Opening the journal"):
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+            return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def _check_schema(self) -> None:
+        version = self._version()
+        with self._guard("Opening the journal"):
             if version == 0:
                 with transaction(self._connection):
-                    for statement in _SCHEMA.split(";"):
+                    for statement in SCHEMA.split(";"):
                         self._connection.execute(statement)
                     self._connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             elif version != SCHEMA_VERSION:
@@ -269,6 +294,16 @@ class Journal:
             (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise self._break(f"Opening the journal: the file is damaged: {verdict}")
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Of steps on whole files, which leave the journal as it was when they fail."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise explain(what, self.path, error) from error
+        except (OSError, ValueError) as error:
+            raise StorageError(f"{what}: {error} ({self.path}). Check the disk.") from error
 
     @contextmanager
     def _guard(self, what: str) -> Iterator[None]:
