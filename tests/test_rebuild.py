@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from firmware_py.recorder.store.database import JournalError, StorageError
+from firmware_py.recorder.store.disk import Disk
 from firmware_py.recorder.store.exposures import read_exposures
 from firmware_py.recorder.store.journal import Journal
 from firmware_py.recorder.store.rebuild import put_on_new_file
@@ -132,7 +133,7 @@ def test_while_the_disk_lets_it_not_go_on_nothing_is_acknowledged_and_that_is_to
 
     with closing(Journal(path)) as journal:
         intent(journal, "A")
-        rig = Rig(None, journal=journal)
+        rig = Rig(None, journal=journal, disk=Disk((path.parent,), needed_bytes=1))
         good, journal._connection = journal._connection, FailingDisk()  # type: ignore[assignment]
         rig.recorder.intent(intent_of())
         journal._connection = good

@@ -535,6 +535,26 @@ def test_a_recorder_that_was_killed_goes_on_with_the_exposure_under_way(
     assert second.told == ""
 
 
+@pytest.mark.req("SR-53", "SR-56")
+def test_what_a_recorder_finished_before_it_was_killed_is_acknowledged_by_the_next(
+    tmp_path: Path,
+) -> None:
+    """The unit asks until it hears; else it would show a lost dose or frame that is there."""
+    first = Rig(tmp_path)
+    first.recorder.intent(intent())
+    first.recorder.report(report())
+    first.recorder.frame(message(), 6_500_000)
+    second = Rig(tmp_path, journal=first.journal)
+    assert saved(second) == (None, None, None, None)
+    second.recorder.report(report())
+    assert saved(second) == (None, "S1", "S1", None)
+    second.recorder.frame(message(), 7_000_000)
+    assert second.told == "frame of S1 came twice; one image is made"
+    second.recorder.frame(message(pixels=bytes(8192)), 7_500_000)
+    assert "second, different frame of S1" in second.told
+    assert saved(second) == (None, "S1", "S1", None)
+
+
 def test_a_report_without_a_beam_settles_the_attempt_of_a_killed_recorder(tmp_path: Path) -> None:
     first = Rig(tmp_path)
     first.recorder.intent(intent())

@@ -52,6 +52,7 @@ class _Exposure:
     frame: PanelFrame | None = None  # until the image is saved
     frame_us: int = 0
     digest: bytes | None = None  # of the frame's pixels
+    imaged: bool = False  # by a recorder before this one
 
 
 class Recorder:
@@ -119,6 +120,8 @@ class Recorder:
             return
         self._dose_saved = shot_id
         exposure.report = report
+        if exposure.imaged:
+            self._image_saved = shot_id
         if not report.beam:
             self._settled(shot_id)
         if not report.beam and not _is_dark(report):
@@ -281,11 +284,12 @@ class Recorder:
         """Of this recorder, or of one before it in the same run."""
         if shot_id in self._exposures:
             return self._exposures[shot_id]
-        row = next((row for row in self._inherited if row.shot_id == shot_id), None)
+        row = self._journal.exposure(shot_id)
         detail = self._journal.detail("intent", shot_id) if row else None
-        if row is None or detail is None or detail.pop("uids") != self._setup.uids_dict(shot_id):
+        if row is None or detail is None or detail.get("uids") != self._setup.uids_dict(shot_id):
             return None
-        detail.pop("run_dir", None)
+        for name in ("uids", "run_dir"):
+            detail.pop(name, None)
         since_start = datetime.fromisoformat(row.at) - self._setup.started_at
         at_us = round(since_start / timedelta(microseconds=1))
         report = self._journal.detail("dose", shot_id)
@@ -293,8 +297,18 @@ class Recorder:
             _Exposure(
                 intent=intent_from_dict(detail | {"at_us": at_us}),
                 report=report_from_dict(report) if report else None,
+                digest=None if row.image is None else self._kept_digest(shot_id),
+                imaged=row.image is not None,
             )
         )
+
+    def _kept_digest(self, shot_id: str) -> bytes:
+        message = self._archive.kept_frame(shot_id) if self._archive else None
+        try:
+            frame = None if message is None else decode(message)
+        except WireError:
+            frame = None
+        return hashlib.sha256(frame.pixels).digest() if isinstance(frame, PanelFrame) else b""
 
     def _remember(self, exposure: _Exposure) -> _Exposure:
         self._exposures[exposure.intent.shot.shot_id] = exposure

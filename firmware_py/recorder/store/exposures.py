@@ -117,6 +117,12 @@ def damage(journal: Path) -> list[str]:
     return [] if found == ["ok"] else found
 
 
+def exposure_of(connection: sqlite3.Connection, shot_id: str) -> Exposure | None:
+    """Raises sqlite3.Error."""
+    row = connection.execute(_ONE, (shot_id, -1)).fetchone()
+    return None if row is None else _exposure(row)
+
+
 def exposures_of(connection: sqlite3.Connection) -> list[Exposure]:
     """All, oldest first. Raises sqlite3.Error."""
     return [_exposure(row) for row in connection.execute(_ALL)]

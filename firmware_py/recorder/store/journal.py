@@ -23,7 +23,7 @@ from firmware_py.recorder.store.database import (
     open_database,
     transaction,
 )
-from firmware_py.recorder.store.exposures import LOST, Exposure, exposures_of
+from firmware_py.recorder.store.exposures import LOST, Exposure, exposure_of, exposures_of
 from firmware_py.recorder.store.files import sync_folder
 from firmware_py.recorder.store.lock import LockHeldError, OwnedLock
 from firmware_py.recorder.store.rebuild import finish, put_on_new_file
@@ -137,6 +137,10 @@ class Journal:
     def exposures(self) -> list[Exposure]:
         with self._guard("Reading the journal"):
             return exposures_of(self._connection)
+
+    def exposure(self, shot_id: str) -> Exposure | None:
+        with self._guard("Reading the journal"):
+            return exposure_of(self._connection, shot_id)
 
     def incomplete(self) -> list[Exposure]:
         """Intents without a dose, and beams without an image, that nobody acknowledged."""

@@ -34,7 +34,8 @@ class OwnedLock:
         self._owner_path.write_text(f"{owner} (process {os.getpid()})", encoding="utf-8")
 
     def release(self) -> None:
-        self._owner_path.unlink(missing_ok=True)
+        with suppress(OSError):  # a failing disk keeps the name, not the lock
+            self._owner_path.unlink(missing_ok=True)
         self._lock.release()
 
     def _named(self) -> str:
