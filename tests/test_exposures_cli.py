@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -34,7 +35,7 @@ class Made:
 
     def intent(self, shot_id: str, **changed: Any) -> None:
         shot = {"kind": "imaging", "technique": TECHNIQUE, "panel_id": "P-1"} | changed
-        uids = {"irradiation_event": f"2.25.{len(shot_id)}"}
+        uids = {"irradiation_event": f"2.25.{int.from_bytes(shot_id.encode(), 'big')}"}
         self.journal.add_intent(
             shot_id=shot_id, at=AT, exam_id="TEST", planned_mas=2.0, maximum_mas=5.0,
             detail={"shot": shot, "uids": uids, "run_dir": str(self.run_dir)},
@@ -129,7 +130,7 @@ def test_one_exposure_is_shown_by_number_and_by_id(made: Made) -> None:
         "Exposure 1, hand: complete",
         "technique  70 kV, 1 mA, 2 mAs",
         "indicated  70.2 kV, 0.99 mA, 2.013 mAs",
-        "irradiation event UID  2.25.4",
+        "irradiation event UID  2.25.1751215716",
         str(made.run_dir / "exposures" / "hand"),
     ):
         assert words in shown
@@ -198,6 +199,16 @@ def test_a_journal_that_is_no_journal_is_told_without_a_traceback(made: Made) ->
         text = told(*words, code=3).stderr
         assert "Reading the journal" in text
         assert "Traceback" not in text
+
+
+def test_a_number_that_turned_in_the_journal_is_found_and_not_taken_for_a_dose(made: Made) -> None:
+    with closing(sqlite3.connect(made.state / "journal.db")) as connection, connection:
+        connection.execute("UPDATE dose SET mas = 0.013 WHERE shot_id = 'hand'")
+    (found,) = answer("verify", code=1)["findings"]
+    assert found == {"exposure": "journal", "what": "dose of hand: is not what was written"}
+    (hand, *_) = answer("list")["exposures"]
+    assert (hand["outcome"], hand["missing"]) == ("damaged", "record")
+    assert hand["dose"] == "not known, its record is damaged"
 
 
 # --- export

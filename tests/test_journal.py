@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from firmware_py.recorder.store.database import MEMORY, JournalError, open_database
-from firmware_py.recorder.store.exposures import LOST, read_exposure, read_exposures
+from firmware_py.recorder.store.exposures import LOST, damage, read_exposure, read_exposures
 from firmware_py.recorder.store.files import make_folder, write_file
 from firmware_py.recorder.store.journal import Journal
 
@@ -153,6 +154,39 @@ def test_the_newest_exposures_are_read_oldest_first_and_one_by_id_or_number(
     called_1 = read_exposure(path, "1")  # an id counts before a number
     assert called_1 is not None
     assert called_1[0].number == 4
+
+
+CHANGES = (
+    ("intent", "at = '2026-01-02T03:04:06+00:00'"),
+    ("intent", "maximum_mas = 4.0"),
+    ("intent", "detail = '{}'"),
+    ("dose", "mas = 1.01"),
+    ("dose", "beam = 0"),
+    ("dose", "mas = NULL"),
+    ("image", 'detail = \'{"folder": "exposures/S9"}\''),
+    ("acknowledgement", "who = 'Somebody else'"),
+    ("dose", "seal = ''"),
+)
+
+
+@pytest.mark.req("SR-53")
+@pytest.mark.parametrize(("table", "change"), CHANGES)
+def test_a_row_that_is_not_what_was_written_is_not_believed(
+    journal: Journal, path: Path, table: str, change: str
+) -> None:
+    intent(journal)
+    dose(journal)
+    if table == "acknowledgement":
+        journal.acknowledge("S1", who="A. Physicist", why="no frame came", at=AT)
+    else:
+        journal.add_image(shot_id="S1", at=AT, detail={"folder": "exposures/S1"})
+    assert damage(path) == []
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE {table} SET {change}")
+    assert damage(path) == [f"{table} of S1: is not what was written"]
+    (row,) = read_exposures(path)
+    assert (row.outcome, row.missing) == ("damaged", "record")
+    assert row.dose_text == "not known, its record is damaged"
 
 
 def test_a_beam_of_unknown_dose_stays_unknown(journal: Journal) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from firmware_py.recorder.store.schema import teach
+
 MEMORY = ":memory:"
 
 _PRAGMAS: tuple[tuple[str, str, object], ...] = (
@@ -56,6 +58,7 @@ def open_database(path: str, *, durable: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None)
     except sqlite3.Error as error:
         raise explain("Opening the journal", path, error) from error
+    teach(connection)
     try:
         _set_pragmas(connection, path, durable=durable)
     except (sqlite3.Error, JournalError) as error:
@@ -69,9 +72,11 @@ def open_database(path: str, *, durable: bool) -> sqlite3.Connection:
 def open_read_only(path: Path) -> sqlite3.Connection:
     """A connection for lists and reports; the writer is not disturbed. Raises JournalError."""
     try:
-        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     except sqlite3.Error as error:
         raise explain("Reading the journal", str(path), error) from error
+    teach(connection)
+    return connection
 
 
 @contextmanager

@@ -14,15 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from firmware_py.recorder.store.database import explain, open_read_only
+from firmware_py.recorder.store.schema import COLUMNS, sound
 from hal.types import EndReason, ShotKind
 
 # The reason of a dose that was written by the next run, for a unit or recorder that died.
 LOST = "unit or recorder lost"
 
-_SELECT = """
+_SOUND = " AND ".join(
+    [sound("intent", "i")]
+    + [
+        f"({row}.shot_id IS NULL OR {sound(table, row)})"
+        for table, row in (("dose", "d"), ("image", "m"), ("acknowledgement", "a"))
+    ]
+)
+_SELECT = f"""
 SELECT i.shot_id, i.number, i.at, i.exam_id, i.planned_mas, i.maximum_mas,
        d.beam, d.mas, d.reason, m.detail, a.who, a.why,
-       coalesce(json_extract(i.detail, '$.shot.kind'), 'imaging')
+       CASE WHEN json_valid(i.detail) THEN coalesce(json_extract(i.detail, '$.shot.kind'),
+       'imaging') ELSE 'imaging' END, {_SOUND}
 FROM intent i LEFT JOIN dose d USING (shot_id) LEFT JOIN image m USING (shot_id)
 LEFT JOIN acknowledgement a USING (shot_id)
 """
@@ -48,10 +57,13 @@ class Exposure:
     acknowledged_by: str | None
     acknowledged_why: str | None
     kind: str  # ShotKind, from the intent
+    sound: bool = True  # every row is as it was written
 
     @property
     def missing(self) -> str | None:
-        """What recovery must look at: "dose", "image", or None when all is there."""
+        """What recovery must look at: "record", "dose", "image", or None when all is there."""
+        if not self.sound:
+            return "record"
         if self.beam is None or (self.beam and self.reason == LOST):
             return "dose"
         awaited = self.beam and self.kind != ShotKind.NO_RECEPTOR
@@ -64,7 +76,12 @@ class Exposure:
 
     @property
     def outcome(self) -> str:
-        """One of the four ends (I2); "open" while it is under way, or since its recorder died."""
+        """One of the four ends (I2); "open" while it is under way, or since its recorder died.
+
+        "damaged": what the journal says of it is not what was written.
+        """
+        if not self.sound:
+            return "damaged"
         if self.beam is None:
             return "open"
         if not self.beam:
@@ -76,6 +93,8 @@ class Exposure:
 
     @property
     def dose_text(self) -> str:
+        if not self.sound:
+            return "not known, its record is damaged"
         if self.beam is False:
             return "no beam"
         if self.mas is None:
@@ -111,10 +130,15 @@ def read_exposure(journal: Path, which: str) -> tuple[Exposure, dict[str, str]] 
 
 
 def damage(journal: Path) -> list[str]:
-    """What SQLite finds wrong with the whole file. Raises JournalError."""
+    """What is wrong with the whole file, page by page and row by row. Raises JournalError."""
     with _reading(journal) as connection:
         found = [text for (text,) in connection.execute("PRAGMA integrity_check(20)")]
-    return [] if found == ["ok"] else found
+        found = [] if found == ["ok"] else found
+        for table in COLUMNS:
+            query = f"SELECT shot_id FROM {table} AS t WHERE NOT ({sound(table, 't')})"
+            ids = [shot_id for (shot_id,) in connection.execute(query)]
+            found += [f"{table} of {shot_id}: is not what was written" for shot_id in ids]
+    return found
 
 
 def exposure_of(connection: sqlite3.Connection, shot_id: str) -> Exposure | None:
@@ -139,4 +163,4 @@ def _reading(journal: Path) -> Iterator[sqlite3.Connection]:
 
 def _exposure(row: Sequence[Any]) -> Exposure:
     beam = None if row[6] is None else bool(row[6])
-    return Exposure(*(*row[:6], beam, *row[7:]))
+    return Exposure(*(*row[:6], beam, *row[7:13], bool(row[13])))

@@ -27,7 +27,7 @@ from firmware_py.recorder.store.exposures import LOST, Exposure, exposure_of, ex
 from firmware_py.recorder.store.files import sync_folder
 from firmware_py.recorder.store.lock import LockHeldError, OwnedLock
 from firmware_py.recorder.store.rebuild import finish, put_on_new_file
-from firmware_py.recorder.store.schema import MIGRATIONS, SCHEMA, SCHEMA_VERSION, migrate
+from firmware_py.recorder.store.schema import COLUMNS, SCHEMA, SCHEMA_VERSION, migrate, sound
 from firmware_py.recorder.store.witness import EndSeen, IntentSeen, Seen, Witness, unknown_to
 
 # After these nothing is tried again: a failed fsync marks pages clean (security 6.4).
@@ -91,9 +91,10 @@ class Journal:
                 f"Writing intent {shot_id}: this exposure was already made ({self.path}). "
                 "An exposure id is used once; programme the next."
             )
-        sql = (
-            "INSERT INTO intent SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, "
-            "json_extract(?6, '$.uids.irradiation_event') FROM intent"
+        sql = _sealed(
+            "intent",
+            "SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, "
+            "json_extract(?6, '$.uids.irradiation_event') FROM intent",
         )
         row = (at.isoformat(), exam_id, float(planned_mas), float(maximum_mas))
         self._add("intent", sql, shot_id, row, detail)
@@ -117,12 +118,12 @@ class Journal:
     ) -> None:
         """`mas=None` with a beam is an unknown dose, bounded by the intent's maximum."""
         row = (at.isoformat(), int(beam), None if mas is None else float(mas), reason)
-        self._add("dose", "INSERT INTO dose VALUES (?, ?, ?, ?, ?, ?)", shot_id, row, detail)
+        self._add("dose", _sealed("dose", "VALUES (?, ?, ?, ?, ?, ?)"), shot_id, row, detail)
         seen = EndSeen(shot_id=shot_id, at_s=at.timestamp(), beam=beam, mas=row[2])
         self._testify(f"dose {shot_id}", seen)
 
     def add_image(self, *, shot_id: str, at: datetime, detail: Mapping[str, object]) -> None:
-        sql = "INSERT INTO image VALUES (?, ?, ?)"
+        sql = _sealed("image", "VALUES (?, ?, ?)")
         self._add("image", sql, shot_id, (at.isoformat(),), detail)
 
     def acknowledge(self, shot_id: str, *, who: str, why: str, at: datetime) -> None:
@@ -132,7 +133,7 @@ class Journal:
         if shot_id not in {exposure.shot_id for exposure in self.incomplete()}:
             raise JournalError(f"Acknowledging {shot_id}: no such incomplete exposure.")
         row = (shot_id, at.isoformat(), who, why)
-        self._write("acknowledgement", "INSERT INTO acknowledgement VALUES (?, ?, ?, ?)", row)
+        self._write("acknowledgement", _sealed("acknowledgement", "VALUES (?, ?, ?, ?)"), row)
 
     def exposures(self) -> list[Exposure]:
         with self._guard("Reading the journal"):
@@ -181,7 +182,7 @@ class Journal:
         if stored is None:
             self._write(table, sql, (shot_id, *row, text))
             stored = self._detail(table, shot_id)
-            if stored != text:
+            if stored != text or not self._is_sound(table, shot_id):
                 raise self._break(f"Writing {table} {shot_id}: it reads back differently")
         elif stored != text:
             raise JournalError(
@@ -220,16 +221,17 @@ class Journal:
 
     def _restore_intent(self, seen: IntentSeen) -> None:
         detail = {"shot": {"technique": {"kv": seen.kv}}, "restored": True}
-        sql = (
-            "INSERT INTO intent SELECT ?1, CASE WHEN ?2 IN (SELECT number FROM intent) "
-            "THEN (SELECT max(number) + 1 FROM intent) ELSE ?2 END, ?3, '', 0, ?4, ?5, NULL"
+        sql = _sealed(
+            "intent",
+            "SELECT ?1, CASE WHEN ?2 IN (SELECT number FROM intent) "
+            "THEN (SELECT max(number) + 1 FROM intent) ELSE ?2 END, ?3, '', 0.0, ?4, ?5, NULL",
         )
         row = (seen.number, _date(seen.at_s), seen.maximum_mas, json.dumps(detail))
         self._write("intent", sql, (seen.shot_id, *row))
 
     def _restore_end(self, seen: EndSeen) -> None:
         row = (_date(seen.at_s), int(seen.beam), seen.mas, LOST, json.dumps({"restored": True}))
-        self._write("dose", "INSERT INTO dose VALUES (?, ?, ?, ?, ?, ?)", (seen.shot_id, *row))
+        self._write("dose", _sealed("dose", "VALUES (?, ?, ?, ?, ?, ?)"), (seen.shot_id, *row))
 
     def _not_heard(self, exposures: Iterable[Exposure]) -> Iterator[Seen]:
         """A kill between commit and witness, or a journal from before there was one."""
@@ -258,13 +260,18 @@ class Journal:
             row = self._connection.execute(sql, (shot_id,)).fetchone()
         return None if row is None else str(row[0])
 
+    def _is_sound(self, table: str, shot_id: str) -> bool:
+        with self._guard("Reading the journal"):
+            sql = f"SELECT {sound(table, 't')} FROM {table} AS t WHERE shot_id = ?"
+            return bool(self._connection.execute(sql, (shot_id,)).fetchone()[0])
+
     def _open(self) -> None:
         path = Path(self.path)
         if self._durable:
             with self._told("Opening the journal"):
                 finish(path)
         self._connect()
-        if self._durable and self._version() in MIGRATIONS:
+        if self._durable and self._version() == 1:
             self._files.close()
             with self._told("Bringing the journal to this version"):
                 put_on_new_file(path, migrate)
@@ -328,6 +335,13 @@ class Journal:
     def _unlock(self) -> None:
         if self._lock is not None:
             self._lock.release()
+
+
+def _sealed(table: str, row: str) -> str:
+    """SQL that adds `row` (VALUES or SELECT) to a table, with its seal."""
+    columns = ", ".join(COLUMNS[table])
+    sealed = f"SELECT *, seal('{table}', {columns}) FROM t"
+    return f"INSERT INTO {table} WITH t({columns}) AS ({row}) {sealed}"
 
 
 def _kv(intent: Mapping[str, Any]) -> float:
