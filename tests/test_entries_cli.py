@@ -123,8 +123,12 @@ def started(bench: LiveBench, entry: str, folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-DONE = ("stop", "status", "reset", "sim show", "sim do", "plan", "devices", "config check")
-NOTHING_THERE = ("calibrate rollback", "diff", "replay")  # no set, no runs: usage
+DONE = (
+    "stop", "status", "reset", "sim show", "sim do", "plan", "devices", "config check",
+    "exposures list", "exposures verify",
+)  # fmt: skip
+# No set, no runs, no exposures: usage.
+NOTHING_THERE = ("calibrate rollback", "diff", "replay", "exposures export", "exposures show")
 
 
 @pytest.mark.wire
