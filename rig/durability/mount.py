@@ -1,0 +1,147 @@
+"""A forgetful disk mounted for one life of a program, in a process of its own.
+
+Bounded in time whatever happens: the process ends itself by an alarm, and the mount is taken
+away without waiting for those who still use it.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rig.durability.trouble import Trouble
+
+LONGEST_S = 60  # a life lasts a second
+PATIENCE_S = 15.0
+DEVICE = Path("/dev/fuse")
+TOOL = "fusermount3"
+
+
+class MountError(Exception):
+    """The disk could not be mounted, or its process did not answer in time."""
+
+
+def why_not() -> str | None:
+    """Why no disk can be mounted here; None = it can."""
+    if not os.access(DEVICE, os.R_OK | os.W_OK):
+        return f"{DEVICE} is missing or not ours to use"
+    if shutil.which(TOOL) is None:
+        return f"{TOOL} is missing (Debian package fuse3)"
+    try:
+        if importlib.util.find_spec("mfusepy") is None:
+            return "the Python package mfusepy is missing"
+        import mfusepy  # noqa: F401 - it looks for libfuse when it is imported
+    except (OSError, ImportError) as error:
+        return f"libfuse can't be loaded: {error}"
+    return None
+
+
+class Mount:
+    """`before`: a folder whose files are on the disk at first; `after`: what was durable."""
+
+    def __init__(self, at: Path, trouble: Trouble, *, before: Path, after: Path) -> None:
+        self.at = at
+        self.counts: dict[str, int] = {}  # operations by kind, when it has ended
+        self.is_cut = False
+        self.failed_count = 0
+        at.mkdir(parents=True, exist_ok=True)
+        self._pipe, writing = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._pipe)
+            _serve(writing, at, trouble, before, after)
+        os.close(writing)
+
+    def __enter__(self) -> Mount:
+        """Raises MountError."""
+        try:
+            if self._read() != b"mounted\n":
+                raise MountError(f"nothing was mounted at {self.at}")
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """`after` holds what was durable now. Raises MountError."""
+        self._unmount()
+        try:
+            told = b""
+            while got := self._read():
+                told += got
+        finally:
+            self._end()
+        if not told:
+            raise MountError(f"the disk at {self.at} ended without a word")
+        answer = json.loads(told)
+        if "error" in answer:
+            raise MountError(str(answer["error"]))
+        self.counts = answer["counts"]
+        self.is_cut = answer["is_cut"]
+        self.failed_count = answer["failed_count"]
+
+    def _read(self) -> bytes:
+        ready, _, _ = select.select([self._pipe], [], [], PATIENCE_S)
+        if not ready:
+            raise MountError(f"the disk at {self.at} did not answer within {PATIENCE_S:g} s")
+        return os.read(self._pipe, 65_536)
+
+    def _unmount(self) -> None:
+        command = [TOOL, "-u", "-z", "-q", str(self.at)]
+        subprocess.run(command, check=False, timeout=PATIENCE_S, capture_output=True)
+
+    def _end(self) -> None:
+        self._unmount()
+        os.close(self._pipe)
+        ended, _ = os.waitpid(self._pid, os.WNOHANG)
+        if not ended:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+
+
+def _serve(pipe: int, at: Path, trouble: Trouble, before: Path, after: Path) -> NoReturn:
+    """In the child; never returns, so that nothing of the parent's runs twice."""
+    try:
+        gc.disable()
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(LONGEST_S)
+        answer = _served(pipe, at, trouble, before, after)
+    except BaseException:
+        answer = {"error": traceback.format_exc()}
+    try:
+        os.write(pipe, json.dumps(answer).encode())
+    finally:
+        os._exit(0)
+
+
+def _served(pipe: int, at: Path, trouble: Trouble, before: Path, after: Path) -> dict[str, Any]:
+    import mfusepy
+
+    from rig.durability.forgetful import Forgetful
+    from rig.durability.fuse_disk import FuseDisk
+    from rig.durability.trouble import Operations
+
+    disk, operations = Forgetful(), Operations(trouble)
+    disk.load(before)
+    served = FuseDisk(disk, operations, lambda: _say_mounted(pipe))
+    mfusepy.FUSE(served, str(at), foreground=True, nothreads=True)
+    disk.cut()
+    disk.store(after)
+    return {
+        "counts": dict(operations.counts),
+        "failed_count": operations.failed_count,
+        "is_cut": served.is_cut,
+    }
+
+
+def _say_mounted(pipe: int) -> None:
+    os.write(pipe, b"mounted\n")

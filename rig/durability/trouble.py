@@ -1,0 +1,53 @@
+"""What shall go wrong on a disk, and when: said by counting operations, so that it repeats.
+
+The mapped file of SQLite (`-shm`) does not count: the kernel writes it back when it likes,
+and SQLite makes it anew at every start.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from dataclasses import dataclass, field
+
+KINDS = ("create", "write", "truncate", "sync", "rename", "remove")
+ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """`cut_after_count`: the power goes before the operation after so many (None: never).
+
+    `fail_kind`, `fail_nth`: that operation, counted from 1, fails with `error` ("ENOSPC",
+    "EIO"); all of its kind after it too, with `for_good`.
+    """
+
+    cut_after_count: int | None = None
+    fail_kind: str | None = None
+    fail_nth: int = 1
+    error: str = "EIO"
+    for_good: bool = False
+
+
+@dataclass(slots=True)
+class Operations:
+    """Counts operations, and makes the trouble that was planned. `counts`: by kind."""
+
+    trouble: Trouble = Trouble()
+    counts: Counter[str] = field(default_factory=Counter)
+    failed_count: int = 0
+
+    def cuts_now(self) -> bool:
+        return self.counts.total() == self.trouble.cut_after_count
+
+    def count(self, kind: str) -> None:
+        """Before the operation is done. Raises OSError when this one shall fail."""
+        self.counts[kind] += 1
+        plan = self.trouble
+        if kind != plan.fail_kind:
+            return
+        nth = self.counts[kind]
+        if nth == plan.fail_nth or (plan.for_good and nth >= plan.fail_nth):
+            self.failed_count += 1
+            number = ERRORS[plan.error]
+            raise OSError(number, "as planned")

@@ -1,0 +1,183 @@
+"""The judge: opens a dead victim's folder as the next start would, and compares.
+
+Nothing that was acknowledged may be missing, and nothing may be there that belongs to
+nobody. What was not acknowledged may be there or not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from firmware_py.recorder.archive import Archive, differences, read_frame
+from firmware_py.recorder.exposure_record import ImageError
+from firmware_py.recorder.recorder import Recorder
+from firmware_py.recorder.store.database import JournalError
+from firmware_py.recorder.store.journal import Exposure, Journal
+from rig.durability.heard import Heard
+from rig.durability.story import Planned, panel_set, planned, setup, shot_id
+from rig.durability.victim import journal_path, run_folder
+
+
+@dataclass(slots=True)
+class Verdict:
+    """`lost`: a promise that was broken, one line each. `noted`: broken, but nobody promised it.
+
+    `bound_mas`: most that those exposures may have had whose dose is unknown.
+    """
+
+    acknowledged_count: int = 0
+    incomplete_count: int = 0
+    recovered_count: int = 0  # images made at the next start from frames that were safe
+    known_mas: float = 0.0
+    bound_mas: float = 0.0
+    is_unreadable: bool = False
+    lost: list[str] = field(default_factory=list)
+    noted: list[str] = field(default_factory=list)
+
+
+def judge(folder: Path, seed: int, heard: Heard) -> Verdict:
+    """Starts a recorder there, so that what it can recover is recovered."""
+    verdict = Verdict(acknowledged_count=heard.acknowledged_count)
+    verdict.lost += [f"crashed: {text}" for text in heard.crashes]
+    verdict.lost += [f"{text}: not acknowledged, and nothing was told" for text in heard.silent]
+    try:
+        with closing(Journal(journal_path(folder))) as journal:
+            _Judge(folder, seed, heard, journal, verdict).go()
+    except (JournalError, OSError) as error:
+        verdict.is_unreadable = True
+        verdict.lost += [f"{error}"] * max(1, heard.acknowledged_count)
+    return verdict
+
+
+class _Judge:
+    def __init__(
+        self, folder: Path, seed: int, heard: Heard, journal: Journal, verdict: Verdict
+    ) -> None:
+        self._run = run_folder(folder)
+        self._seed = seed
+        self._heard = heard
+        self._journal = journal
+        self._verdict = verdict
+        self._archive = Archive(self._run, panel_set(), durable=False)
+        self._rows: dict[str, Exposure] = {}
+
+    def go(self) -> None:
+        recorder = Recorder(setup(), self._journal, archive=self._archive)
+        before = len(recorder.recover())
+        recorder.resume(0)
+        left = {row.shot_id for row in recorder.recover()}
+        self._verdict.recovered_count = before - len(left)
+        self._verdict.incomplete_count = len(left)
+        self._rows = {row.shot_id: row for row in self._journal.exposures()}
+        self._acknowledged()
+        for row in self._rows.values():
+            self._row(row, is_listed=row.shot_id in left)
+        self._orphans()
+
+    # --- what was acknowledged
+
+    def _acknowledged(self) -> None:
+        for story, number in self._heard.intents.items():
+            self._tell(story, "intent", self._intent_wrong(planned(self._seed, story), number))
+        for story in self._heard.doses:
+            self._tell(story, "dose", self._dose_wrong(planned(self._seed, story)))
+        for story in self._heard.images:
+            self._tell(story, "image", self._image_wrong(planned(self._seed, story)))
+
+    def _tell(self, story: int, what: str, wrong: str | None) -> None:
+        if wrong is not None:
+            self._verdict.lost.append(f"{shot_id(self._seed, story)}: {what} {wrong}")
+
+    def _intent_wrong(self, one: Planned, number: int) -> str | None:
+        row = self._rows.get(one.shot_id)
+        if row is None:
+            return "is gone"
+        detail = self._journal.detail("intent", one.shot_id) or {}
+        if detail.get("uids") != setup().uids_dict(one.shot_id):
+            return "has other UIDs"
+        if (row.number, row.maximum_mas) != (number, one.intent.maximum_mas):
+            return f"has number {row.number} and at most {row.maximum_mas:g} mAs"
+        return None
+
+    def _dose_wrong(self, one: Planned) -> str | None:
+        row = self._rows.get(one.shot_id)
+        if row is None or row.beam is None:
+            return "is gone"
+        if (row.beam, row.mas) != (one.report.beam, one.report.mas):
+            return f"reads {row.dose_text}, acknowledged was {one.report.mas} mAs"
+        return None
+
+    def _image_wrong(self, one: Planned) -> str | None:
+        detail = self._journal.detail("image", one.shot_id)
+        if detail is None:
+            return "is gone"
+        try:
+            pixels = read_frame(self._exposures / one.shot_id).pixels
+        except (ImageError, OSError) as error:
+            return f"lost its frame: {error}"
+        if one.frame is None or pixels != one.frame.pixels:
+            return "has other pixels"
+        return None
+
+    # --- what is there, acknowledged or not
+
+    def _row(self, row: Exposure, *, is_listed: bool) -> None:
+        if (row.missing is not None) != is_listed:
+            self._wrong(row.shot_id, f"misses {row.missing}, listed as incomplete: {is_listed}")
+        if row.mas is None and row.beam is not False:
+            self._verdict.bound_mas += row.maximum_mas
+            if not row.dose_text.startswith("unknown, at most"):
+                self._wrong(row.shot_id, f"its unknown dose reads {row.dose_text}")
+        else:
+            self._verdict.known_mas += row.mas or 0.0
+        if row.image is not None:
+            for text in self._files_wrong(row.shot_id):
+                self._wrong(row.shot_id, text)
+            self._can_be_made_again(row.shot_id)
+
+    def _files_wrong(self, shot: str) -> Iterator[str]:
+        detail: dict[str, Any] = self._journal.detail("image", shot) or {}
+        for name, sha256 in detail["files"].items():
+            try:
+                data = (self._run / detail["folder"] / name).read_bytes()
+            except OSError as error:
+                yield f"{name} is gone ({error.strerror})"
+                continue
+            if hashlib.sha256(data).hexdigest() != sha256:
+                yield f"{name} has another sha256 than in the journal"
+
+    def _can_be_made_again(self, shot: str) -> None:
+        try:
+            found = differences(self._exposures / shot)
+        except (ImageError, OSError) as error:
+            found = [str(error)]
+        self._verdict.noted += [f"{shot}: {text}" for text in found]
+
+    def _orphans(self) -> None:
+        if not self._exposures.exists():
+            return
+        for path in sorted(self._exposures.iterdir()):
+            if path.name.startswith("stray-"):
+                self._wrong(path.name, "a frame of nobody")
+            elif path.name not in self._rows:
+                self._wrong(path.name, "a folder without an intent")
+
+    @property
+    def _exposures(self) -> Path:
+        return self._run / "exposures"
+
+    def _wrong(self, shot: str, text: str) -> None:
+        self._verdict.lost.append(f"{shot}: {text}")
+
+
+def covers(verdict: Verdict, seed: int, heard: Heard) -> bool:
+    """Known doses and bounds together are no less than what was irradiated at most."""
+    truth = sum(planned(seed, story).report.mas or 0.0 for story in heard.intents)
+    found = verdict.known_mas + verdict.bound_mas
+    return found > truth or math.isclose(found, truth)
