@@ -12,13 +12,18 @@ from rig.exit_codes import CheckFailed
 from rig.options import json_option
 
 if TYPE_CHECKING:
+    from rig.durability.rows import Row
     from rig.search.explore import Found
+
+# Known without rig.durability, which imports the recorder.
+WEAKENINGS = ("late-commit", "no-folder-sync", "rename-before-fsync", "synchronous-normal")
 
 
 @click.group(
     epilog="""\b
 Examples:
   dxrig check search
+  dxrig check durability
 """
 )
 def command() -> None:
@@ -72,3 +77,77 @@ def _tell(found: Found) -> None:
         click.echo(f"\n{violation.what}")
         for words in violation.path:
             click.echo(f"  {words}")
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  dxrig check durability
+  dxrig check durability --cuts 700 --kills 500 --rot 1000 --seed 7
+  dxrig check durability --cuts 16 --weaken no-folder-sync
+  dxrig check durability --json | jq '.rows[] | {what, lost}'
+
+The same seed repeats cuts, failures and flips exactly; of the kills, half are chance. Kills that
+are to be followed step by step: python -m rig.durability.victim --help. Exit code 1 when
+something is lost, also with --weaken: then it is what was hoped for.
+"""
+)
+@click.option("--kills", type=click.IntRange(0), default=40, show_default=True, help="SIGKILLs.")
+@click.option("--cuts", type=click.IntRange(0), default=16, show_default=True, help="Power cuts.")
+@click.option("--sweep/--no-sweep", default=True, help="Each disk operation fails once.")
+@click.option("--rot", type=click.IntRange(0), default=40, show_default=True, help="Bits flipped.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "--weaken", type=click.Choice(WEAKENINGS), help="Take one promise away: it must be noticed."
+)
+@json_option
+def durability(
+    kills: int, cuts: int, *, sweep: bool, rot: int, seed: int, weaken: str | None, as_json: bool
+) -> None:
+    """Kill the recorder, cut its power, let its disk fail and rot; judge what is left.
+
+    It is the recorder itself, with small panels, in a folder of its own under the temporary
+    directory. Power cuts and failing disks need FUSE; where it is missing they say so.
+    """
+    from rig.durability.check import run_check
+
+    rows = run_check(
+        kills_count=kills, cuts_count=cuts, sweep=sweep, rot_count=rot, seed=seed, weaken=weaken
+    )
+    if as_json:
+        answer_json({"seed": seed, "weaken": weaken, "rows": [asdict(row) for row in rows]})
+    else:
+        _tell_rows(rows, seed)
+    lost_count = sum(len(row.lost) for row in rows)
+    if lost_count:
+        raise CheckFailed(f"{lost_count} times something was lost")
+
+
+def _tell_rows(rows: list[Row], seed: int) -> None:
+    from rig.durability.check import in_short
+
+    headings = (
+        "what", "runs", "acknowledged", "lost", "unreadable", "noted", "seconds", "",
+    )  # fmt: skip
+    table = [
+        (row.what, *(["-"] * 5), "", f"skipped: {row.skipped}")
+        if row.skipped
+        else (
+            row.what,
+            str(row.runs_count),
+            str(row.acknowledged_count or "-"),
+            str(len(row.lost)),
+            str(row.unreadable_count),
+            str(len(row.noted)),
+            f"{row.seconds:.1f}",
+            row.detail,
+        )
+        for row in rows
+    ]
+    answer_table(headings, table)
+    click.echo(f"seed {seed}")
+    for row in rows:
+        for line in row.lost:
+            click.echo(f"lost: {line}")
+    for line in in_short([line for row in rows for line in row.noted]):
+        click.echo(f"noted: {line}")

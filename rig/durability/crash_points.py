@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from firmware_py.recorder.store import files, journal
@@ -28,6 +29,13 @@ POINTS = (
       for place, step in (("before", "sync"), ("before", "rename"), ("after", "rename"))),
     "before_folder_sync", "after_folder_sync",
 )  # fmt: skip
+
+
+def replace_in(module: ModuleType, name: str, new: Any) -> Any:
+    """What stood there before. Raises AttributeError where there is nothing to replace."""
+    real = getattr(module, name)
+    setattr(module, name, new)
+    return real
 
 
 class CrashPoints:
@@ -68,8 +76,6 @@ class CrashPoints:
         setattr(journal.Journal, name, add)
 
     def _wrap_transaction(self) -> None:
-        real = journal.transaction
-
         @contextmanager
         def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             with real(connection):
@@ -77,7 +83,7 @@ class CrashPoints:
                 self.reach(f"before_{self._table}_commit")
             self.reach(f"after_{self._table}_commit")
 
-        journal.transaction = transaction
+        real = replace_in(journal, "transaction", transaction)
 
     def _wrap_rename(self) -> None:
         real = Path.replace

@@ -9,13 +9,19 @@ from typing import Any
 
 @dataclass(slots=True)
 class Heard:
-    """`intents`: the journal's number by story number. `silent`: refused without a word."""
+    """`intents`: the journal's number by story number. `silent`: step and
+    story number of what was refused without a word.
+
+    `unheard`: reports that were sent several times and never acknowledged.
+    """
 
     intents: dict[int, int] = field(default_factory=dict)
     doses: set[int] = field(default_factory=set)
     images: set[int] = field(default_factory=set)
-    silent: list[str] = field(default_factory=list)
+    unheard: set[int] = field(default_factory=set)
+    silent: list[tuple[str, int]] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
+    closing: list[str] = field(default_factory=list)  # the errors of an end in good order
     has_ended: bool = False
 
     @property
@@ -24,7 +30,7 @@ class Heard:
 
     def under_way(self) -> int | None:
         """The exposure whose intent was acknowledged and whose dose was not: sent again."""
-        waiting = set(self.intents) - self.doses
+        waiting = set(self.intents) - self.doses - self.unheard
         return max(waiting) if waiting else None
 
     def take(self, lines: Iterable[Mapping[str, Any]]) -> None:
@@ -39,12 +45,17 @@ class Heard:
                 self.intents[line["story"]] = line["number"]
             case "dose":
                 self.doses.add(line["story"])
+                self.unheard.discard(line["story"])
             case "image":
                 self.images.add(line["story"])
+        if "closing" in line:
+            self.closing.append(line["closing"])
         if "crash" in line:
             self.crashes.append(line["crash"])
+        if line.get("refused") == "dose":
+            self.unheard.add(line["story"])
         if "refused" in line and not _was_told(line):
-            self.silent.append(f"{line['refused']} of exposure {line.get('story')}")
+            self.silent.append((line["refused"], line.get("story", 0)))
         self.has_ended |= "end" in line
 
 

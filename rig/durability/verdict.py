@@ -7,14 +7,15 @@ nobody. What was not acknowledged may be there or not.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from firmware_py.recorder.archive import Archive, differences, read_frame
+from firmware_py.recorder.archive import FRAME, RECORD, Archive, differences, read_frame
 from firmware_py.recorder.exposure_record import ImageError
 from firmware_py.recorder.recorder import Recorder
 from firmware_py.recorder.store.database import JournalError
@@ -22,6 +23,10 @@ from firmware_py.recorder.store.journal import Exposure, Journal
 from rig.durability.heard import Heard
 from rig.durability.story import Planned, panel_set, planned, setup, shot_id
 from rig.durability.victim import journal_path, run_folder
+
+UNHEARD = "its dose is stored, and its report is never acknowledged, however often it is sent"
+CLOSING = "closing the journal raised"
+NOT_AGAIN = "its images can't be made again"
 
 
 @dataclass(slots=True)
@@ -45,7 +50,7 @@ def judge(folder: Path, seed: int, heard: Heard) -> Verdict:
     """Starts a recorder there, so that what it can recover is recovered."""
     verdict = Verdict(acknowledged_count=heard.acknowledged_count)
     verdict.lost += [f"crashed: {text}" for text in heard.crashes]
-    verdict.lost += [f"{text}: not acknowledged, and nothing was told" for text in heard.silent]
+    verdict.noted += [f"{CLOSING}: {text}" for text in heard.closing]
     try:
         with closing(Journal(journal_path(folder))) as journal:
             _Judge(folder, seed, heard, journal, verdict).go()
@@ -79,6 +84,7 @@ class _Judge:
         for row in self._rows.values():
             self._row(row, is_listed=row.shot_id in left)
         self._orphans()
+        self._bounded()
 
     # --- what was acknowledged
 
@@ -89,6 +95,16 @@ class _Judge:
             self._tell(story, "dose", self._dose_wrong(planned(self._seed, story)))
         for story in self._heard.images:
             self._tell(story, "image", self._image_wrong(planned(self._seed, story)))
+        self._refused()
+
+    def _refused(self) -> None:
+        """What was not acknowledged must have been told, or be there all the same."""
+        stored = {n for n in self._heard.unheard if not self._dose_wrong(planned(self._seed, n))}
+        for story in sorted(stored):
+            self._verdict.noted.append(f"{shot_id(self._seed, story)}: {UNHEARD}")
+        for what, story in self._heard.silent:
+            if what != "dose" or story not in stored:
+                self._wrong(shot_id(self._seed, story), f"{what}: neither acknowledged nor told")
 
     def _tell(self, story: int, what: str, wrong: str | None) -> None:
         if wrong is not None:
@@ -137,27 +153,17 @@ class _Judge:
         else:
             self._verdict.known_mas += row.mas or 0.0
         if row.image is not None:
-            for text in self._files_wrong(row.shot_id):
+            detail = self._journal.detail("image", row.shot_id) or {}
+            for text in files_wrong(self._run, detail):
                 self._wrong(row.shot_id, text)
             self._can_be_made_again(row.shot_id)
-
-    def _files_wrong(self, shot: str) -> Iterator[str]:
-        detail: dict[str, Any] = self._journal.detail("image", shot) or {}
-        for name, sha256 in detail["files"].items():
-            try:
-                data = (self._run / detail["folder"] / name).read_bytes()
-            except OSError as error:
-                yield f"{name} is gone ({error.strerror})"
-                continue
-            if hashlib.sha256(data).hexdigest() != sha256:
-                yield f"{name} has another sha256 than in the journal"
 
     def _can_be_made_again(self, shot: str) -> None:
         try:
             found = differences(self._exposures / shot)
         except (ImageError, OSError) as error:
-            found = [str(error)]
-        self._verdict.noted += [f"{shot}: {text}" for text in found]
+            found = [str(error).replace(f"{self._run}/", "")]
+        self._verdict.noted += [f"{shot}: {NOT_AGAIN}: {text}" for text in found]
 
     def _orphans(self) -> None:
         if not self._exposures.exists():
@@ -167,6 +173,25 @@ class _Judge:
                 self._wrong(path.name, "a frame of nobody")
             elif path.name not in self._rows:
                 self._wrong(path.name, "a folder without an intent")
+            else:
+                self._whole(path)
+
+    def _whole(self, folder: Path) -> None:
+        """What has its final name was written to its end, whether acknowledged or not."""
+        try:
+            if (folder / FRAME).exists():
+                read_frame(folder)
+            if (folder / RECORD).exists():
+                json.loads((folder / RECORD).read_bytes())
+        except (ImageError, ValueError) as error:
+            self._wrong(folder.name, f"a file has its name and not its content: {error}")
+
+    def _bounded(self) -> None:
+        """Known doses and bounds together are no less than what may have been irradiated."""
+        truth_mas = sum(planned(self._seed, n).report.mas or 0.0 for n in self._heard.intents)
+        found_mas = self._verdict.known_mas + self._verdict.bound_mas
+        if found_mas < truth_mas and not math.isclose(found_mas, truth_mas):
+            self._wrong("all", f"at most {found_mas:g} mAs are told of {truth_mas:g} irradiated")
 
     @property
     def _exposures(self) -> Path:
@@ -176,8 +201,13 @@ class _Judge:
         self._verdict.lost.append(f"{shot}: {text}")
 
 
-def covers(verdict: Verdict, seed: int, heard: Heard) -> bool:
-    """Known doses and bounds together are no less than what was irradiated at most."""
-    truth = sum(planned(seed, story).report.mas or 0.0 for story in heard.intents)
-    found = verdict.known_mas + verdict.bound_mas
-    return found > truth or math.isclose(found, truth)
+def files_wrong(run: Path, detail: Mapping[str, Any]) -> Iterator[str]:
+    """The files of an image row that are not there, or not what the journal says they were."""
+    for name, sha256 in detail["files"].items():
+        try:
+            data = (run / detail["folder"] / name).read_bytes()
+        except OSError as error:
+            yield f"{name} is gone ({error.strerror})"
+            continue
+        if hashlib.sha256(data).hexdigest() != sha256:
+            yield f"{name} has another sha256 than in the journal"

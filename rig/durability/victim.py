@@ -23,7 +23,7 @@ from firmware_py.recorder.store.database import JournalError
 from firmware_py.recorder.store.disk import Disk
 from firmware_py.recorder.store.files import make_folder
 from hal.types import RecorderSample
-from rig.durability.crash_points import CrashPoints
+from rig.durability.crash_points import CrashPoints, replace_in
 from rig.durability.story import Kind, Planned, panel_set, planned, setup
 from rig.durability.weaken import WEAKENINGS
 
@@ -90,7 +90,10 @@ def _live(plan: Plan, folder: Path, say: Say, points: CrashPoints) -> None:
         victim.resend(planned(plan.seed, plan.resend_number))
     for number in range(plan.first_number, plan.last_number + 1):
         victim.make(planned(plan.seed, number))
-    journal.close()
+    try:
+        journal.close()
+    except OSError as error:
+        say({"closing": str(error)})
     say({"end": True})
 
 
@@ -157,14 +160,13 @@ def _named(sample: RecorderSample, what: str) -> str | None:
 def _checkpoint_early(pages_count: int | None) -> None:
     if pages_count is None:
         return
-    real = store.open_database
 
     def open_database(path: str, *, durable: bool) -> Any:
         connection = real(path, durable=durable)
         connection.execute(f"PRAGMA wal_autocheckpoint={pages_count}")
         return connection
 
-    store.open_database = open_database
+    real = replace_in(store, "open_database", open_database)
 
 
 @click.command()

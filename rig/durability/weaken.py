@@ -14,6 +14,7 @@ from typing import Any
 from firmware_py.recorder import archive
 from firmware_py.recorder.dicom import write as dicom_write
 from firmware_py.recorder.store import database, files, journal
+from rig.durability.crash_points import replace_in
 
 
 def synchronous_normal() -> None:
@@ -30,8 +31,8 @@ def no_folder_sync() -> None:
     def nothing(folder: Path) -> None:
         pass
 
-    files.sync_folder = nothing
-    journal.sync_folder = nothing
+    for module in (files, journal):
+        replace_in(module, "sync_folder", nothing)
 
 
 def rename_before_fsync() -> None:
@@ -54,7 +55,7 @@ def rename_before_fsync() -> None:
         return hashlib.sha256(content).hexdigest()
 
     for module in (files, archive, dicom_write):
-        module.write_file = write_file  # type: ignore[attr-defined]
+        replace_in(module, "write_file", write_file)
 
 
 def late_commit() -> None:
