@@ -28,6 +28,7 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "calibrate list": (),
     "calibrate offset": ROUTINE,
     "calibrate rollback": (),
+    "check durability": ("--kills", "1", "--cuts", "0", "--no-sweep", "--rot", "0"),
     "check search": ("--faults", "0"),
     "config check": ("portable",),
     "config new": ("mine",),

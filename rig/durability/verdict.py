@@ -56,7 +56,7 @@ def judge(folder: Path, seed: int, heard: Heard) -> Verdict:
             _Judge(folder, seed, heard, journal, verdict).go()
     except (JournalError, OSError) as error:
         verdict.is_unreadable = True
-        verdict.lost += [f"{error}"] * max(1, heard.acknowledged_count)
+        verdict.lost.append(f"all {heard.acknowledged_count} that were acknowledged: {error}")
     return verdict
 
 
@@ -75,6 +75,7 @@ class _Judge:
     def go(self) -> None:
         recorder = Recorder(setup(), self._journal, archive=self._archive)
         before = len(recorder.recover())
+        self._need_recovery({row.shot_id for row in recorder.recover()})
         recorder.resume(0)
         left = {row.shot_id for row in recorder.recover()}
         self._verdict.recovered_count = before - len(left)
@@ -87,6 +88,13 @@ class _Judge:
         self._bounded()
 
     # --- what was acknowledged
+
+    def _need_recovery(self, incomplete: set[str]) -> None:
+        """A saved image that is made again from its frame was not saved."""
+        for story in self._heard.images & self._heard.doses:
+            shot = shot_id(self._seed, story)
+            if shot in incomplete and self._journal.detail("dose", shot) is not None:
+                self._wrong(shot, "image is gone from the journal")
 
     def _acknowledged(self) -> None:
         for story, number in self._heard.intents.items():
@@ -133,10 +141,13 @@ class _Judge:
         detail = self._journal.detail("image", one.shot_id)
         if detail is None:
             return "is gone"
+        found = list(files_wrong(self._run, detail))
+        if found:
+            return f"is damaged: {'; '.join(found)}"
         try:
             pixels = read_frame(self._exposures / one.shot_id).pixels
         except (ImageError, OSError) as error:
-            return f"lost its frame: {error}"
+            return f"lost its frame: {self._short(error)}"
         if one.frame is None or pixels != one.frame.pixels:
             return "has other pixels"
         return None
@@ -153,16 +164,21 @@ class _Judge:
         else:
             self._verdict.known_mas += row.mas or 0.0
         if row.image is not None:
-            detail = self._journal.detail("image", row.shot_id) or {}
-            for text in files_wrong(self._run, detail):
-                self._wrong(row.shot_id, text)
+            self._image_row(row.shot_id)
             self._can_be_made_again(row.shot_id)
+
+    def _image_row(self, shot: str) -> None:
+        """An image that nobody heard of must be whole, too."""
+        if shot not in {shot_id(self._seed, story) for story in self._heard.images}:
+            detail = self._journal.detail("image", shot) or {}
+            for text in files_wrong(self._run, detail):
+                self._wrong(shot, text)
 
     def _can_be_made_again(self, shot: str) -> None:
         try:
             found = differences(self._exposures / shot)
         except (ImageError, OSError) as error:
-            found = [str(error).replace(f"{self._run}/", "")]
+            found = [self._short(error)]
         self._verdict.noted += [f"{shot}: {NOT_AGAIN}: {text}" for text in found]
 
     def _orphans(self) -> None:
@@ -184,7 +200,9 @@ class _Judge:
             if (folder / RECORD).exists():
                 json.loads((folder / RECORD).read_bytes())
         except (ImageError, ValueError) as error:
-            self._wrong(folder.name, f"a file has its name and not its content: {error}")
+            self._wrong(
+                folder.name, f"a file has its name and not its content: {self._short(error)}"
+            )
 
     def _bounded(self) -> None:
         """Known doses and bounds together are no less than what may have been irradiated."""
@@ -196,6 +214,9 @@ class _Judge:
     @property
     def _exposures(self) -> Path:
         return self._run / "exposures"
+
+    def _short(self, error: Exception) -> str:
+        return str(error).replace(f"{self._run}/", "")
 
     def _wrong(self, shot: str, text: str) -> None:
         self._verdict.lost.append(f"{shot}: {text}")

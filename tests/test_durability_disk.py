@@ -1,0 +1,208 @@
+"""The disk that forgets: what is left of files, names and renames after a cut, and as a mount."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from rig.durability import mount
+from rig.durability.forgetful import Forgetful, resize, sync, write_at
+from rig.durability.mount import Mount, MountError, why_not
+from rig.durability.trouble import Operations, Trouble
+
+needs_fuse = pytest.mark.skipif(why_not() is not None, reason=f"no power cuts: {why_not()}")
+
+
+def written(disk: Forgetful, path: str, data: bytes) -> None:
+    write_at(disk.create(path), data, 0)
+
+
+def test_a_file_and_its_name_are_durable_when_both_were_synced() -> None:
+    disk = Forgetful()
+    written(disk, "/a", b"one")
+    sync(disk.file("/a"))
+    sync(disk.root)
+    disk.cut()
+    assert bytes(disk.file("/a").now) == b"one"
+
+
+def test_a_file_without_a_sync_of_its_folder_was_never_there() -> None:
+    disk = Forgetful()
+    written(disk, "/a", b"one")
+    sync(disk.file("/a"))
+    disk.cut()
+    with pytest.raises(FileNotFoundError):
+        disk.find("/a")
+
+
+def test_a_file_without_a_sync_of_its_own_is_as_it_was_at_the_last_one() -> None:
+    disk = Forgetful()
+    written(disk, "/a", b"one")
+    sync(disk.root)
+    disk.cut()
+    assert bytes(disk.file("/a").now) == b""
+    write_at(disk.file("/a"), b"two", 0)
+    sync(disk.file("/a"))
+    write_at(disk.file("/a"), b"more", 3)
+    resize(disk.file("/a"), 10)
+    disk.cut()
+    assert bytes(disk.file("/a").now) == b"two"
+
+
+@pytest.mark.parametrize("synced", [True, False])
+def test_a_rename_and_an_unlink_are_durable_with_their_folder(synced: bool) -> None:
+    disk = Forgetful()
+    for path in ("/part", "/old", "/gone"):
+        written(disk, path, path.encode())
+        sync(disk.file(path))
+    sync(disk.root)
+    disk.rename("/part", "/old")
+    disk.remove("/gone")
+    if synced:
+        sync(disk.root)
+    disk.cut()
+    assert set(disk.root.now) == ({"old"} if synced else {"part", "old", "gone"})
+    assert bytes(disk.file("/old").now) == (b"/part" if synced else b"/old")
+
+
+def test_a_folder_that_nobody_synced_takes_its_files_along() -> None:
+    disk = Forgetful()
+    disk.mkdir("/f")
+    written(disk, "/f/a", b"one")
+    sync(disk.file("/f/a"))
+    sync(disk.folder("/f"))
+    disk.cut()
+    assert disk.root.now == {}
+
+
+def test_what_a_file_system_refuses_is_refused() -> None:
+    disk = Forgetful()
+    disk.mkdir("/f")
+    written(disk, "/f/a", b"")
+    with pytest.raises(FileExistsError):
+        disk.mkdir("/f")
+    with pytest.raises(OSError, match="not empty"):
+        disk.remove("/f")
+    with pytest.raises(NotADirectoryError):
+        disk.folder("/f/a")
+    with pytest.raises(NotADirectoryError):
+        disk.find("/f/a/b")
+    with pytest.raises(IsADirectoryError):
+        disk.file("/f")
+
+
+def test_a_folder_goes_onto_the_disk_and_comes_back_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "before/deep").mkdir(parents=True)
+    (tmp_path / "before/deep/a").write_bytes(b"one")
+    disk = Forgetful()
+    disk.load(tmp_path / "before")
+    disk.cut()
+    disk.store(tmp_path / "after")
+    assert (tmp_path / "after/deep/a").read_bytes() == b"one"
+
+
+@pytest.mark.parametrize(("for_good", "failed"), [(False, [2]), (True, [2, 3])])
+def test_the_operation_that_was_named_fails(for_good: bool, failed: list[int]) -> None:
+    plan = Trouble(fail_kind="sync", fail_nth=2, error="ENOSPC", for_good=for_good)
+    operations = Operations(plan)
+    found = []
+    for nth in (1, 2, 3):
+        operations.count("write")
+        try:
+            operations.count("sync")
+        except OSError:
+            found.append(nth)
+    assert found == failed
+    assert operations.failed_count == len(failed)
+
+
+# --- as a mount
+
+
+def test_without_fuse_it_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(mount, "DEVICE", tmp_path / "fuse")
+    assert why_not() == f"{tmp_path}/fuse is missing or not ours to use"
+    (tmp_path / "fuse").touch()
+    monkeypatch.setattr(mount, "TOOL", "no-such-tool")
+    assert why_not() == "no-such-tool is missing (Debian package fuse3)"
+
+
+@contextmanager
+def mounted(tmp_path: Path, trouble: Trouble = Trouble()) -> Iterator[Path]:  # noqa: B008 - frozen
+    (tmp_path / "before").mkdir(exist_ok=True)
+    at = tmp_path / "mount"
+    with Mount(at, trouble, before=tmp_path / "before", after=tmp_path / "after"):
+        yield at
+
+
+@needs_fuse
+@pytest.mark.wire
+def test_programs_see_a_file_system(tmp_path: Path) -> None:
+    with mounted(tmp_path) as at:
+        (at / "f").mkdir()
+        (at / "f/a").write_bytes(b"0123456789")
+        with (at / "f/a").open("r+b") as file:
+            file.seek(8)
+            file.write(b"xyz")
+            file.truncate(10)
+        (at / "f/a").rename(at / "f/b")
+        assert (at / "f/b").read_bytes() == b"01234567xy"
+        assert os.listdir(at / "f") == ["b"]
+        (at / "f/b").unlink()
+        (at / "f").rmdir()
+        assert os.listdir(at) == []
+        assert os.statvfs(at).f_bavail != 0
+
+
+@needs_fuse
+@pytest.mark.wire
+def test_after_the_end_nothing_is_mounted_and_only_what_was_synced_is_left(tmp_path: Path) -> None:
+    with mounted(tmp_path) as at:
+        (at / "unsynced").write_bytes(b"one")
+        assert str(at) in Path("/proc/mounts").read_text()
+    assert str(at) not in Path("/proc/mounts").read_text()
+    assert os.listdir(tmp_path / "after") == []
+
+
+@needs_fuse
+@pytest.mark.wire
+def test_a_full_disk_is_told_to_the_program_that_writes(tmp_path: Path) -> None:
+    with (
+        mounted(tmp_path, Trouble(fail_kind="write", error="ENOSPC")) as at,
+        pytest.raises(OSError, match="No space left on device"),
+    ):
+        (at / "a").write_bytes(b"one")
+
+
+@needs_fuse
+@pytest.mark.wire
+def test_sqlite_keeps_its_own_word_there(tmp_path: Path) -> None:
+    """WAL and FULL: somebody else's program, whose rules about syncs are known."""
+    with mounted(tmp_path) as at, closing(sqlite3.connect(at / "t.db")) as connection:
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("CREATE TABLE t (n)")
+        connection.execute("INSERT INTO t VALUES (7)")
+        connection.commit()
+        assert mode == "wal"
+        os.fsync(folder := os.open(at, os.O_RDONLY))
+        os.close(folder)
+    with closing(sqlite3.connect(tmp_path / "after/t.db")) as connection:
+        assert connection.execute("SELECT n FROM t").fetchall() == [(7,)]
+
+
+@needs_fuse
+@pytest.mark.wire
+def test_a_disk_that_can_not_be_mounted_says_why(tmp_path: Path) -> None:
+    with (
+        pytest.raises(MountError),
+        Mount(tmp_path / "m", Trouble(), before=tmp_path / "missing", after=tmp_path / "after"),
+    ):
+        pass
