@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from firmware_py.recorder.archive import differences
 from firmware_py.recorder.recorder import Recorder
 from firmware_py.recorder.store.database import MEMORY
 from firmware_py.recorder.store.journal import Journal
@@ -37,7 +38,7 @@ from rig.durability.weaken import WEAKENINGS
 from tests.test_durability_disk import needs_fuse
 
 SEED = 1
-CUTS = 24
+CUTS = 16
 
 
 # --- kills
@@ -110,7 +111,7 @@ def test_a_victim_can_be_run_and_killed_by_hand(tmp_path: Path) -> None:
 def test_a_power_cut_anywhere_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     row = run_cuts(CUTS, SEED, tmp_path)
     assert row.lost == []
-    assert (row.runs_count, row.unreadable_count) == (CUTS, 0)
+    assert (row.runs_count, row.unreadable_count) == (2 * CUTS, 0)
     assert row.acknowledged_count > 100
 
 
@@ -186,6 +187,15 @@ def test_a_bit_that_turned_in_a_kept_file_is_found_or_harmless(tmp_path: Path) -
     files, _, _ = run_rot(80, SEED, tmp_path)
     assert files.lost == []
     assert files.runs_count == 40
+
+
+@pytest.mark.xfail(reason="dicom.write.read lets pydicom's NotImplementedError through")
+def test_a_damaged_image_is_told_as_an_image_that_differs(tmp_path: Path) -> None:
+    """One bit in the value representation of a tag, in a file whose journal row is sound."""
+    lived(Plan(seed=SEED), tmp_path)
+    path = kept(Kind.IMAGE, "processing.dcm")(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"\x08\x00\x18\x00UI", b"\x08\x00\x18\x00Ui"))
+    assert differences(path.parent) != []
 
 
 @pytest.mark.xfail(reason="the journal's rows carry no checksum of their own")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -206,3 +208,23 @@ def test_a_disk_that_can_not_be_mounted_says_why(tmp_path: Path) -> None:
         Mount(tmp_path / "m", Trouble(), before=tmp_path / "missing", after=tmp_path / "after"),
     ):
         pass
+
+
+@needs_fuse
+@pytest.mark.wire
+def test_a_mount_goes_with_the_program_that_made_it(tmp_path: Path) -> None:
+    (tmp_path / "before").mkdir()
+    program = f"""
+import os
+from pathlib import Path
+from rig.durability.mount import Mount, Trouble
+at = Path({str(tmp_path)!r})
+with Mount(at / "mount", Trouble(), before=at / "before", after=at / "after") as disk:
+    print(os.path.ismount(disk.at), flush=True)
+    os.kill(os.getpid(), 9)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=30, text=True)
+    # All who had its output are gone, the disk's process with them.
+    assert (done.stdout, done.returncode) == ("True\n", -9)
+    assert str(tmp_path) not in Path("/proc/mounts").read_text()

@@ -1,18 +1,23 @@
 """Power cuts: what was not synced is gone, at a place that is counted in operations.
 
 The places are spread over the whole life, so that as many cuts as there are operations are a
-cut between any two of them. Each second cut lets SQLite move its WAL every eight pages.
+cut between any two of them. Each second cut lets SQLite move its WAL every eight pages. The
+recorder then starts again on what is left, recovers, and is cut off once more.
 """
 
 from __future__ import annotations
 
 import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rig.durability.heard import Heard
 from rig.durability.lives import lived
 from rig.durability.mount import Mount, why_not
 from rig.durability.rows import Row, timed
+from rig.durability.story import Kind
 from rig.durability.trouble import Trouble
 from rig.durability.verdict import Verdict, judge
 from rig.durability.victim import Plan, journal_path, run_folder
@@ -28,26 +33,44 @@ def run_cuts(count: int, seed: int, work: Path, weaken: str | None = None) -> Ro
         for cut in range(count):
             chance = random.Random(f"{seed}/cut/{cut}")
             at = int((cut + chance.random()) * whole[cut % 2] / count)
-            verdict = cut_after(at, plans[cut % 2], work / f"cut-{cut}")
-            row.add(verdict, f"cut {cut} (before operation {at + 1}, seed {seed})")
+            again = chance.randrange(whole[cut % 2] // 2)
+            for at_now, verdict in _two_lives(plans[cut % 2], (at, again), work / f"cut-{cut}"):
+                row.add(verdict, f"cut {cut} (before operation {at_now}, seed {seed})")
     return row
 
 
-def cut_after(operations_count: int, plan: Plan, work: Path) -> Verdict:
-    """One life that ends so; the judge sees what was durable."""
-    heard, _ = _life(plan, Trouble(cut_after_count=operations_count), work)
-    return judge(work / "after", plan.seed, heard)
+def _two_lives(plan: Plan, cuts: tuple[int, int], work: Path) -> Iterator[tuple[str, Verdict]]:
+    """Where each was cut, and what was left. The judge recovers in a copy, the recorder itself."""
+    heard, before, at = Heard(), _empty(work / "before"), ""
+    for life, operations_count in enumerate(cuts):
+        here = work / f"life-{life}"
+        _life(plan, Trouble(cut_after_count=operations_count), before, here, heard)
+        before = here / "after"
+        shutil.copytree(before, here / "judged")
+        at += f"{' and ' if at else ''}{operations_count + 1}"
+        yield at, judge(here / "judged", plan.seed, heard)
+        first = 1 + max(heard.intents, default=0)
+        plan = replace(
+            plan,
+            first_number=first,
+            last_number=first + len(Kind) - 1,
+            resend_number=heard.under_way(),
+        )
 
 
 def _operations_count(plan: Plan, work: Path) -> int:
-    _, mount = _life(plan, Trouble(), work)
+    mount = _life(plan, Trouble(), _empty(work / "before"), work, Heard())
     return sum(mount.counts.values())
 
 
-def _life(plan: Plan, trouble: Trouble, work: Path) -> tuple[Heard, Mount]:
-    before, heard = work / "before", Heard()
-    for folder in (journal_path(before).parent, run_folder(before)):
-        folder.mkdir(parents=True)
+def _empty(folder: Path) -> Path:
+    """With the folders that are older than the bench's first start."""
+    for made in (journal_path(folder).parent, run_folder(folder)):
+        made.mkdir(parents=True)
+    return folder
+
+
+def _life(plan: Plan, trouble: Trouble, before: Path, work: Path, heard: Heard) -> Mount:
     with Mount(work / "mount", trouble, before=before, after=work / "after") as mount:
         heard.take(lived(plan, mount.at))
-    return heard, mount
+    return mount

@@ -138,10 +138,10 @@ class FuseDisk(mfusepy.Operations):  # type: ignore[misc]
 
     def _count(self, kind: str, path: str) -> None:
         self._power()
-        if path.endswith("-shm"):
-            return
+        _, _, pid = mfusepy.fuse_get_context()
+        if pid == 0 or path.endswith("-shm"):
+            return  # the kernel's own work: nobody waits for it, and nobody could be killed
         if self._operations.cuts_now():
-            _, _, pid = mfusepy.fuse_get_context()
             os.kill(pid, signal.SIGKILL)
             self._disk.cut()
             self.is_cut = True

@@ -1,11 +1,12 @@
 """A forgetful disk mounted for one life of a program, in a process of its own.
 
-Bounded in time whatever happens: the process ends itself by an alarm, and the mount is taken
-away without waiting for those who still use it.
+Bounded in time whatever happens: the process ends itself by an alarm, or with the one that
+started it, and the mount is taken away without waiting for those who still use it.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib.util
 import json
@@ -24,6 +25,7 @@ LONGEST_S = 60  # a life lasts a second
 PATIENCE_S = 15.0
 DEVICE = Path("/dev/fuse")
 TOOL = "fusermount3"
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class MountError(Exception):
@@ -114,6 +116,7 @@ def _serve(pipe: int, at: Path, trouble: Trouble, before: Path, after: Path) -> 
         gc.disable()
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(LONGEST_S)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # libfuse unmounts then
         answer = _served(pipe, at, trouble, before, after)
     except BaseException:
         answer = {"error": traceback.format_exc()}

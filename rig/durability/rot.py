@@ -1,15 +1,17 @@
 """Bit rot: one bit at a time is turned round in a finished folder, and all of it read again.
 
 A flip is found when reading ends with an error that names it, or a sha256 or a picture made
-again differs; it is harmless when all that is read is as before; else it is unseen. Of kept
-files nothing may be unseen. The journal's rows carry no checksum of their own, and SQLite
-takes a log to end where it is damaged: what is unseen there is noted, not lost.
+again differs; found unnamed when reading ends by an exception that nobody promised; harmless
+when all that is read is as before; else it is unseen. Of kept files nothing may be unseen. The
+journal's rows carry no checksum of their own, and SQLite takes its log to end where it is
+damaged: what is unseen there is noted, not lost.
 """
 
 from __future__ import annotations
 
 import random
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -28,7 +30,7 @@ from rig.durability.victim import Plan, journal_path, run_folder
 
 TABLES = ("intent", "dose", "image")
 STORIES = range(1, 7)
-FOUND, HARMLESS, UNSEEN = "found", "harmless", "unseen"
+VERDICTS = FOUND, UNNAMED, HARMLESS, UNSEEN = "found", "found unnamed", "harmless", "unseen"
 UNTOLD = "nothing tells of another"
 
 Flip = Callable[[random.Random], tuple[str, str]]  # the verdict, and where it was
@@ -60,10 +62,13 @@ def _flips(row: Row, unseen: list[str], count: int, seed: int, flip: Flip) -> No
         for number in range(count):
             verdict, where = flip(random.Random(f"{seed}/{row.what}/{number}"))
             verdicts[verdict] += 1
+            line = f"flip {number} (seed {seed}): {where}"
             if verdict == UNSEEN:
-                unseen.append(f"flip {number} (seed {seed}): {where}")
+                unseen.append(line)
+            elif verdict == UNNAMED:
+                row.noted.append(line)
         row.runs_count = count
-        row.detail = ", ".join(f"{verdicts[name]} {name}" for name in (FOUND, HARMLESS, UNSEEN))
+        row.detail = ", ".join(f"{verdicts[name]} {name}" for name in VERDICTS)
 
 
 def flip_in_journal(folder: Path, name: str, seed: int, chance: random.Random) -> tuple[str, str]:
@@ -82,6 +87,8 @@ def flip_in_journal(folder: Path, name: str, seed: int, chance: random.Random) -
         after, where = read(flipped=True)
     except JournalError as error:
         return FOUND, str(error)
+    except Exception as error:
+        return UNNAMED, f"{name}: reading ends by {type(error).__name__}: {error}"
     changed = [name for name, value in before.items() if after.get(name) != value]
     more = f" and {len(changed) - 2} more" if len(changed) not in (0, 1, 2) else ""
     return (UNSEEN if changed else HARMLESS), f"{where}: {UNTOLD} {', '.join(changed[:2])}{more}"
@@ -95,11 +102,17 @@ def flip_in_files(folder: Path, seed: int, chance: random.Random) -> tuple[str, 
     before = _meaning(path)
     where = _flip(path, chance)
     try:
-        found = _wrong(folder)
-        verdict = FOUND if found else HARMLESS if _meaning(path) == before else UNSEEN
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what pydicom says beside its answer
+            if _wrong(folder):
+                return FOUND, where
+            if _meaning(path) == before:
+                return HARMLESS, where
+    except Exception as error:
+        return UNNAMED, f"{where}: reading ends by {type(error).__name__}: {error}"
     finally:
         path.write_bytes(content)
-    return verdict, f"{where}: {UNTOLD} content"
+    return UNSEEN, f"{where}: {UNTOLD} content"
 
 
 def _flip(path: Path, chance: random.Random) -> str:

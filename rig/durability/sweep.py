@@ -20,7 +20,7 @@ from rig.durability.victim import Plan
 
 
 def run_sweep(seed: int, work: Path, weaken: str | None = None, *, every: int = 1) -> Row:
-    """`every`: only each n-th operation. The errors take turns; failing for good, too."""
+    """`every`: only each n-th operation. Errors take turns: four seeds see all of them."""
     with timed(Row("failing disk")) as row:
         row.skipped = why_not()
         if row.skipped:
@@ -49,14 +49,15 @@ class _Sweep:
 
     def troubles(self) -> list[Trouble]:
         """One for each operation of a life without trouble."""
+        shift = self._plan.seed
         _, mount, _ = self._life(Trouble())
         places = [(kind, nth) for kind in KINDS for nth in range(1, 1 + mount.counts.get(kind, 0))]
         return [
             Trouble(
                 fail_kind=kind,
                 fail_nth=nth,
-                error=sorted(ERRORS)[number % 2],
-                for_good=number % 4 > 1,
+                error=sorted(ERRORS)[(number + shift) % 2],
+                for_good=(number + shift) % 4 > 1,
             )
             for number, (kind, nth) in enumerate(places)
         ]
