@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rig.durability import mount
-from rig.durability.forgetful import Forgetful, resize, sync, write_at
+from rig.durability.forgetful import PAGE_BYTES, Forgetful, resize, sync, write_at
 from rig.durability.mount import Mount, MountError, why_not
 from rig.durability.trouble import Operations, Trouble
 
@@ -80,6 +81,28 @@ def test_a_folder_that_nobody_synced_takes_its_files_along() -> None:
     sync(disk.folder("/f"))
     disk.cut()
     assert disk.root.now == {}
+
+
+def test_chance_keeps_some_of_what_nobody_synced_and_all_of_what_somebody_did() -> None:
+    """Page by page and name by name: nothing else than the old or the new is ever found."""
+    lengths, pages, names = set(), set(), set()
+    for seed in range(60):
+        disk = Forgetful()
+        written(disk, "/a", b"o" * (2 * PAGE_BYTES))
+        written(disk, "/safe", b"safe")
+        for found in (disk.file("/a"), disk.file("/safe"), disk.root):
+            sync(found)
+        write_at(disk.file("/a"), b"n" * (3 * PAGE_BYTES), 0)
+        written(disk, "/new", b"")
+        disk.cut(random.Random(seed))
+        assert bytes(disk.file("/safe").now) == b"safe"
+        content = bytes(disk.file("/a").now)
+        lengths.add(len(content))
+        pages.add(content[:1] + content[PAGE_BYTES : PAGE_BYTES + 1])
+        names.add("new" in disk.root.now)
+    assert lengths == {2 * PAGE_BYTES, 3 * PAGE_BYTES}
+    assert pages == {b"oo", b"on", b"no", b"nn"}
+    assert names == {True, False}
 
 
 def test_what_a_file_system_refuses_is_refused() -> None:

@@ -1,15 +1,16 @@
 """Power cuts: what was not synced is gone, at a place that is counted in operations.
 
 The places are spread over the whole life, so that as many cuts as there are operations are a
-cut between any two of them. Each second cut lets SQLite move its WAL every eight pages. The
-recorder then starts again on what is left, recovers, and is cut off once more.
+cut between any two of them. Each second cut lets SQLite move its WAL every eight pages; in each
+second pair of cuts chance keeps a part of what was not synced. The recorder then starts again
+on what is left, recovers, and is cut off once more.
 """
 
 from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,20 +35,24 @@ def run_cuts(count: int, seed: int, work: Path, weaken: str | None = None) -> Ro
             chance = random.Random(f"{seed}/cut/{cut}")
             at = int((cut + chance.random()) * whole[cut % 2] / count)
             again = chance.randrange(whole[cut % 2] // 2)
-            for at_now, verdict in _two_lives(plans[cut % 2], (at, again), work / f"cut-{cut}"):
+            keeps_seed = chance.randrange(1 << 30) if cut // 2 % 2 else None
+            troubles = [Trouble(cut_after_count=n, keeps_seed=keeps_seed) for n in (at, again)]
+            for at_now, verdict in _two_lives(plans[cut % 2], troubles, work / f"cut-{cut}"):
                 row.add(verdict, f"cut {cut} (before operation {at_now}, seed {seed})")
     return row
 
 
-def _two_lives(plan: Plan, cuts: tuple[int, int], work: Path) -> Iterator[tuple[str, Verdict]]:
+def _two_lives(
+    plan: Plan, troubles: Sequence[Trouble], work: Path
+) -> Iterator[tuple[str, Verdict]]:
     """Where each was cut, and what was left. The judge recovers in a copy, the recorder itself."""
     heard, before, at = Heard(), _empty(work / "before"), ""
-    for life, operations_count in enumerate(cuts):
+    for life, trouble in enumerate(troubles):
         here = work / f"life-{life}"
-        _life(plan, Trouble(cut_after_count=operations_count), before, here, heard)
+        _life(plan, trouble, before, here, heard)
         before = here / "after"
         shutil.copytree(before, here / "judged")
-        at += f"{' and ' if at else ''}{operations_count + 1}"
+        at += f"{' and ' if at else ''}{1 + (trouble.cut_after_count or 0)}"
         yield at, judge(here / "judged", plan.seed, heard)
         first = 1 + max(heard.intents, default=0)
         plan = replace(

@@ -3,16 +3,21 @@
 The strict model: a file's content is durable as of its last fsync, a name in a folder as of
 the last fsync of that folder; so a new file needs both, and a rename or an unlink that nobody
 synced is undone. SQLite's WAL lives with that, because SQLite syncs the folder with the first
-sync of a new WAL. What is not modelled: a write that is torn or reordered within one file,
-and a disk that lies about fsync.
+sync of a new WAL. With `chance` each page and each name that nobody synced is kept or not, as
+on a disk that writes when it likes, in any order. What is not modelled: a disk that lies about
+fsync, or tears a page.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import random
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+
+PAGE_BYTES = 4096
+KEPT_SHARE = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -81,9 +86,9 @@ class Forgetful:
         del source.now[old_name]
         target.now[new_name] = found
 
-    def cut(self) -> None:
-        """The power goes: what nobody synced was never there."""
-        _forget(self.root)
+    def cut(self, chance: random.Random | None = None) -> None:
+        """The power goes: what nobody synced was never there, or is there by chance."""
+        _forget(self.root, chance)
 
     def load(self, folder: Path) -> None:
         """All of a real folder, as if it had been synced long ago."""
@@ -116,13 +121,40 @@ def sync(found: File | Folder) -> None:
         found.durable = dict(found.now)
 
 
-def _forget(folder: Folder) -> None:
-    folder.now = dict(folder.durable)
+def _forget(folder: Folder, chance: random.Random | None) -> None:
+    folder.now = _names_left(folder, chance)
+    folder.durable = dict(folder.now)
     for found in folder.now.values():
-        if isinstance(found, File):
+        if isinstance(found, Folder):
+            _forget(found, chance)
+        elif chance is None:
             found.now = bytearray(found.durable)
         else:
-            _forget(found)
+            found.now = _pages_left(found, chance)
+            found.durable = bytes(found.now)
+
+
+def _names_left(folder: Folder, chance: random.Random | None) -> dict[str, File | Folder]:
+    left = dict(folder.durable)
+    for name in sorted(folder.now.keys() | folder.durable.keys()):
+        if chance is None or folder.now.get(name) is folder.durable.get(name):
+            continue
+        if chance.random() < KEPT_SHARE:
+            left.pop(name, None)
+            if name in folder.now:
+                left[name] = folder.now[name]
+    return left
+
+
+def _pages_left(file: File, chance: random.Random) -> bytearray:
+    """Old or new, page by page; the length is one of both."""
+    old, new = file.durable, bytes(file.now)
+    length = len(chance.choice((old, new)))
+    pages = range(0, length, PAGE_BYTES)
+    parts = [chance.choice((old, new))[at : at + PAGE_BYTES] for at in pages]
+    sizes = [min(PAGE_BYTES, length - at) for at in pages]
+    whole = (part[:size].ljust(size, b"\0") for part, size in zip(parts, sizes, strict=True))
+    return bytearray(b"".join(whole))
 
 
 def _loaded(folder: Path) -> Folder:

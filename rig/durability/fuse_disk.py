@@ -143,7 +143,7 @@ class FuseDisk(mfusepy.Operations):  # type: ignore[misc]
             return  # the kernel's own work: nobody waits for it, and nobody could be killed
         if self._operations.cuts_now():
             os.kill(pid, signal.SIGKILL)
-            self._disk.cut()
+            self._disk.cut(self._operations.trouble.chance)
             self.is_cut = True
             self._power()
         self._operations.count(kind)

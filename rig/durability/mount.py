@@ -137,7 +137,8 @@ def _served(pipe: int, at: Path, trouble: Trouble, before: Path, after: Path) ->
     disk.load(before)
     served = FuseDisk(disk, operations, lambda: _say_mounted(pipe))
     mfusepy.FUSE(served, str(at), foreground=True, nothreads=True)
-    disk.cut()
+    if not served.is_cut:
+        disk.cut()
     disk.store(after)
     return {
         "counts": dict(operations.counts),

@@ -7,6 +7,7 @@ and SQLite makes it anew at every start.
 from __future__ import annotations
 
 import errno
+import random
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -18,15 +19,21 @@ ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO}
 class Trouble:
     """`cut_after_count`: the power goes before the operation after so many (None: never).
 
+    `keeps_seed`: of what nobody synced, chance keeps a part (None: nothing is kept).
     `fail_kind`, `fail_nth`: that operation, counted from 1, fails with `error` ("ENOSPC",
     "EIO"); all of its kind after it too, with `for_good`.
     """
 
     cut_after_count: int | None = None
+    keeps_seed: int | None = None
     fail_kind: str | None = None
     fail_nth: int = 1
     error: str = "EIO"
     for_good: bool = False
+
+    @property
+    def chance(self) -> random.Random | None:
+        return None if self.keeps_seed is None else random.Random(self.keeps_seed)
 
 
 @dataclass(slots=True)
