@@ -22,10 +22,10 @@ from firmware_py.recorder.exposure_record import ImageError
 from firmware_py.recorder.image import maps
 from firmware_py.recorder.store.database import JournalError
 from firmware_py.recorder.store.journal import Journal
+from rig.durability.kept import files_wrong
 from rig.durability.lives import lived
 from rig.durability.rows import Row, timed
 from rig.durability.story import shot_id
-from rig.durability.verdict import files_wrong
 from rig.durability.victim import Plan, journal_path, run_folder
 
 TABLES = ("intent", "dose", "image")
