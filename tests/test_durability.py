@@ -157,12 +157,17 @@ def test_what_a_failing_disk_did_not_take_is_told_or_not_acknowledged(tmp_path: 
 
 @needs_fuse
 @pytest.mark.wire
+def test_a_sync_error_that_is_ignored_is_missed(tmp_path: Path) -> None:
+    row = run_sweep(SEED, tmp_path, "ignore-sync-errors", kinds=["sync"])
+    assert row.lost != []
+
+
+@needs_fuse
+@pytest.mark.wire
 @pytest.mark.xfail(reason="OwnedLock.release raises the OSError of its owner file's unlink")
 def test_a_recorder_on_a_failing_disk_ends_in_good_order(tmp_path: Path) -> None:
-    swept = sweep._Sweep(SEED, tmp_path, None)
-    last = [trouble for trouble in swept.troubles() if trouble.fail_kind == "remove"]
-    noted = [text for trouble in last for text in swept.run(trouble).noted]
-    assert [text for text in noted if text.startswith(CLOSING)] == []
+    noted = run_sweep(SEED, tmp_path, kinds=["remove"]).noted
+    assert [text for text in noted if CLOSING in text] == []
 
 
 @pytest.mark.xfail(reason="a report that is sent again after a restart is taken for a new one")

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from rig.search.explore import Found
 
 # Known without rig.durability, which imports the recorder.
-WEAKENINGS = ("late-commit", "no-folder-sync", "rename-before-fsync", "synchronous-normal")
+WEAKENINGS = (
+    "ignore-sync-errors", "late-commit", "no-folder-sync", "rename-before-fsync",
+    "synchronous-normal",
+)  # fmt: skip
 
 
 @click.group(

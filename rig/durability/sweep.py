@@ -6,6 +6,7 @@ seemed to be stored. What could not be stored must have been told. Reads don't f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
@@ -19,14 +20,21 @@ from rig.durability.verdict import Verdict, judge
 from rig.durability.victim import Plan
 
 
-def run_sweep(seed: int, work: Path, weaken: str | None = None, *, every: int = 1) -> Row:
+def run_sweep(
+    seed: int,
+    work: Path,
+    weaken: str | None = None,
+    *,
+    every: int = 1,
+    kinds: Sequence[str] = KINDS,
+) -> Row:
     """`every`: only each n-th operation. Errors take turns: four seeds see all of them."""
     with timed(Row("failing disk")) as row:
         row.skipped = why_not()
         if row.skipped:
             return row
         sweep = _Sweep(seed, work, weaken)
-        for number, trouble in enumerate(sweep.troubles()):
+        for number, trouble in enumerate(sweep.troubles(kinds)):
             if number % every == 0:
                 where = f"{trouble.fail_kind} {trouble.fail_nth} fails with {trouble.error}"
                 where += " for good" if trouble.for_good else ""
@@ -47,11 +55,11 @@ class _Sweep:
         self._earlier = lived(earlier, self._before)
         self._lives = count()
 
-    def troubles(self) -> list[Trouble]:
+    def troubles(self, kinds: Sequence[str]) -> list[Trouble]:
         """One for each operation of a life without trouble."""
         shift = self._plan.seed
         _, mount, _ = self._life(Trouble())
-        places = [(kind, nth) for kind in KINDS for nth in range(1, 1 + mount.counts.get(kind, 0))]
+        places = [(kind, nth) for kind in kinds for nth in range(1, 1 + mount.counts.get(kind, 0))]
         return [
             Trouble(
                 fail_kind=kind,

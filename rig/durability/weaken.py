@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,21 @@ def late_commit() -> None:
         wrapped(name, is_late=is_late)
 
 
+def ignore_sync_errors() -> None:
+    """A sync that failed is taken for one that worked: the pages are clean, the data is gone."""
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        with suppress(OSError):
+            real(handle)
+
+    replace_in(os, "fsync", fsync)
+
+
 WEAKENINGS: dict[str, Callable[[], None]] = {
     "synchronous-normal": synchronous_normal,
     "no-folder-sync": no_folder_sync,
     "rename-before-fsync": rename_before_fsync,
     "late-commit": late_commit,
+    "ignore-sync-errors": ignore_sync_errors,
 }
