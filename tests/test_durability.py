@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from firmware_py.recorder import process
 from firmware_py.recorder.archive import differences
+from firmware_py.recorder.process import LOG, Process, RecorderConfig
 from firmware_py.recorder.recorder import Recorder
 from firmware_py.recorder.store.database import MEMORY
 from firmware_py.recorder.store.journal import Journal
@@ -183,6 +185,28 @@ def test_a_report_that_was_stored_before_a_restart_is_acknowledged_after_it() ->
         assert second.recover() == []
         second.report(one.report)
         assert second.sample(0).dose_saved == one.shot_id
+
+
+@pytest.mark.wire
+@pytest.mark.xfail(reason="Process.tell lets the OSError of its log through", raises=OSError)
+def test_a_log_that_can_not_be_written_does_not_end_the_recorder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lies on the disk that is full, and what it would say is that the disk is full."""
+    monkeypatch.setattr(process, "warm_up", lambda _shape: None)  # seconds of compiling
+    run_folder(tmp_path).mkdir()
+    (run_folder(tmp_path) / LOG).symlink_to("/dev/full")
+    config = RecorderConfig(
+        state_dir=journal_path(tmp_path).parent,
+        run_dir=run_folder(tmp_path),
+        bus=f"ipc://{tmp_path}/bus",
+        data_url=f"ipc://{tmp_path}/frames",
+        unit=setup().unit,
+        started_at=setup().started_at,
+        uid_namespace=setup().uid_namespace,
+        simulated=True,
+    )
+    Process(config).close()  # it tells that there is no calibration set
 
 
 # --- bit rot
