@@ -207,9 +207,9 @@ def raw_files(folder: Path) -> dict[str, str] | None:
     """Name and sha256 of what was kept as it came; None where images were made."""
     try:
         content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ImageError(f"{folder.name}: {RECORD} is damaged: {error}") from error
-    return dict(content["files"]) if content.get("raw") else None
+        return dict(content["files"]) if content.get("raw") else None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ImageError(f"{folder.name}: {RECORD} is damaged: {error!r}") from error
 
 
 def _changed(folder: Path, files: dict[str, str]) -> list[str]:

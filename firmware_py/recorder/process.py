@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -139,13 +140,19 @@ class Process:
         self._beat(self._bus)
 
     def close(self) -> None:
-        for part in (self._bus, self._frames, self._journal, self._log):
+        for part in (self._bus, self._frames, self._journal):
             if part is not None:
                 part.close()
+        with suppress(OSError):
+            self._log.close()
 
     def tell(self, text: str) -> None:
-        """One line of the log; it holds what went wrong, and nothing else."""
-        self._log.write(f"{self._setup.at(self._clock.now_us()).isoformat()} {text}\n")
+        """One line of the log; it holds what went wrong, and nothing else.
+
+        A full disk takes no line that says it is full; the sample says so (`disk_ok`).
+        """
+        with suppress(OSError):
+            self._log.write(f"{self._setup.at(self._clock.now_us()).isoformat()} {text}\n")
 
     def _start(self, config: RecorderConfig) -> Recorder:
         panel = config.unit.panel

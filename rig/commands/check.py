@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rig.answers import answer_json, answer_table
-from rig.exit_codes import CheckFailed
+from rig.exit_codes import CHECK_FAILED, CheckFailed
 from rig.options import json_option
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ Exit code 1 when a property is broken; the shortest way to it is told.
     help="How many devices may be wrong at a time.",
 )
 @json_option
-def search(faults: int, as_json: bool) -> None:
+@click.pass_context
+def search(ctx: click.Context, faults: int, as_json: bool) -> None:
     """Go through every state that the controller reaches in a small world, and judge each step.
 
     Deadlines are a few scans long there; what is not covered stands in rig/search/explore.py.
@@ -63,6 +64,8 @@ def search(faults: int, as_json: bool) -> None:
         answer_json({"faults": faults, **asdict(found), **counts, "beams": dict(found.beams)})
     else:
         _tell(found)
+    if found.violations and as_json:
+        ctx.exit(CHECK_FAILED)  # one object on stdout, not two
     if found.violations:
         raise CheckFailed(f"{len(found.violations)} properties are broken")
 
@@ -104,8 +107,17 @@ something is lost, also with --weaken: then it is what was hoped for.
     "--weaken", type=click.Choice(WEAKENINGS), help="Take one promise away: it must be noticed."
 )
 @json_option
+@click.pass_context
 def durability(
-    kills: int, cuts: int, *, sweep: bool, rot: int, seed: int, weaken: str | None, as_json: bool
+    ctx: click.Context,
+    kills: int,
+    cuts: int,
+    *,
+    sweep: bool,
+    rot: int,
+    seed: int,
+    weaken: str | None,
+    as_json: bool,
 ) -> None:
     """Kill the recorder, cut its power, let its disk fail and rot; judge what is left.
 
@@ -122,6 +134,8 @@ def durability(
     else:
         _tell_rows(rows, seed)
     lost_count = sum(len(row.lost) for row in rows)
+    if lost_count and as_json:
+        ctx.exit(CHECK_FAILED)
     if lost_count:
         raise CheckFailed(f"{lost_count} times something was lost")
 

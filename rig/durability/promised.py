@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware_py.recorder.store.journal import Exposure, Journal
+from firmware_py.recorder.store.exposures import Exposure
+from firmware_py.recorder.store.journal import Journal
 from rig.durability.heard import Heard
 from rig.durability.kept import files_wrong, frame_wrong
 from rig.durability.story import Planned, planned, setup, shot_id

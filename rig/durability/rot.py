@@ -1,10 +1,10 @@
 """Bit rot: one bit at a time is turned round in a finished folder, and all of it read again.
 
 A flip is found when reading ends with an error that names it, or a sha256 or a picture made
-again differs; found unnamed when reading ends by an exception that nobody promised; harmless
-when all that is read is as before; else it is unseen. Of kept files nothing may be unseen. The
-journal's rows carry no checksum of their own, and SQLite takes its log to end where it is
-damaged: what is unseen there is noted, not lost.
+again differs, or a person is told of the exposure; found unnamed when reading ends by an
+exception that nobody promised; harmless when all that is read is as before; else it is unseen,
+and that is a loss. In the journal the rows' seals and the second witness find what SQLite's
+pages and its log, which it takes to end where it is damaged, don't.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ TABLES = ("intent", "dose", "image")
 STORIES = range(1, 7)
 VERDICTS = FOUND, UNNAMED, HARMLESS, UNSEEN = "found", "found unnamed", "harmless", "unseen"
 UNTOLD = "nothing tells of another"
+TOLD = "told"
 
 Flip = Callable[[random.Random], tuple[str, str]]  # the verdict, and where it was
 
@@ -46,11 +47,11 @@ def run_rot(count: int, seed: int, work: Path) -> list[Row]:
     log = Row("bit rot: journal's log")
     _flips(files, files.lost, count // 2, seed, lambda c: flip_in_files(closed, seed, c))
     _flips(
-        journal, journal.noted, count - count // 2 - count // 8, seed,
+        journal, journal.lost, count - count // 2 - count // 8, seed,
         lambda c: flip_in_journal(closed, "journal.db", seed, c),
     )  # fmt: skip
     _flips(
-        log, log.noted, count // 8, seed,
+        log, log.lost, count // 8, seed,
         lambda c: flip_in_journal(killed, "journal.db-wal", seed, c),
     )  # fmt: skip
     return [files, journal, log]
@@ -89,6 +90,9 @@ def flip_in_journal(folder: Path, name: str, seed: int, chance: random.Random) -
         return FOUND, str(error)
     except Exception as error:
         return UNNAMED, f"{name}: reading ends by {type(error).__name__}: {error}"
+    told = [name for name, value in after.items() if value == TOLD]
+    if told:
+        return FOUND, f"{where}: {told[0]} is told to somebody"
     changed = [name for name, value in before.items() if after.get(name) != value]
     more = f" and {len(changed) - 2} more" if len(changed) not in (0, 1, 2) else ""
     return (UNSEEN if changed else HARMLESS), f"{where}: {UNTOLD} {', '.join(changed[:2])}{more}"
@@ -124,9 +128,17 @@ def _flip(path: Path, chance: random.Random) -> str:
 
 
 def _rows(path: Path, seed: int) -> dict[str, object]:
-    """All that the journal says, by table and exposure. Raises JournalError."""
+    """All that the journal says, by table and exposure; TOLD of what a person is told of.
+
+    Raises JournalError.
+    """
     with closing(Journal(path)) as journal:
-        found: dict[str, object] = {f"row of {row.shot_id}": row for row in journal.exposures()}
+        found: dict[str, object] = {
+            f"row of {row.shot_id}": TOLD
+            if row.incomplete or row.shot_id in journal.restored
+            else row
+            for row in journal.exposures()
+        }
         for shot in (shot_id(seed, story) for story in STORIES):
             for table in TABLES:
                 try:

@@ -14,7 +14,8 @@ from pathlib import Path
 from firmware_py.recorder.archive import Archive
 from firmware_py.recorder.recorder import Recorder
 from firmware_py.recorder.store.database import JournalError
-from firmware_py.recorder.store.journal import Exposure, Journal
+from firmware_py.recorder.store.exposures import Exposure
+from firmware_py.recorder.store.journal import Journal
 from rig.durability.heard import Heard
 from rig.durability.kept import files_wrong, not_again, orphans
 from rig.durability.promised import Promised

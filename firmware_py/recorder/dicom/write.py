@@ -70,7 +70,17 @@ def read(path: Path) -> tuple[Dataset, Pixels]:
     try:
         dataset = pydicom.dcmread(path)
         pixels = dataset.pixel_array
-    except (InvalidDicomError, AttributeError) as error:
+        attributes = pydicom.Dataset({e.tag: e for e in dataset if e.keyword != "PixelData"})
+        for _ in attributes.iterall():
+            pass  # pydicom reads what is nested when it is asked for, and finds damage then
+    except (
+        InvalidDicomError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        NotImplementedError,
+        TypeError,
+        ValueError,
+    ) as error:  # a damaged file may end pydicom anywhere
         raise ValueError(f"{path.name} is no DICOM image: {error}") from None
-    attributes = pydicom.Dataset({e.tag: e for e in dataset if e.keyword != "PixelData"})
     return attributes, pixels

@@ -44,8 +44,10 @@ class StorageError(JournalError):
     """The disk or the file is at fault, not the request."""
 
 
-def explain(what: str, path: str, error: sqlite3.Error) -> JournalError:
-    name = getattr(error, "sqlite_errorname", "")
+def explain(what: str, path: str, error: sqlite3.Error | UnicodeDecodeError) -> JournalError:
+    """Text that is no text comes from a damaged file."""
+    is_text = isinstance(error, UnicodeDecodeError)
+    name = "SQLITE_CORRUPT" if is_text else getattr(error, "sqlite_errorname", "")
     for prefix, reason, advice in _ADVICE:
         if name.startswith(prefix):
             return StorageError(f"{what}: {reason} ({path}: {error}). {advice}")
@@ -61,10 +63,11 @@ def open_database(path: str, *, durable: bool) -> sqlite3.Connection:
     teach(connection)
     try:
         _set_pragmas(connection, path, durable=durable)
-    except (sqlite3.Error, JournalError) as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         connection.close()
-        if isinstance(error, sqlite3.Error):
-            raise explain("Opening the journal", path, error) from error
+        raise explain("Opening the journal", path, error) from error
+    except JournalError:
+        connection.close()
         raise
     return connection
 

@@ -157,7 +157,7 @@ def _reading(journal: Path) -> Iterator[sqlite3.Connection]:
     with closing(open_read_only(journal)) as connection:
         try:
             yield connection
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise explain("Reading the journal", str(journal), error) from error
 
 

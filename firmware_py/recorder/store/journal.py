@@ -279,7 +279,8 @@ class Journal:
         self._check_schema()
         if self._durable:
             self._hear_witness(path.with_suffix(".witness"))
-            sync_folder(path.absolute().parent)
+            with self._told("Opening the journal"):
+                sync_folder(path.absolute().parent)
 
     def _connect(self) -> None:
         connection = open_database(self.path, durable=self._durable)
@@ -322,7 +323,7 @@ class Journal:
             raise StorageError(self._broken)
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             found = explain(what, self.path, error)
             if getattr(error, "sqlite_errorname", "").startswith(_FATAL):
                 self._broken = str(found)
