@@ -12,6 +12,7 @@ import pytest
 
 from firmware_py.recorder.archive import Archive
 from firmware_py.recorder.recorder import Recorder
+from firmware_py.recorder.store import files
 from firmware_py.recorder.store.database import MEMORY
 from firmware_py.recorder.store.files import give_back, reserve, write_file
 from firmware_py.recorder.store.journal import Journal
@@ -75,6 +76,18 @@ def test_the_place_is_given_back_when_there_was_no_beam(tmp_path: Path) -> None:
     recorder.intent(intent())
     recorder.report(report(reason=EndReason.NO_BEAM, beam=False, mas=0.0))
     assert list((tmp_path / "exposures").iterdir()) == []
+
+
+@pytest.mark.req("SR-52")
+def test_a_folder_whose_name_was_not_synced_is_synced_by_the_next_that_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever made it died first, or met a failing disk: a power cut would take its name."""
+    synced: list[Path] = []
+    monkeypatch.setattr(files, "sync_folder", synced.append)
+    (tmp_path / "exposures" / "S1").mkdir(parents=True)
+    recorder_in(tmp_path).intent(intent())
+    assert synced[:2] == [tmp_path, tmp_path / "exposures"]
 
 
 def test_a_beam_that_makes_no_image_needs_no_place(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ class Archive:
     def keep_frame(self, shot_id: str, message: Sequence[bytes]) -> None:
         """Raises OSError."""
         folder = self._exposures / shot_id
-        make_folder(folder, durable=self._durable)
+        self._make(folder)
         write_file(folder / FRAME, pack(message), durable=self._durable)
 
     def reserve_frame(self, shot_id: str, size_bytes: int) -> None:
@@ -71,7 +71,7 @@ class Archive:
         folder = self._exposures / shot_id
         if not self._durable or (folder / FRAME).exists():
             return
-        make_folder(folder)
+        self._make(folder)
         reserve(folder / FRAME, size_bytes + OVERHEAD_BYTES)
 
     def expect_no_frame(self, shot_id: str) -> None:
@@ -80,6 +80,10 @@ class Archive:
         give_back(folder / FRAME)
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+
+    def _make(self, folder: Path) -> None:
+        for path in dict.fromkeys((self._exposures, folder)):  # each name is synced
+            make_folder(path, durable=self._durable)
 
     def kept_frame(self, shot_id: str) -> list[bytes] | None:
         """What `keep_frame` was given, also by a recorder before this one."""
@@ -90,7 +94,7 @@ class Archive:
 
     def keep_stray(self, message: Sequence[bytes]) -> Path:
         """Raises OSError."""
-        make_folder(self._exposures, durable=self._durable)
+        self._make(self._exposures)
         number = 1 + len(list(self._exposures.glob("stray-*.raw")))
         path = self._exposures / f"stray-{number:04d}.raw"
         write_file(path, pack(message), durable=self._durable)

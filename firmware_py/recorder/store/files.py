@@ -52,11 +52,14 @@ def part_of(path: Path) -> Path:
 
 
 def make_folder(path: Path, *, durable: bool = True) -> None:
-    """Make `path` and its parents; with `durable` their names are on disk too."""
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    """Make `path` and its parents; with `durable` their names are on disk too.
+
+    That of `path` also when it is there: whoever made it may have died before the sync.
+    """
+    missing = [folder for folder in path.parents if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     if durable:
-        for folder in missing:
+        for folder in (path, *missing):
             sync_folder(folder.parent)
 
 

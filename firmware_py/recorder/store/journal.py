@@ -28,7 +28,7 @@ from firmware_py.recorder.store.files import sync_folder
 from firmware_py.recorder.store.lock import LockHeldError, OwnedLock
 from firmware_py.recorder.store.rebuild import finish, put_on_new_file
 from firmware_py.recorder.store.schema import COLUMNS, SCHEMA, SCHEMA_VERSION, migrate, sound
-from firmware_py.recorder.store.witness import EndSeen, IntentSeen, Seen, Witness, unknown_to
+from firmware_py.recorder.store.witness import EndSeen, IntentSeen, Seen, Witness, renew, unknown_to
 
 # After these nothing is tried again: a failed fsync marks pages clean (security 6.4).
 _FATAL = ("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB")
@@ -68,6 +68,7 @@ class Journal:
         assert self._durable, "what promises nothing can't break a promise"
         self._files.close()
         try:
+            renew(self._witness_path)
             kept = put_on_new_file(Path(self.path))
             self._broken = None
             self._open()
@@ -192,6 +193,10 @@ class Journal:
 
     # --- the second witness
 
+    @property
+    def _witness_path(self) -> Path:
+        return Path(self.path).with_suffix(".witness")
+
     def _testify(self, what: str, *seen: Seen) -> None:
         """After the commit, before anybody is told."""
         if self._witness is None:
@@ -199,10 +204,13 @@ class Journal:
         try:
             self._witness.add(*seen)
         except OSError as error:
-            raise StorageError(
+            told = (
                 f"Writing {what}: {error.strerror} (the journal's witness). "
                 "Free space, or check the disk; nothing recorded is lost."
-            ) from error
+            )
+            if self._witness.failed:
+                self._broken = told
+            raise StorageError(told) from error
 
     def _hear_witness(self, path: Path) -> None:
         """What the journal does not know is put back into it, to be looked at by a person."""
@@ -278,7 +286,7 @@ class Journal:
             self._connect()
         self._check_schema()
         if self._durable:
-            self._hear_witness(path.with_suffix(".witness"))
+            self._hear_witness(self._witness_path)
             with self._told("Opening the journal"):
                 sync_folder(path.absolute().parent)
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firmware_py.recorder.store.exposures import Exposure
+from firmware_py.recorder.store.files import write_file
 
 # magic, kind, number, kV, seconds since 1970, mAs, shot id; then the checksum of all of it
 _BODY = struct.Struct("<4sB3xIfdd64s28x")
@@ -53,12 +54,12 @@ Seen = IntentSeen | EndSeen
 
 
 class Witness:
-    """The one writer. Raises OSError; but for a full disk it takes nothing more then (6.4)."""
+    """The one writer. Raises OSError; but for a full disk it has `failed` then (6.4)."""
 
     def __init__(self, path: Path) -> None:
         self.found = tuple(read_witness(path))
         self._told = {(type(one), one.shot_id) for one in self.found}
-        self._failed: OSError | None = None
+        self.failed = False  # what it said may not be on the disk: `renew`, and open it again
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_DSYNC
         self._handle = os.open(path, flags, 0o600)
         try:
@@ -76,13 +77,10 @@ class Witness:
         new = {key: one for one in seen if (key := (type(one), one.shot_id)) not in self._told}
         if not new:
             return
-        if self._failed is not None:
-            raise self._failed
         try:
             self._append(b"".join(map(_packed, new.values())))
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                self._failed = error
+            self.failed = error.errno not in (errno.ENOSPC, errno.EDQUOT)
             raise
         self._told |= new.keys()
 
@@ -123,6 +121,11 @@ def unknown_to(known: Mapping[str, Exposure], seen: Iterable[Seen]) -> Lost:
     ]
     there = {*known, *(one.shot_id for one in intents)}
     return Lost(intents=tuple(intents), ends=tuple(one for one in ends if one.shot_id in there))
+
+
+def renew(path: Path) -> None:
+    """On a new file, with all that can be read of the old one. Raises OSError."""
+    write_file(path, [_packed(one) for one in read_witness(path)])
 
 
 def read_witness(path: Path) -> Iterator[Seen]:
