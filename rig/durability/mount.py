@@ -15,7 +15,9 @@ import select
 import shutil
 import signal
 import subprocess
+import tempfile
 import traceback
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -44,7 +46,21 @@ def why_not() -> str | None:
         import mfusepy  # noqa: F401 - it looks for libfuse when it is imported
     except (OSError, ImportError) as error:
         return f"libfuse can't be loaded: {error}"
-    return None
+    return _refused()
+
+
+@cache
+def _refused() -> str | None:
+    """A container may have the device and still not be allowed to mount: only trying tells."""
+    with tempfile.TemporaryDirectory(prefix="dxrig-") as name:
+        folders = {word: Path(name) / word for word in ("before", "after")}
+        for folder in folders.values():
+            folder.mkdir()
+        try:
+            with Mount(Path(name) / "disk", Trouble(), **folders):
+                return None
+        except (MountError, OSError) as error:
+            return f"mounting is refused here ({str(error).strip().splitlines()[-1]})"
 
 
 class Mount:
