@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -506,6 +508,26 @@ def test_the_next_run_ends_an_intent_that_nobody_can_report_any_more_as_unknown_
     (row,) = journal.exposures()
     assert (row.outcome, row.beam, row.mas, row.missing) == ("unknown dose", True, None, "dose")
     assert journal.detail("dose", "S1") == {"maximum_mas": 3.0}
+
+
+@pytest.mark.parametrize(
+    "change", ["at = 'nonsense'", "maximum_mas = 0.001", "number = 7", "detail = '{nonsense'"]
+)
+def test_a_recorder_starts_beside_a_damaged_row_and_waits_for_somebody_to_look(
+    tmp_path: Path, change: str
+) -> None:
+    path = tmp_path / "journal.db"
+    with closing(Journal(path)) as journal:
+        Rig(None, journal=journal).recorder.intent(intent())
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE intent SET {change}")
+    path.with_suffix(".witness").unlink()
+    with closing(Journal(path)) as journal:
+        later = Rig(None, journal=journal, uid_namespace=UUID(int=7))
+        assert later.sample().incomplete_count == 1
+        assert [row.missing for row in later.recorder.recover()] == ["record"]
+        later.recorder.acknowledge("S1", who="A. Physicist", why="bad disk", now_us=5_000_000)
+        assert later.sample().incomplete_count == 0
 
 
 def test_a_dark_frame_that_nobody_can_report_any_more_was_no_beam() -> None:

@@ -265,8 +265,7 @@ class Recorder:
         An exposure of this run, which a recorder before this one left, may still be reported.
         """
         for row in self._journal.incomplete():
-            detail = self._journal.detail("intent", row.shot_id) or {}
-            if row.beam is not None or detail.get("uids") == self._setup.uids_dict(row.shot_id):
+            if row.beam is not None or not row.sound or self._own_intent(row.shot_id):
                 continue
             try:
                 self._journal.add_dose(
@@ -285,11 +284,9 @@ class Recorder:
         if shot_id in self._exposures:
             return self._exposures[shot_id]
         row = self._journal.exposure(shot_id)
-        detail = self._journal.detail("intent", shot_id) if row else None
-        if row is None or detail is None or detail.get("uids") != self._setup.uids_dict(shot_id):
+        detail = self._own_intent(shot_id) if row is not None and row.sound else None
+        if row is None or detail is None:
             return None
-        for name in ("uids", "run_dir"):
-            detail.pop(name, None)
         since_start = datetime.fromisoformat(row.at) - self._setup.started_at
         at_us = round(since_start / timedelta(microseconds=1))
         report = self._journal.detail("dose", shot_id)
@@ -301,6 +298,13 @@ class Recorder:
                 imaged=row.image is not None,
             )
         )
+
+    def _own_intent(self, shot_id: str) -> dict[str, object] | None:
+        """As it was written in this run: another one has other UIDs."""
+        detail = self._journal.detail("intent", shot_id) or {}
+        if detail.get("uids") != self._setup.uids_dict(shot_id):
+            return None
+        return {name: value for name, value in detail.items() if name not in ("uids", "run_dir")}
 
     def _kept_digest(self, shot_id: str) -> bytes:
         message = self._archive.kept_frame(shot_id) if self._archive else None

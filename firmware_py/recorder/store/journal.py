@@ -244,6 +244,8 @@ class Journal:
     def _not_heard(self, exposures: Iterable[Exposure]) -> Iterator[Seen]:
         """A kill between commit and witness, or a journal from before there was one."""
         for one in exposures:
+            if not one.sound:
+                continue  # what it says now was never written
             at_s = datetime.fromisoformat(one.at).timestamp()
             if not self._heard(IntentSeen, one.shot_id):
                 kv = _kv(self.detail("intent", one.shot_id) or {})
