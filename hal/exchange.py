@@ -71,6 +71,7 @@ class Exchange(Generic[Q, R]):
         self.heard_us: int | None = None
         self.timeouts_count = 0
         self.garbage_count = 0
+        self.unasked = b""  # in the newest read: what answered nothing
         self.down: str | None = None  # the port's own failure, for people
 
     @property
@@ -84,6 +85,7 @@ class Exchange(Generic[Q, R]):
 
     def read(self, now: Now) -> Answer[Q, R] | None:
         """Take what has arrived; the answer to the outstanding question, if it is complete."""
+        self.unasked = b""
         try:
             data = self._link.read(now.t_us)
             self.down = None
@@ -154,18 +156,20 @@ class Exchange(Generic[Q, R]):
     def _decode(self) -> Answer[Q, R] | None:
         assert self._question is not None
         while self._buffer:
-            before_bytes = len(self._buffer)
+            before = bytes(self._buffer)
             try:
                 reply = self._codec.decode(self._question, self._buffer)
             except WireError:
                 self.garbage_count += 1
-                if len(self._buffer) == before_bytes:
+                if len(self._buffer) == len(before):
                     self._buffer.clear()  # a codec that drops nothing would stop us for ever
+                self.unasked += before[: len(before) - len(self._buffer)]
                 continue
             if reply is None:
                 return None
             answer = Answer(self._question, reply, self._asked_us)
             self._question = None
+            self._discard(len(self._buffer))  # it can't be the reply to what was not asked yet
             self.heard_us = self._asked_us
             if self._resyncing:
                 self._resyncing = False
@@ -184,4 +188,5 @@ class Exchange(Generic[Q, R]):
     def _discard(self, count_bytes: int) -> None:
         if count_bytes:
             self.garbage_count += 1
+            self.unasked += bytes(self._buffer)
             self._buffer.clear()

@@ -127,10 +127,22 @@ def test_what_comes_unasked_is_dropped_and_counted() -> None:
     assert bench.exchange.heard_us is None
 
 
+def test_what_answered_nothing_is_told_until_the_next_read() -> None:
+    bench = Bench()
+    bench.says(1, "kv=99\n")
+    assert bench.exchange.unasked == b"kv=99\n"
+    bench.read(2)
+    assert bench.exchange.unasked == b""
+    bench.exchange.ask(Now(2), "kv")
+    assert bench.says(3, "??\nma=1\nkv=80\n") == ("kv", "80", 2)
+    assert bench.exchange.unasked == b"??\nma=1\n"
+
+
 def test_what_follows_a_reply_in_the_same_read_does_not_answer_the_next_question() -> None:
     bench = Bench()
     bench.exchange.ask(Now(0), "kv")
     assert bench.says(1, "kv=80\nkv=99\n") == ("kv", "80", 0)
+    assert bench.exchange.unasked == b"kv=99\n"
     bench.exchange.ask(Now(1), "kv")
     assert bench.read(2) is None
 
@@ -139,6 +151,7 @@ def test_a_codec_that_refuses_without_dropping_does_not_stop_the_scan() -> None:
     bench = Bench(codec=Stubborn())
     bench.exchange.ask(Now(0), "kv")
     assert bench.says(1, "kv=80\n") is None
+    assert bench.exchange.unasked == b"kv=80\n"
     assert bench.exchange.garbage_count == 1
 
 

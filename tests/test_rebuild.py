@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from firmware_py.recorder.store import rebuild
 from firmware_py.recorder.store.database import JournalError, StorageError
 from firmware_py.recorder.store.disk import Disk
 from firmware_py.recorder.store.exposures import read_exposures
@@ -146,6 +147,28 @@ def test_while_the_disk_lets_it_not_go_on_nothing_is_acknowledged_and_that_is_to
             assert rig.sample(10_000_000).intent_durable is None
         assert rig.sample(20_000_000).disk_ok is True
     assert [row.shot_id for row in read_exposures(path)] == ["A"]
+
+
+def test_tries_that_fail_leave_no_heap_of_old_files(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every two seconds one, for as long as the disk fails."""
+
+    def fails(_folder: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with closing(Journal(path)) as journal:
+        intent(journal, "A")
+    before = {one.name for one in path.parent.iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuild, "sync_folder", fails)
+        for _ in range(3):
+            with pytest.raises(OSError, match="Input/output error"):
+                put_on_new_file(path)
+    after = {one.name for one in path.parent.iterdir()}
+    assert after - before <= {"journal.db.ready", "journal.db-wal", "journal.db-shm"}
+    with closing(Journal(path)) as journal:
+        assert [row.shot_id for row in journal.exposures()] == ["A"]
 
 
 # --- killed on the way

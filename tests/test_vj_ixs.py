@@ -455,6 +455,33 @@ def test_on_meets_no_beam_that_somebody_else_has_started() -> None:
     assert "ENBL1" not in texts(made, first)
 
 
+@pytest.mark.req("SR-34", "F64")
+@pytest.mark.parametrize("outputs", [Outputs(), Outputs(technique=MAS)], ids=["idle", "armed"])
+def test_an_on_that_nobody_here_sent_shows_by_its_echo_and_is_answered_with_off(
+    outputs: Outputs,
+) -> None:
+    """Its beam may be over before a status question has an answer."""
+    made = ready()
+    made.run(500_000, outputs)
+    echoes = [b"\x02ENBL1\r"]
+    made.edit = lambda reply: reply + (echoes.pop() if echoes else b"")
+    first = len(made.sent)
+    sample = made.run_until(lambda s: s.beam_on, outputs)
+    assert sample.beam_taken_us == made.t_us
+    made.run_until(lambda s: s.beam_on is False, outputs)
+    assert "ENBL0" in texts(made, first)
+
+
+def test_a_second_echo_of_our_own_on_is_no_strange_beam() -> None:
+    made = in_beam()
+    echoes = [b"\x02ENBL1\r"]
+    made.edit = lambda reply: reply + (echoes.pop() if echoes else b"")
+    first = len(made.sent)
+    sample = made.run(100_000)
+    assert (sample.beam_on, echoes) == (True, [])
+    assert "ENBL0" not in texts(made, first)
+
+
 def test_an_echo_of_off_that_says_on_confirms_nothing() -> None:
     """The two are one bit apart, and the wire has no checksum."""
     made = in_beam()

@@ -64,6 +64,7 @@ from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
 
 ON_EXPIRES_US = 200_000
 SILENCE_US = 500_000  # outside the beam: how long a reply may be owed before the link is lost
+ON_ECHO = b"\x02ENBL1\r"  # "STX text CR", section 2
 TRIES = 3  # preparations with a differing echo before it is a fault
 
 
@@ -99,6 +100,7 @@ class Driver:
         self._order_us: int | None = None
         self._on_open = False  # the order's ON has neither left nor expired
         self._was_ready = False  # ... when it was ordered: ON is not kept for an echo to come
+        self._strange = b""  # the newest bytes that answered nothing
         self._clear_us: int | None = None
         self._clear_due = False
         self._ended_alone = False
@@ -125,8 +127,25 @@ class Driver:
             if self.sample.beam_on is False:
                 self._set(now, beam_on=None)  # asked again before an ON: who knows what it heard
         self._watch_link(now)
+        self._hear_stranger(now)
         self._show(now)
         return self.sample
+
+    def _hear_stranger(self, now: Now) -> None:
+        """An ON that nobody here sent was obeyed: its echo comes when the ramp is over.
+
+        Status questions may wait as long for their answers, so the echo tells it first, or alone.
+        It comes in pieces.
+        """
+        if not self._exchange.unasked:
+            return
+        self._strange = (self._strange + self._exchange.unasked)[-2 * len(ON_ECHO) :]
+        if ON_ECHO not in self._strange:
+            return
+        self._strange = b""
+        if self._order_us is None:
+            self._must_off = True
+            self._set(now, beam_on=True, beam_taken_us=now.t_us)
 
     def write(self, now: Now, outputs: Outputs) -> None:
         self._follow_technique(now, outputs.technique)

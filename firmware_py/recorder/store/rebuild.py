@@ -15,7 +15,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from firmware_py.recorder.store.files import sync_folder
@@ -47,8 +47,12 @@ def put_on_new_file(
         raise ValueError(f"the copy is damaged: {problems[0]}")
     _sync(new)
     kept = _keep(path)
-    new.rename(ready)
-    sync_folder(path.absolute().parent)
+    try:
+        new.rename(ready)
+        sync_folder(path.absolute().parent)
+    except OSError:
+        _forget(kept)  # else each try on a failing disk leaves one more
+        raise
     finish(path)
     return kept
 
@@ -73,6 +77,12 @@ def _keep(path: Path) -> Path:
         if _beside(path, name).exists():
             _link(_beside(path, name), _beside(kept, name))
     return kept
+
+
+def _forget(kept: Path) -> None:
+    for name in ("", *SIDE_FILES):
+        with suppress(OSError):
+            _beside(kept, name).unlink(missing_ok=True)
 
 
 def _link(path: Path, name: Path) -> None:
