@@ -23,7 +23,13 @@ from firmware_py.recorder.exposure_record import ExposureRecord, ImageError
 from firmware_py.recorder.frame_file import pack, unpack
 from firmware_py.recorder.image import maps
 from firmware_py.recorder.image.maps import PanelSet
-from firmware_py.recorder.store.files import give_back, make_folder, reserve, write_file
+from firmware_py.recorder.store.files import (
+    give_back,
+    make_folder,
+    reserve,
+    sync_folder,
+    write_file,
+)
 from hal.ports import PanelFrame, WireError
 from hal.stream_v1 import decode
 
@@ -153,6 +159,8 @@ class Archive:
         path = _panel_set_path(self.run_dir, self._panel_set_sha256)
         if not path.exists():
             maps.save(panel_set, path)
+            if self._durable:
+                sync_folder(self.run_dir)
 
 
 # --- replay

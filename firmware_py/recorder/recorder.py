@@ -9,6 +9,7 @@ frame names (F37, F40), and makes one image of a frame that came twice (F36).
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections import deque
 from collections.abc import Callable
@@ -183,8 +184,9 @@ class Recorder:
         self._check_shot(intent.shot)
         detail = intent_to_dict(intent) | {"uids": self._setup.uids_dict(shot_id)}
         del detail["at_us"]
-        if self._archive is not None:
-            detail["run_dir"] = str(self._archive.run_dir)
+        if self._archive is not None and self._journal.folder is not None:
+            run_dir = os.path.relpath(self._archive.run_dir, self._journal.folder)
+            detail["run_dir"] = run_dir  # so that a state which is moved finds its runs
         self._journal.add_intent(
             shot_id=shot_id,
             at=self._setup.at(intent.at_us),

@@ -78,7 +78,7 @@ def _folder(state: Path, shot_id: str, intent: dict[str, Any]) -> Path | None:
     """Of the run that the intent names; a state folder that was moved has its runs with it."""
     named = Path(str(intent.get("run_dir", "")))
     beside = state / "runs" / named.name
-    for run in (named, beside) if named.name else state.glob("runs/*"):
+    for run in (state / named, beside) if named.name else state.glob("runs/*"):
         folder = run / "exposures" / shot_id
         if folder.is_dir():
             return folder

@@ -22,8 +22,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_py.recorder.store.files import sync_folder
-
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -173,7 +171,6 @@ def save(panel_set: PanelSet, path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
-    sync_folder(path.absolute().parent)
 
 
 def load(path: Path) -> PanelSet:

@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from firmware_py.recorder.store.rebuild import finish, put_on_new_file
 from firmware_py.recorder.store.schema import COLUMNS, SCHEMA, SCHEMA_VERSION, migrate, sound
 from firmware_py.recorder.store.witness import EndSeen, IntentSeen, Seen, Witness, renew, unknown_to
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # After these nothing is tried again: a failed fsync marks pages clean (security 6.4).
 _FATAL = ("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB")
 
@@ -147,6 +148,11 @@ class Journal:
     def incomplete(self) -> list[Exposure]:
         """Intents without a dose, and beams without an image, that nobody acknowledged."""
         return [exposure for exposure in self.exposures() if exposure.incomplete]
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the file lies; None: in memory."""
+        return None if self.path == MEMORY else Path(self.path).parent
 
     @property
     def durable(self) -> bool:
@@ -357,11 +363,14 @@ def _sealed(table: str, row: str) -> str:
 
 def _kv(intent: Mapping[str, Any]) -> float:
     """0 where the intent has none: the heat of its beam is then not known."""
-    return float(intent.get("shot", {}).get("technique", {}).get("kv", 0.0))
+    try:
+        return float(intent["shot"]["technique"]["kv"])
+    except (LookupError, TypeError, ValueError):
+        return 0.0
 
 
 def _date(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, UTC).isoformat()
+    return (EPOCH + timedelta(seconds=at_s)).isoformat()
 
 
 def _lock(path: Path, owner: str) -> OwnedLock:
