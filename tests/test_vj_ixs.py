@@ -472,6 +472,33 @@ def test_an_on_that_nobody_here_sent_shows_by_its_echo_and_is_answered_with_off(
     assert "ENBL0" in texts(made, first)
 
 
+def test_a_late_echo_of_our_own_on_is_no_strange_beam() -> None:
+    made = ready()
+    echoes: list[bytes] = []
+
+    def hold(reply: bytes) -> bytes:
+        if reply == b"\x02ENBL1\r":
+            echoes.append(reply)
+            return b""
+        return reply
+
+    made.edit = hold
+    made.run(800_000, ordered(made))
+    made.run(300_000, Outputs())  # the order is over, OFF is answered, the beam is off
+    assert (made.driver.sample.beam_on, len(echoes)) == (False, 1)
+    made.edit = lambda reply: reply + (echoes.pop() if echoes else b"")
+    beams = {made.scan(Outputs()).beam_on for _ in range(200)}
+    assert (beams, echoes) == ({False}, [])
+
+
+def test_an_echo_that_a_unit_hears_while_it_starts_is_no_strange_beam() -> None:
+    made = bench()
+    echoes = [b"\x02ENBL1\r"]
+    made.edit = lambda reply: reply + (echoes.pop() if echoes else b"")
+    beams = {made.scan(Outputs()).beam_on for _ in range(40)}
+    assert (beams, echoes) == ({None, False}, [])
+
+
 def test_a_second_echo_of_our_own_on_is_no_strange_beam() -> None:
     made = in_beam()
     echoes = [b"\x02ENBL1\r"]

@@ -135,15 +135,17 @@ class Driver:
         """An ON that nobody here sent was obeyed: its echo comes when the ramp is over.
 
         Status questions may wait as long for their answers, so the echo tells it first, or alone.
-        It comes in pieces.
+        It comes in pieces. It may be a late one: of our own last ON, while that has none, or of
+        the unit's before this one, as long as this one is getting to know the generator.
         """
-        if not self._exchange.unasked:
+        if self._hello or not self._exchange.unasked:
             return
         self._strange = (self._strange + self._exchange.unasked)[-2 * len(ON_ECHO) :]
         if ON_ECHO not in self._strange:
             return
         self._strange = b""
-        if self._order_us is None:
+        is_owed = self.sample.on_sent_us is not None and self.sample.on_answered_us is None
+        if self._order_us is None and not is_owed:
             self._must_off = True
             self._set(now, beam_on=True, beam_taken_us=now.t_us)
 
