@@ -77,7 +77,15 @@ def _techniques(path: Path) -> dict[str, dict[str, Any]]:
             rows = connection.execute("SELECT shot_id, detail FROM intent").fetchall()
         except sqlite3.Error as error:
             raise explain("Reading the journal", str(path), error) from error
-    return {shot_id: json.loads(detail)["shot"]["technique"] for shot_id, detail in rows}
+    return {shot_id: _technique(detail) for shot_id, detail in rows}
+
+
+def _technique(intent: str) -> dict[str, Any]:
+    """Empty where it is not known: of a damaged record, or of one that a witness brought back."""
+    try:
+        return dict(json.loads(intent)["shot"]["technique"])
+    except (LookupError, TypeError, ValueError):
+        return {}
 
 
 def _open(row: Exposure, technique: dict[str, Any]) -> Open:

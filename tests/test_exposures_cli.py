@@ -211,6 +211,23 @@ def test_a_number_that_turned_in_the_journal_is_found_and_not_taken_for_a_dose(m
     assert hand["dose"] == "not known, its record is damaged"
 
 
+@pytest.mark.parametrize("change", ["detail = '{nonsense'", "detail = '[]'", "at = 'nonsense'"])
+def test_a_damaged_record_is_shown_as_such_by_every_command(
+    made: Made, tmp_path: Path, change: str
+) -> None:
+    with closing(sqlite3.connect(made.state / "journal.db")) as connection, connection:
+        connection.execute(f"UPDATE intent SET {change} WHERE shot_id = 'hand'")
+    assert "hand: damaged" in told("show", "hand").stdout
+    assert "damaged" in told("list").stdout
+    assert answer("verify", code=1)["findings"][0]["exposure"] == "journal"
+    done = answer("export", str(tmp_path / "out"), "--all")
+    assert (done["exposures"], done["files"]) == (3, 2)
+    recovered = CliRunner().invoke(main, ["recover", "--json"])
+    assert recovered.exit_code == 1, recovered.output
+    missing = {one["shot_id"]: one["missing"] for one in json.loads(recovered.stdout)["open"]}
+    assert missing == {"hand": "record", "lost": "dose"}
+
+
 # --- export
 
 

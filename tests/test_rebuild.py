@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from firmware_py.recorder.store import rebuild
 from firmware_py.recorder.store.database import JournalError, StorageError
@@ -18,6 +19,7 @@ from firmware_py.recorder.store.disk import Disk
 from firmware_py.recorder.store.exposures import read_exposures
 from firmware_py.recorder.store.journal import Journal
 from firmware_py.recorder.store.rebuild import put_on_new_file
+from rig.cli import main
 from tests.exposures import intent as intent_of
 from tests.test_journal import FailingDisk, dose, intent
 from tests.test_recorder import Rig
@@ -74,6 +76,26 @@ def test_a_journal_of_version_1_is_read_on_and_the_old_file_stays(path: Path) ->
         assert old.execute("SELECT count(*) FROM intent").fetchone() == (2,)
     with closing(Journal(path)):
         assert not path.with_name("journal.db.before-2").exists()  # once is enough
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["recover"], 1), (["exposures", "list"], 0), (["exposures", "show", "1"], 0)],
+    ids=["recover", "list", "show"],
+)
+def test_a_journal_of_version_1_is_read_before_anybody_has_written_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int
+) -> None:
+    """Whoever wants to expose is asked to recover first: that must not need a writer."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    path = tmp_path / "dxrig" / "portable" / "journal.db"
+    path.parent.mkdir(parents=True)
+    of_version_1(path)
+    before = path.read_bytes()
+    result = CliRunner().invoke(main, [*words, "--bench", "portable"])
+    assert result.exit_code == code, result.output
+    assert "OLD-" in result.output
+    assert path.read_bytes() == before
 
 
 @pytest.mark.req("SR-55")

@@ -51,10 +51,9 @@ def stored(state: Path, which: str) -> Stored:
     if found is None:
         raise UsageError(f"no exposure {which!r}; {_near(state, which)}")
     exposure, texts = found
-    try:
-        details = {table: dict(json.loads(text)) for table, text in texts.items()}
-    except ValueError as error:
-        raise DeviceError(f"exposure {which}: its journal entry can't be read: {error}") from error
+    if not exposure.sound:  # what its rows say now was never written
+        return Stored(exposure=exposure, intent={}, folder=_folder(state, exposure.shot_id, {}))
+    details = {table: dict(json.loads(text)) for table, text in texts.items()}
     folder = _folder(state, exposure.shot_id, details["intent"])
     return Stored(exposure=exposure, folder=folder, **details)
 

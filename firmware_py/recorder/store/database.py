@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from firmware_py.recorder.store.schema import teach
+from firmware_py.recorder.store.schema import migrate, teach
 
 MEMORY = ":memory:"
 
@@ -73,13 +73,36 @@ def open_database(path: str, *, durable: bool) -> sqlite3.Connection:
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
-    """A connection for lists and reports; the writer is not disturbed. Raises JournalError."""
-    try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    except sqlite3.Error as error:
-        raise explain("Reading the journal", str(path), error) from error
+    """A connection for lists and reports; the writer is not disturbed. Raises JournalError.
+
+    A journal of an older version is read as today's, from a copy in memory: its file is brought
+    up to date by the next writer.
+    """
+    with ExitStack() as opened:
+        try:
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            opened.callback(connection.close)
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version != 1:
+                opened.pop_all()
+            else:
+                connection = _copy_of_today(connection)
+        except sqlite3.Error as error:
+            raise explain("Reading the journal", str(path), error) from error
     teach(connection)
     return connection
+
+
+def _copy_of_today(old: sqlite3.Connection) -> sqlite3.Connection:
+    copy = sqlite3.connect(MEMORY)
+    try:
+        old.backup(copy)
+        migrate(copy)
+        copy.commit()
+    except sqlite3.Error:
+        copy.close()
+        raise
+    return copy
 
 
 @contextmanager
