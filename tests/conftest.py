@@ -15,7 +15,7 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.peers import MISSING
+from tests.peers import MISSING, require_fuse
 from tests.side_by_side import SideBySide, longest_first
 
 pytest_plugins = ("rig.pytest_requirements",)
@@ -32,6 +32,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # The shared suites (contract_*.py) are no test files, so pytest would not explain their asserts.
 CONTRACTS = sorted(path.stem for path in Path(__file__).parent.glob("contract_*.py"))
 pytest.register_assert_rewrite(*(f"tests.{name}" for name in CONTRACTS))
+
+
+@pytest.fixture
+def fuse() -> None:
+    require_fuse()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -21,6 +21,7 @@ PACKAGES = {  # Debian's
     "dump2dcm": "dcmtk",
     "echoscu": "dcmtk",
     "findscu": "dcmtk",
+    "fusermount3": "fuse3",
     "mbpoll": "mbpoll",
     "socat": "socat",
     "storescp": "dcmtk",
@@ -38,6 +39,18 @@ def require_peer(name: str) -> str:
     if os.environ.get("DXRIG_REQUIRE_PEERS") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+def require_fuse() -> None:
+    """A disk that can be mounted. Its programs can be installed; the right to mount can't, so
+    where that lacks the test is skipped in CI, too, and counted."""
+    require_peer("fusermount3")
+    require_library("mfusepy")
+    from rig.durability.mount import why_not
+
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(f"{MISSING}power cuts ({reason})")
 
 
 def require_library(name: str) -> ModuleType:

@@ -18,7 +18,7 @@ from rig.durability.forgetful import PAGE_BYTES, Forgetful, resize, sync, write_
 from rig.durability.mount import Mount, MountError, why_not
 from rig.durability.trouble import Operations, Trouble
 
-needs_fuse = pytest.mark.skipif(why_not() is not None, reason=f"no power cuts: {why_not()}")
+needs_fuse = pytest.mark.usefixtures("fuse")
 
 
 def written(disk: Forgetful, path: str, data: bytes) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import pytest
 
+from rig.durability import mount
 from tests.conftest import missing_peers
-from tests.peers import MISSING, PACKAGES, require_library, require_peer
+from tests.peers import MISSING, PACKAGES, require_fuse, require_library, require_peer
 from tests.project import ROOT
 
 
@@ -35,6 +37,20 @@ def test_a_missing_peer_fails_where_peers_are_required(monkeypatch: pytest.Monke
     monkeypatch.setenv("DXRIG_REQUIRE_PEERS", "1")
     with pytest.raises(pytest.fail.Exception, match="peer missing: mbpoll"):
         require_peer("mbpoll")
+
+
+def test_a_disk_that_can_not_be_mounted_is_counted_and_its_programs_are_required(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DXRIG_REQUIRE_PEERS", "1")
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", "/nowhere")
+        with pytest.raises(pytest.fail.Exception, match=r"fusermount3 \(apt install fuse3\)"):
+            require_fuse()
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(mount, "DEVICE", ROOT / "no-such-device")
+    with pytest.raises(pytest.skip.Exception, match=f"{MISSING}power cuts .*is missing"):
+        require_fuse()
 
 
 def test_ci_installs_every_peer_that_a_test_may_ask_for() -> None:
