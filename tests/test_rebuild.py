@@ -21,6 +21,7 @@ from firmware_py.recorder.store.journal import Journal
 from firmware_py.recorder.store.rebuild import put_on_new_file
 from rig.cli import main
 from tests.exposures import intent as intent_of
+from tests.exposures import message, report
 from tests.test_journal import FailingDisk, dose, intent
 from tests.test_recorder import Rig
 
@@ -146,6 +147,21 @@ def test_the_recorder_does_so_by_itself_tells_it_and_takes_the_next_intent(path:
         assert "the journal goes on on a new file; the old one is" in rig.told
         rig.recorder.intent(intent_of())  # as the unit does until it is acknowledged
         assert rig.sample(2_000_000).intent_durable == "S1"
+
+
+def test_a_frame_and_a_report_of_nobody_beside_a_broken_journal_end_nothing(path: Path) -> None:
+    """Whose they are can't be looked up; the frame is kept aside, the rest is told."""
+    with closing(Journal(path)) as journal:
+        rig = Rig(path.parent, journal=journal)
+        good, journal._connection = journal._connection, FailingDisk()  # type: ignore[assignment]
+        rig.recorder.intent(intent_of())
+        rig.recorder.frame(message("S9"), 1_000_000)
+        rig.recorder.report(report("S9"))
+        journal._connection = good
+        assert [one.name for one in (path.parent / "exposures").glob("stray-*")] == [
+            "stray-0001.raw"
+        ]
+        assert rig.sample(0).dose_saved is None
 
 
 def test_while_the_disk_lets_it_not_go_on_nothing_is_acknowledged_and_that_is_told_once(

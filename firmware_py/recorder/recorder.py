@@ -13,23 +13,16 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from firmware_py.recorder.earlier_frames import EarlierFrames
+from firmware_py.recorder.earlier_lives import EarlierLives, ExposureSoFar
 from firmware_py.recorder.exposure_record import ExposureRecord, ImageError
-from firmware_py.recorder.messages import (
-    intent_from_dict,
-    intent_to_dict,
-    report_from_dict,
-    report_to_dict,
-    same_news,
-)
+from firmware_py.recorder.messages import intent_to_dict, report_to_dict, same_news
 from firmware_py.recorder.setup import Setup
 from firmware_py.recorder.store.database import JournalError, StorageError
 from firmware_py.recorder.store.disk import Disk
-from firmware_py.recorder.store.exposures import LOST, Exposure
+from firmware_py.recorder.store.exposures import Exposure
 from firmware_py.recorder.store.journal import Journal
 from hal.now import Now
 from hal.ports import PanelFrame, WireError
@@ -42,18 +35,6 @@ if TYPE_CHECKING:  # images need numpy and PIL; runs without them don't wait for
 MEND_US = 2_000_000
 KEPT_SHOTS_COUNT = 16  # of which a late or repeated frame is still recognised
 _SHOT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it names a folder
-
-
-@dataclass(slots=True, kw_only=True)
-class _Exposure:
-    """What is known of one exposure so far."""
-
-    intent: Intent
-    report: ExposureReport | None = None
-    frame: PanelFrame | None = None  # until the image is saved
-    frame_us: int = 0
-    digest: bytes | None = None  # of the frame's pixels
-    imaged: bool = False  # by a recorder before this one
 
 
 class Recorder:
@@ -73,9 +54,12 @@ class Recorder:
         self._archive = archive
         self._disk = disk or Disk()
         self._tell = tell or self.told.append
-        self._exposures: dict[str, _Exposure] = {}
-        self._tell_restored()
-        self._close_earlier_runs()
+        self._exposures: dict[str, ExposureSoFar] = {}
+        self._earlier = EarlierLives(setup, journal, archive)
+        for text in self._earlier.restored():
+            self._tell(text)
+        for error in self._earlier.end_other_runs():
+            self._fail(error)
         self._inherited = journal.incomplete()
         self._panel_set_ok = self._check_panel_set()
         self._intent_durable: str | None = None
@@ -103,7 +87,7 @@ class Recorder:
             self._fail(error)
             return
         if shot_id not in self._exposures:
-            self._remember(_Exposure(intent=intent))
+            self._remember(ExposureSoFar(intent=intent))
         self._intent_durable = shot_id
 
     def report(self, report: ExposureReport) -> None:
@@ -226,7 +210,7 @@ class Recorder:
                     f"the recorder was started for {what} {ours}."
                 )
 
-    def _write_dose(self, exposure: _Exposure, report: ExposureReport) -> None:
+    def _write_dose(self, exposure: ExposureSoFar, report: ExposureReport) -> None:
         end_us = exposure.intent.at_us if report.end_us is None else report.end_us
         self._journal.add_dose(
             shot_id=report.shot.shot_id,
@@ -237,7 +221,7 @@ class Recorder:
             detail=report_to_dict(report),
         )
 
-    def _after_the_fact(self, report: ExposureReport) -> _Exposure | None:
+    def _after_the_fact(self, report: ExposureReport) -> ExposureSoFar | None:
         """A dose is recorded even when its intent was not: then the report stands for both."""
         shot = report.shot
         if shot.shot_id == self._refused:
@@ -253,70 +237,18 @@ class Recorder:
         )
         return self._exposures.get(shot.shot_id)
 
-    def _tell_restored(self) -> None:
-        if self._journal.restored:
-            self._tell(
-                f"the journal had lost {', '.join(self._journal.restored)}, which its second "
-                "witness saw: an older copy was put back, or the disk lost what it had taken. "
-                "They are in it again; look at each with `dxrig recover`, and check the disk"
-            )
-
-    def _close_earlier_runs(self) -> None:
-        """I2: whoever could report their dose is gone, so it stays unknown, and bounded.
-
-        An exposure of this run, which a recorder before this one left, may still be reported.
-        """
-        for row in self._journal.incomplete():
-            if row.beam is not None or not row.sound or self._own_intent(row.shot_id):
-                continue
-            try:
-                self._journal.add_dose(
-                    shot_id=row.shot_id,
-                    at=datetime.fromisoformat(row.at),
-                    beam=row.kind != ShotKind.DARK,
-                    mas=None,
-                    reason=LOST,
-                    detail={"maximum_mas": row.maximum_mas},
-                )
-            except JournalError as error:
-                self._fail(error)
-
-    def _known(self, shot_id: str) -> _Exposure | None:
+    def _known(self, shot_id: str) -> ExposureSoFar | None:
         """Of this recorder, or of one before it in the same run."""
         if shot_id in self._exposures:
             return self._exposures[shot_id]
-        row = self._journal.exposure(shot_id)
-        detail = self._own_intent(shot_id) if row is not None and row.sound else None
-        if row is None or detail is None:
-            return None
-        since_start = datetime.fromisoformat(row.at) - self._setup.started_at
-        at_us = round(since_start / timedelta(microseconds=1))
-        report = self._journal.detail("dose", shot_id)
-        return self._remember(
-            _Exposure(
-                intent=intent_from_dict(detail | {"at_us": at_us}),
-                report=report_from_dict(report) if report else None,
-                digest=None if row.image is None else self._kept_digest(shot_id),
-                imaged=row.image is not None,
-            )
-        )
-
-    def _own_intent(self, shot_id: str) -> dict[str, object] | None:
-        """As it was written in this run: another one has other UIDs."""
-        detail = self._journal.detail("intent", shot_id) or {}
-        if detail.get("uids") != self._setup.uids_dict(shot_id):
-            return None
-        return {name: value for name, value in detail.items() if name not in ("uids", "run_dir")}
-
-    def _kept_digest(self, shot_id: str) -> bytes:
-        message = self._archive.kept_frame(shot_id) if self._archive else None
         try:
-            frame = None if message is None else decode(message)
-        except WireError:
-            frame = None
-        return hashlib.sha256(frame.pixels).digest() if isinstance(frame, PanelFrame) else b""
+            left = self._earlier.left(shot_id)
+        except JournalError as error:
+            self._fail(error)  # nobody can say whose it is
+            return None
+        return None if left is None else self._remember(left)
 
-    def _remember(self, exposure: _Exposure) -> _Exposure:
+    def _remember(self, exposure: ExposureSoFar) -> ExposureSoFar:
         self._exposures[exposure.intent.shot.shot_id] = exposure
         if len(self._exposures) > KEPT_SHOTS_COUNT:
             del self._exposures[next(iter(self._exposures))]
@@ -342,7 +274,7 @@ class Recorder:
         else:
             self._stray(message, f"second, different frame of {frame.shot_id}")
 
-    def _attach(self, exposure: _Exposure, frame: PanelFrame, message: list[bytes]) -> None:
+    def _attach(self, exposure: ExposureSoFar, frame: PanelFrame, message: list[bytes]) -> None:
         """The raw frame is safe before anything else is done with it."""
         try:
             self._check_size(frame)
@@ -382,7 +314,7 @@ class Recorder:
         except OSError as error:
             self._fail(error)
 
-    def _finish(self, exposure: _Exposure) -> None:
+    def _finish(self, exposure: ExposureSoFar) -> None:
         """Make the image once dose and frame are both there."""
         report, frame = exposure.report, exposure.frame
         if report is None or frame is None or not (report.beam or _is_dark(report)):
@@ -401,7 +333,9 @@ class Recorder:
             self._image_failed = None
         self._settled(shot_id)
 
-    def _write_image(self, exposure: _Exposure, report: ExposureReport, frame: PanelFrame) -> None:
+    def _write_image(
+        self, exposure: ExposureSoFar, report: ExposureReport, frame: PanelFrame
+    ) -> None:
         shot_id = report.shot.shot_id
         detail: dict[str, object] = {}
         if self._archive is not None:
