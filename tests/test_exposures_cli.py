@@ -192,6 +192,13 @@ def test_a_folder_that_the_journal_does_not_know_is_found(made: Made) -> None:
     }
 
 
+def test_a_demo_keeps_a_journal_of_its_own_and_is_no_finding(made: Made) -> None:
+    run = made.state / "runs" / "20260102T030405Z-portable-d3d3d3"
+    (run / "exposures" / "demo-1").mkdir(parents=True)
+    (run / "state").mkdir()
+    assert answer("verify")["findings"] == []
+
+
 def test_a_journal_that_is_no_journal_is_told_without_a_traceback(made: Made) -> None:
     made.journal.close()
     (made.state / "journal.db").write_bytes(b"nonsense " * 1000)
