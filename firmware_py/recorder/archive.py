@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from firmware_py.recorder.develop import Developed, develop
-from firmware_py.recorder.dicom.write import NotWrittenError, read, write
+from firmware_py.recorder.dicom.write import NotWrittenError, chunks, read, write
 from firmware_py.recorder.exposure_record import ExposureRecord, ImageError
 from firmware_py.recorder.frame_file import pack, unpack
 from firmware_py.recorder.image import maps
@@ -135,9 +135,8 @@ class Archive:
     def _save_record(
         self, shot_id: str, content: dict[str, object], files: dict[str, str]
     ) -> dict[str, object]:
-        text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
         path = self._exposures / shot_id / RECORD
-        sha256 = write_file(path, [text.encode()], durable=self._durable)
+        sha256 = write_file(path, [record_bytes(content)], durable=self._durable)
         return {"folder": f"exposures/{shot_id}", "files": files | {RECORD: sha256}}
 
     def _write(self, folder: Path, made: Developed) -> dict[str, str]:
@@ -156,14 +155,32 @@ class Archive:
         return files
 
     def _keep_panel_set(self, panel_set: PanelSet) -> None:
-        path = _panel_set_path(self.run_dir, self._panel_set_sha256)
+        path = panel_set_path(self.run_dir, self._panel_set_sha256)
         if not path.exists():
             maps.save(panel_set, path)
             if self._durable:
                 sync_folder(self.run_dir)
 
 
+def record_bytes(content: Mapping[str, object]) -> bytes:
+    """exposure.json: the same content makes the same bytes."""
+    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    return text.encode()
+
+
 # --- replay
+
+
+def image_bytes(made: Developed) -> dict[str, bytes]:
+    """What `Archive.save` writes of it, by file name. Raises ImageError."""
+    try:
+        return {
+            PROCESSING: b"".join(chunks(made.processing, made.processing_pixels)),
+            PRESENTATION: b"".join(chunks(made.presentation, made.presentation_pixels)),
+            PREVIEW: made.preview_png,
+        }
+    except NotWrittenError as error:
+        raise ImageError(str(error)) from error
 
 
 def reprocess(folder: Path, panel_set: PanelSet | None = None) -> Developed:
@@ -177,7 +194,7 @@ def reprocess(folder: Path, panel_set: PanelSet | None = None) -> Developed:
         frame = _frame(folder)
         earlier = _earlier(folder.parent, content.get("earlier", ()))
         if panel_set is None:
-            panel_set = maps.load(_panel_set_path(folder.parents[1], content["panel_set"]))
+            panel_set = maps.load(panel_set_path(folder.parents[1], content["panel_set"]))
     except (ImageError, WireError, ValueError, KeyError, TypeError, maps.PanelSetError) as error:
         raise ImageError(f"{folder.name} can't be made again: {error}") from error
     return develop(record, frame, panel_set, earlier)
@@ -257,5 +274,6 @@ def _earlier(exposures: Path, before: Sequence[tuple[int, str]]) -> list[tuple[i
     return [(int(ago), read_frame(exposures / shot)) for ago, shot in before]
 
 
-def _panel_set_path(run_dir: Path, sha256: str) -> Path:
+def panel_set_path(run_dir: Path, sha256: str) -> Path:
+    """Of the maps that an exposure.json names as `panel_set`."""
     return run_dir / f"panel-set-{sha256[:16]}.npz"

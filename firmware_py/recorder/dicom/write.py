@@ -30,13 +30,21 @@ class NotWrittenError(Exception):
 
 def write(path: Path, dataset: Dataset, pixels: Pixels, *, durable: bool = True) -> str:
     """`pixels`: rows x columns, uint16. The file's sha256. Raises NotWrittenError, OSError."""
+    try:
+        content = chunks(dataset, pixels)
+    except NotWrittenError as error:
+        raise NotWrittenError(f"{path.name} was not written: {error}") from None
+    return write_file(path, content, durable=durable)
+
+
+def chunks(dataset: Dataset, pixels: Pixels) -> list[bytes | memoryview]:
+    """The file in pieces, in order; the same dataset makes the same. Raises NotWrittenError."""
     found = problems(dataset, pixels)
     if found:
-        raise NotWrittenError(f"{path.name} was not written: " + "; ".join(found))
+        raise NotWrittenError("; ".join(found))
     body = np.ascontiguousarray(pixels, dtype="<u2")
     length = body.nbytes.to_bytes(4, "little")
-    chunks: list[bytes | memoryview] = [header_bytes(dataset), _PIXEL_DATA + length, body.data]
-    return write_file(path, chunks, durable=durable)
+    return [header_bytes(dataset), _PIXEL_DATA + length, body.data]
 
 
 def header_bytes(dataset: Dataset) -> bytes:
