@@ -60,6 +60,20 @@ def owner_of(state: Path) -> Owner | None:
         return None
 
 
+def is_owned(state: Path) -> bool:
+    """Does whoever the owner file names still live? Only a look: nothing is taken or written."""
+    owner = owner_of(state)
+    if owner is None:
+        return False
+    try:
+        os.kill(owner.pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
+
+
 def _refusal(state: Path) -> str:
     owner = owner_of(state)
     if owner is None:

@@ -33,7 +33,7 @@ COMMANDS = {
     "calibrate": "Make, list and roll back a panel's calibration sets.",
     "stop": "End the beam of the running unit, or its preparation.",
     "reset": "Clear a latched fault whose cause is gone.",
-    "exposures": "List, show, verify and export the exposures of a bench.",
+    "exposures": "List, show, verify, repair and export the exposures of a bench.",
     "recover": "List and acknowledge exposures that an earlier run left incomplete.",
     "doctor": "Find what keeps a bench from working on this computer.",
     "check": "Search every state that the controller reaches for a broken property.",

@@ -27,13 +27,14 @@ Examples:
   dxrig exposures list
   dxrig exposures show 12
   dxrig exposures verify
+  dxrig exposures repair
   dxrig exposures export /media/stick/march --last 20
 
 An exposure is named by its id or its number.
 """
 )
 def command() -> None:
-    """List, show, verify and export the exposures of a bench."""
+    """List, show, verify, repair and export the exposures of a bench."""
 
 
 @command.command(
@@ -110,7 +111,8 @@ Examples:
 
 Reads every file and compares it with the sha256 of when it was saved; without a choice, checks
 the journal as a whole and looks for folders that it does not know, too.
-Exit code 1 when something is not as it was saved. Nothing is changed.
+Exit code 1 when something is not as it was saved. Nothing is changed:
+`dxrig exposures repair` puts right what can be.
 """
 )
 @click.argument("which", metavar="[ID|NUMBER]...", nargs=-1)
@@ -142,10 +144,74 @@ def verify(
         answer_json({"bench": name, **counts, "findings": found})
     else:
         for one in verdict.findings:
-            click.echo(f"{one.exposure}: {one.what}")
+            click.echo(f"{one.exposure}: {one.what}" if one.exposure else one.what)
         verb = "as saved" if not found else f"{len(found)} findings"
         click.echo(f"{counts['exposures']} exposures, {counts['files']} files: {verb}")
+        if found:
+            click.echo(f"Put right what can be: dxrig exposures repair --bench {name}")
     ctx.exit(CHECK_FAILED if found else 0)
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  dxrig exposures repair
+  dxrig exposures repair 12 13
+  dxrig exposures repair --from /media/stick/march
+  dxrig exposures repair --json | jq '.findings[] | select(.mended | not)'
+
+What `dxrig exposures verify` finds is put right where that can be proved, by the sha256 of when
+it was saved: images are made again from the raw frame, exposure.json from the journal, the run's
+panel set is copied from where the same one lies. Nothing makes a raw frame again: it stays where
+it is, and is put back from a backup or an export that --from names.
+
+\b
+Nothing is deleted but reserved space in which nothing was ever written. What is rotten, half
+written or not of the exposure goes to RUN/quarantine, with a list (quarantine.jsonl) of when,
+from where, and both sha256. Runs a second time without harm, also after it was killed.
+
+Exit code 0: nothing wrong, or all of it put right; 1: something is rotten still, and why;
+3: somebody else owns the bench, or its disk can't be written.
+"""
+)
+@click.argument("which", metavar="[ID|NUMBER]...", nargs=-1)
+@bench_option
+@last_option
+@click.option(
+    "--from",
+    "source",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="A backup or an export that may hold sound copies.",
+)
+@progress_option
+@json_option
+@click.pass_context
+def repair(
+    ctx: click.Context,
+    which: Sequence[str],
+    bench: str | None,
+    last: int | None,
+    source: Path | None,
+    progress: str,
+    as_json: bool,
+) -> None:
+    """Put right what is not as it was saved; keep the rotten files aside."""
+    from rig.exposures import repair as repairing
+    from rig.exposures.repair_words import as_dict, told
+    from rig.exposures.stored import listed
+
+    name, state = _bench(ctx, bench)
+    chosen = _chosen(state, which, last) if which or last else None
+    ids = None if chosen is None else [one.exposure.shot_id for one in chosen]
+    total = len(listed(state, None)) if ids is None else len(ids)
+    with Bar(progress, total, "repairing") as bar:
+        done = repairing.repair(state, ids, source=source, on_exposure=bar.advance)
+    if as_json:
+        answer_json({"bench": name, **as_dict(done)})
+    else:
+        told(done, name)
+    ctx.exit(CHECK_FAILED if done.left_count else 0)
 
 
 @command.command(

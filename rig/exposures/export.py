@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rig.exit_codes import DeviceError
+from rig.exposures.quarantine import AGAIN
 from rig.exposures.stored import Stored
 from rig.exposures.verify import wrong_files
 
@@ -62,7 +63,7 @@ def _copy(one: Stored, out: Path, done: Exported) -> None:
     folder = out / f"{one.exposure.number:04d}-{one.exposure.shot_id}"
     folder.mkdir()
     for file in sorted(one.folder.iterdir()):
-        if file.suffix != ".part":
+        if file.suffix not in (".part", AGAIN):
             shutil.copy2(file, folder / file.name)
             done.files_count += 1
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from firmware_py.recorder.store.exposures import Exposure
 from hal.types import ShotKind
+from rig.exposures.quarantine import ASIDE, Event, read_events
 from rig.exposures.stored import Stored
 from rig.records.words import plain_number
 
@@ -39,6 +40,7 @@ def whole(found: Stored) -> dict[str, Any]:
         **as_dict(found.exposure),
         "folder": None if found.folder is None else str(found.folder),
         "files": found.sha256,
+        "quarantine": [asdict(event) for event in events_of(found)],
         "details": {"intent": found.intent, "dose": found.dose},
     }
 
@@ -71,6 +73,27 @@ def sheet(found: Stored) -> Iterator[str]:
     if found.sha256:
         yield ""
         yield from (f"{sha256[:16]}  {name}" for name, sha256 in sorted(found.sha256.items()))
+
+    events = events_of(found)
+    if events:
+        yield ""
+        yield from (f"  {line}" for line in map(_event, events))
+
+
+def events_of(found: Stored) -> list[Event]:
+    """What repairs did to its files, oldest first."""
+    if found.folder is None:
+        return []
+    events = read_events(found.folder.parents[1])
+    return [event for event in events if event.exposure == found.exposure.shot_id]
+
+
+def _event(event: Event) -> str:
+    """When, which file, what was done, why; and where the old one is."""
+    because = f" ({event.why})" if event.why else ""
+    kept = f": {event.kept}" if event.kept and event.event == ASIDE else ""
+    name = event.file.rpartition("/")[2]
+    return f"{_when(event.at)}  {name} {event.event}{because}{kept}"
 
 
 def _lines(*pairs: tuple[str, str]) -> Iterator[str]:

@@ -129,6 +129,14 @@ def read_exposure(journal: Path, which: str) -> tuple[Exposure, dict[str, str]] 
     return exposure, details
 
 
+def read_image_at(journal: Path, shot_id: str) -> str | None:
+    """When its frame was there, ISO 8601; None: there is no image. Raises JournalError."""
+    with _reading(journal) as connection:
+        sql = "SELECT at FROM image WHERE shot_id = ?"
+        row = connection.execute(sql, (shot_id,)).fetchone()
+    return None if row is None else str(row[0])
+
+
 def damage(journal: Path) -> list[str]:
     """What is wrong with the whole file, page by page and row by row. Raises JournalError."""
     with _reading(journal) as connection:
