@@ -39,5 +39,4 @@ def told(done: Repaired, bench: str) -> None:
     mended = len(done.rows) - done.left_count
     click.echo(f"{counts}: {len(done.rows)} findings, {mended} put right, {done.left_count} left")
     if done.left_count:
-        bench = f" --bench {bench}"
-        click.echo(f"With a backup or an export: dxrig exposures repair{bench} --from FOLDER")
+        click.echo(f"With a backup: dxrig exposures repair --bench {bench} --from FOLDER")
