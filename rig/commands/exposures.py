@@ -165,7 +165,6 @@ it was saved: images are made again from the raw frame, exposure.json from the j
 panel set is copied from where the same one lies. Nothing makes a raw frame again: it stays where
 it is, and is put back from a backup or an export that --from names.
 
-\b
 Nothing is deleted but reserved space in which nothing was ever written. What is rotten, half
 written or not of the exposure goes to RUN/quarantine, with a list (quarantine.jsonl) of when,
 from where, and both sha256. Runs a second time without harm, also after it was killed.
