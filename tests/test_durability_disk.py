@@ -7,12 +7,14 @@ import random
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from firmware_py.recorder.store.files import sync_folder
 from rig.durability import mount
 from rig.durability.forgetful import PAGE_BYTES, Forgetful, resize, sync, write_at
 from rig.durability.mount import Mount, MountError, why_not
@@ -160,17 +162,30 @@ def test_without_fuse_it_says_what_is_missing(
 
 
 @contextmanager
-def mounted(tmp_path: Path, trouble: Trouble = Trouble()) -> Iterator[Path]:  # noqa: B008 - frozen
+def mounted(
+    tmp_path: Path,
+    trouble: Trouble = Trouble(),  # noqa: B008 - frozen
+    *,
+    ordinary: bool = False,
+) -> Iterator[Path]:
+    with disk_of(tmp_path, trouble, ordinary=ordinary) as made:
+        yield made.at
+
+
+def disk_of(tmp_path: Path, trouble: Trouble, *, ordinary: bool) -> Mount:
     (tmp_path / "before").mkdir(exist_ok=True)
-    at = tmp_path / "mount"
-    with Mount(at, trouble, before=tmp_path / "before", after=tmp_path / "after"):
-        yield at
+    before, after = tmp_path / "before", tmp_path / "after"
+    return Mount(tmp_path / "mount", trouble, before=before, after=after, ordinary=ordinary)
+
+
+kinds_of_disk = pytest.mark.parametrize("ordinary", [False, True])
 
 
 @needs_fuse
 @pytest.mark.wire
-def test_programs_see_a_file_system(tmp_path: Path) -> None:
-    with mounted(tmp_path) as at:
+@kinds_of_disk
+def test_programs_see_a_file_system(tmp_path: Path, ordinary: bool) -> None:
+    with mounted(tmp_path, ordinary=ordinary) as at:
         (at / "f").mkdir()
         (at / "f/a").write_bytes(b"0123456789")
         with (at / "f/a").open("r+b") as file:
@@ -188,8 +203,11 @@ def test_programs_see_a_file_system(tmp_path: Path) -> None:
 
 @needs_fuse
 @pytest.mark.wire
-def test_after_the_end_nothing_is_mounted_and_only_what_was_synced_is_left(tmp_path: Path) -> None:
-    with mounted(tmp_path) as at:
+@kinds_of_disk
+def test_after_the_end_nothing_is_mounted_and_only_what_was_synced_is_left(
+    tmp_path: Path, ordinary: bool
+) -> None:
+    with mounted(tmp_path, ordinary=ordinary) as at:
         (at / "unsynced").write_bytes(b"one")
         assert str(at) in Path("/proc/mounts").read_text()
     assert str(at) not in Path("/proc/mounts").read_text()
@@ -208,9 +226,13 @@ def test_a_full_disk_is_told_to_the_program_that_writes(tmp_path: Path) -> None:
 
 @needs_fuse
 @pytest.mark.wire
-def test_sqlite_keeps_its_own_word_there(tmp_path: Path) -> None:
+@kinds_of_disk
+def test_sqlite_keeps_its_own_word_there(tmp_path: Path, ordinary: bool) -> None:
     """WAL and FULL: somebody else's program, whose rules about syncs are known."""
-    with mounted(tmp_path) as at, closing(sqlite3.connect(at / "t.db")) as connection:
+    with (
+        mounted(tmp_path, ordinary=ordinary) as at,
+        closing(sqlite3.connect(at / "t.db")) as connection,
+    ):
         (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("CREATE TABLE t (n)")
@@ -251,3 +273,46 @@ with Mount(at / "mount", Trouble(), before=at / "before", after=at / "after") as
     # All who had its output are gone, the disk's process with them.
     assert (done.stdout, done.returncode) == ("True\n", -9)
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
+
+
+@needs_fuse
+@pytest.mark.wire
+@kinds_of_disk
+def test_a_sync_stalls_by_whatever_name_it_is_asked_for(tmp_path: Path, ordinary: bool) -> None:
+    """As long as was asked for at least, by the disk's own count."""
+    with disk_of(tmp_path, Trouble(sync_stall_ms=20.0), ordinary=ordinary) as made:
+        file = os.open(made.at / "a", os.O_CREAT | os.O_WRONLY)
+        os.write(file, b"one")
+        os.fsync(file)
+        os.write(file, b"two")
+        os.fdatasync(file)
+        os.close(file)
+        file = os.open(made.at / "a", os.O_WRONLY | os.O_DSYNC)
+        os.write(file, b"three")
+        os.close(file)
+        sync_folder(made.at)
+    assert made.counts["sync"] == len(made.stalled_ms) == 4
+    assert min(made.stalled_ms) >= 20.0
+    assert (tmp_path / "after/a").read_bytes() == b"threeo"
+
+
+@needs_fuse
+@pytest.mark.wire
+def test_a_sync_that_stalls_keeps_nobody_else_waiting_on_an_ordinary_disk(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def synced(file: int) -> None:
+        os.fsync(file)
+        order.append("synced")
+
+    with disk_of(tmp_path, Trouble(sync_stall_ms=1000.0), ordinary=True) as made:
+        one, other = (os.open(made.at / name, os.O_CREAT | os.O_WRONLY) for name in ("a", "b"))
+        thread = threading.Thread(target=synced, args=(one,))
+        thread.start()
+        os.write(other, b"x")
+        (made.at / "c").write_bytes(b"y")
+        order.append("written")
+        thread.join()
+        for file in (one, other):
+            os.close(file)
+    assert order == ["written", "synced"]

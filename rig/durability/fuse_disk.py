@@ -3,14 +3,20 @@
 One thread serves one operation after the other, so a cut has a place between two of them.
 At the cut the program that asks is killed before it is answered: it acknowledges nothing any
 more. After it every operation fails with EIO, the power being off.
+
+An `ordinary` disk has the kernel's cache before it, so a write costs a copy in memory, and serves
+operations side by side, so a sync that stalls keeps waiting who asked for it. What concerns
+one file or one folder the kernel still asks one after the other.
 """
 
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import signal
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -22,24 +28,34 @@ from rig.durability.trouble import Operations
 
 FREE_BLOCKS = 1 << 20
 BLOCK_BYTES = 4096
+WRITEBACK_CACHE = 1 << 16  # fuse_common.h, FUSE_CAP_WRITEBACK_CACHE
 
 
 class FuseDisk(mfusepy.Operations):  # type: ignore[misc]
     use_ns = True
 
     def __init__(
-        self, disk: Forgetful, operations: Operations, mounted: Callable[[], None]
+        self,
+        disk: Forgetful,
+        operations: Operations,
+        mounted: Callable[[], None],
+        *,
+        ordinary: bool = False,
     ) -> None:
         """`mounted` is called once, when the mount answers."""
         self._disk = disk
         self._operations = operations
         self._mounted = mounted
+        self._ordinary = ordinary
         self._open: dict[int, File] = {}
-        self._next_handle = 1
+        self._next_handle = itertools.count(1)
+        self._counting = threading.Lock()
         self._made_ns = time.time_ns()
         self.is_cut = False
 
     def init_with_config(self, conn_info: Any, config: Any) -> None:
+        if self._ordinary:
+            conn_info.want |= WRITEBACK_CACHE & conn_info.capable
         self._mounted()
 
     # --- what is only looked at
@@ -105,11 +121,13 @@ class FuseDisk(mfusepy.Operations):  # type: ignore[misc]
 
     def fsync(self, path: str, datasync: int, fh: int) -> int:
         self._count("sync", path)
+        self._operations.stall()
         sync(self._open[fh])
         return 0
 
     def fsyncdir(self, path: str, datasync: int, fh: int) -> int:
         self._count("sync", path)
+        self._operations.stall()
         sync(self._disk.folder(path))
         return 0
 
@@ -127,8 +145,7 @@ class FuseDisk(mfusepy.Operations):  # type: ignore[misc]
         return self.unlink(path)
 
     def _handle(self, file: File) -> int:
-        handle = self._next_handle
-        self._next_handle += 1
+        handle = next(self._next_handle)
         self._open[handle] = file
         return handle
 
@@ -141,9 +158,10 @@ class FuseDisk(mfusepy.Operations):  # type: ignore[misc]
         _, _, pid = mfusepy.fuse_get_context()
         if pid == 0 or path.endswith("-shm"):
             return  # the kernel's own work: nobody waits for it, and nobody could be killed
-        if self._operations.cuts_now():
-            os.kill(pid, signal.SIGKILL)
-            self._disk.cut(self._operations.trouble.chance)
-            self.is_cut = True
-            self._power()
-        self._operations.count(kind)
+        with self._counting:
+            if self._operations.cuts_now():
+                os.kill(pid, signal.SIGKILL)
+                self._disk.cut(self._operations.trouble.chance)
+                self.is_cut = True
+                self._power()
+            self._operations.count(kind)

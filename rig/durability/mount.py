@@ -17,7 +17,8 @@ import signal
 import subprocess
 import tempfile
 import traceback
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -53,11 +54,11 @@ def why_not() -> str | None:
 def _refused() -> str | None:
     """A container may have the device and still not be allowed to mount: only trying tells."""
     with tempfile.TemporaryDirectory(prefix="dxrig-") as name:
-        folders = {word: Path(name) / word for word in ("before", "after")}
-        for folder in folders.values():
+        before, after = (Path(name) / word for word in ("before", "after"))
+        for folder in (before, after):
             folder.mkdir()
         try:
-            with Mount(Path(name) / "disk", Trouble(), **folders):
+            with Mount(Path(name) / "disk", Trouble(), before=before, after=after):
                 return None
         except (MountError, OSError) as error:
             return f"mounting is refused here ({str(error).strip().splitlines()[-1]})"
@@ -66,17 +67,30 @@ def _refused() -> str | None:
 class Mount:
     """`before`: a folder whose files are on the disk at first; `after`: what was durable."""
 
-    def __init__(self, at: Path, trouble: Trouble, *, before: Path, after: Path) -> None:
+    def __init__(
+        self,
+        at: Path,
+        trouble: Trouble,
+        *,
+        before: Path,
+        after: Path,
+        ordinary: bool = False,
+        longest_s: int = LONGEST_S,
+    ) -> None:
+        """`ordinary`: cached and side by side (FuseDisk); then a cut has no place of its own."""
+        assert not ordinary or trouble.cut_after_count is None
         self.at = at
         self.counts: dict[str, int] = {}  # operations by kind, when it has ended
         self.is_cut = False
         self.failed_count = 0
+        self.stalled_ms: list[float] = []  # each sync that stalled
         at.mkdir(parents=True, exist_ok=True)
         self._pipe, writing = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
             os.close(self._pipe)
-            _serve(writing, at, trouble, before, after)
+            serve = partial(_served, writing, at, trouble, before, after, ordinary=ordinary)
+            _serve(writing, serve, longest_s)
         os.close(writing)
 
     def __enter__(self) -> Mount:
@@ -106,6 +120,7 @@ class Mount:
         self.counts = answer["counts"]
         self.is_cut = answer["is_cut"]
         self.failed_count = answer["failed_count"]
+        self.stalled_ms = answer["stalled_ms"]
 
     def _read(self) -> bytes:
         ready, _, _ = select.select([self._pipe], [], [], PATIENCE_S)
@@ -126,14 +141,14 @@ class Mount:
             os.waitpid(self._pid, 0)
 
 
-def _serve(pipe: int, at: Path, trouble: Trouble, before: Path, after: Path) -> NoReturn:
+def _serve(pipe: int, serve: Callable[[], dict[str, Any]], longest_s: int) -> NoReturn:
     """In the child; never returns, so that nothing of the parent's runs twice."""
     try:
         gc.disable()
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(LONGEST_S)
+        signal.alarm(longest_s)
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # libfuse unmounts then
-        answer = _served(pipe, at, trouble, before, after)
+        answer = serve()
     except BaseException:
         answer = {"error": traceback.format_exc()}
     try:
@@ -142,7 +157,9 @@ def _serve(pipe: int, at: Path, trouble: Trouble, before: Path, after: Path) -> 
         os._exit(0)
 
 
-def _served(pipe: int, at: Path, trouble: Trouble, before: Path, after: Path) -> dict[str, Any]:
+def _served(
+    pipe: int, at: Path, trouble: Trouble, before: Path, after: Path, *, ordinary: bool
+) -> dict[str, Any]:
     import mfusepy
 
     from rig.durability.forgetful import Forgetful
@@ -151,8 +168,8 @@ def _served(pipe: int, at: Path, trouble: Trouble, before: Path, after: Path) ->
 
     disk, operations = Forgetful(), Operations(trouble)
     disk.load(before)
-    served = FuseDisk(disk, operations, lambda: _say_mounted(pipe))
-    mfusepy.FUSE(served, str(at), foreground=True, nothreads=True)
+    served = FuseDisk(disk, operations, lambda: _say_mounted(pipe), ordinary=ordinary)
+    mfusepy.FUSE(served, str(at), foreground=True, nothreads=not ordinary, max_idle_threads=8)
     if not served.is_cut:
         disk.cut()
     disk.store(after)
@@ -160,6 +177,7 @@ def _served(pipe: int, at: Path, trouble: Trouble, before: Path, after: Path) ->
         "counts": dict(operations.counts),
         "failed_count": operations.failed_count,
         "is_cut": served.is_cut,
+        "stalled_ms": operations.stalled_ms,
     }
 
 

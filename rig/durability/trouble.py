@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import random
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ class Trouble:
     `keeps_seed`: of what nobody synced, chance keeps a part (None: nothing is kept).
     `fail_kind`, `fail_nth`: that operation, counted from 1, fails with `error` ("ENOSPC",
     "EIO"); all of its kind after it too, with `for_good`.
+    `sync_stall_ms`: every sync takes so long, as on a tired card or a busy array; whoever
+    asked for it waits.
     """
 
     cut_after_count: int | None = None
@@ -30,6 +33,7 @@ class Trouble:
     fail_nth: int = 1
     error: str = "EIO"
     for_good: bool = False
+    sync_stall_ms: float = 0.0
 
     @property
     def chance(self) -> random.Random | None:
@@ -43,6 +47,7 @@ class Operations:
     trouble: Trouble = Trouble()
     counts: Counter[str] = field(default_factory=Counter)
     failed_count: int = 0
+    stalled_ms: list[float] = field(default_factory=list)  # how long each stalled sync really took
 
     def cuts_now(self) -> bool:
         return self.counts.total() == self.trouble.cut_after_count
@@ -58,3 +63,10 @@ class Operations:
             self.failed_count += 1
             number = ERRORS[plan.error]
             raise OSError(number, "as planned")
+
+    def stall(self) -> None:
+        """In a sync, before it is done."""
+        if self.trouble.sync_stall_ms:
+            start_s = time.monotonic()
+            time.sleep(self.trouble.sync_stall_ms / 1000)
+            self.stalled_ms.append((time.monotonic() - start_s) * 1000)
