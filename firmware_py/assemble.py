@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from firmware_py.bounds import limits
+from firmware_py.bounds import dead_us, limits
 from firmware_py.config import UnitConfig
 from firmware_py.decide.memory import Memory
+from firmware_py.last_words import LastWords
 from firmware_py.record import Recording
 from firmware_py.unit import Arrivals, Devices, NoArrivals, Unit
 from hal.detectors import open_panel
@@ -74,8 +76,12 @@ def build_unit(
     start_us: int = 0,
     heat_j: float = 0.0,
     warm: bool = True,
+    words: Callable[[int], LastWords] | None = None,
 ) -> Unit:
-    """`heat_j`: what earlier runs left in the tube, at `start_us`; `warm`: it is warmed up."""
+    """`heat_j`: what earlier runs left in the tube, at `start_us`; `warm`: it is warmed up.
+
+    `words`: makes the last words, from how long this bench's beam outlives a unit that died, in us.
+    """
     devices = open_devices(
         config, tapped(links, recording) if recording else links, recorder, recorder_link
     )
@@ -88,4 +94,6 @@ def build_unit(
     memory = Memory(
         limits=bench_limits, since_us=start_us, warm=warm, heat_j=heat_j, heat_us=start_us
     )
-    return Unit(devices, memory, recording, poll_all=poll_all)
+    outlives_us = dead_us(devices.generator.capabilities, devices.room.capabilities)
+    said = words(outlives_us) if words else None
+    return Unit(devices, memory, recording, poll_all=poll_all, words=said)

@@ -86,6 +86,15 @@ def _us(ms: int | None) -> int | None:
 _TUBE = tuple(name for name in TubeData.__dataclass_fields__ if name in TubeConfig.model_fields)
 
 
+def dead_us(generator: GeneratorCapabilities, room: RoomCapabilities) -> int:
+    """From the start of a unit's last scan to HV off, by the relay pulse, at worst.
+
+    The scan may have been held up until the pulse had nearly lapsed, then renew it, and die.
+    """
+    renewed_us = room.pulse_us + room.reply_us
+    return renewed_us + room.pulse_us + RELAY_DROP_US + generator.kv_fall_us
+
+
 def bounds(
     config: UnitConfig,
     generator: GeneratorCapabilities,
@@ -98,7 +107,7 @@ def bounds(
     seen_us = room.sample_age_us + scan_us
     open_pair_us = seen_us + room.reply_us + RELAY_DROP_US + generator.kv_fall_us
     off_us = generator.longest_exchange_us["beam"] + generator.off_latency_us
-    dead_us = room.pulse_us + RELAY_DROP_US + generator.kv_fall_us
+    pulse_us = room.pulse_us + RELAY_DROP_US + generator.kv_fall_us
     watchdog_us = generator.watchdog_us
     rows = [
         Bound(sr="SR-17", what="release -> kV off", goal_us=50_000,
@@ -111,7 +120,7 @@ def bounds(
               note="one status exchange may be on the line"),
         _door_or_estop(interlock_pair, generator),
         Bound(sr="SR-28", what="unit dead or stopped -> kV off", goal_us=150_000,
-              bound_us=dead_us, layer="relay pulse", note="self-timed, re-triggered by the scan"),
+              bound_us=pulse_us, layer="relay pulse", note="self-timed, re-triggered by the scan"),
         Bound(sr="SR-09", what="age of the interlock sample", goal_us=100_000,
               bound_us=room.sample_age_us, layer="wire"),
         Bound(sr="SR-27", what="age of the generator's status in the beam", goal_us=100_000,

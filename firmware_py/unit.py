@@ -14,6 +14,7 @@ from typing import Protocol
 
 from firmware_py.decide.controller import step
 from firmware_py.decide.memory import Memory
+from firmware_py.last_words import LastWords
 from firmware_py.record import Recording
 from firmware_py.trace import Line, Trace
 from hal.now import NEVER_US, Now, since
@@ -98,7 +99,9 @@ class Unit:
         recording: Recording | None = None,
         *,
         poll_all: bool = True,
+        words: LastWords | None = None,
     ) -> None:
+        """`words`: where it notes what counts if it dies."""
         self.memory = memory
         self.outputs = Outputs()
         self.trace = Trace()
@@ -107,6 +110,7 @@ class Unit:
         self._devices = devices
         self._recording = recording
         self._poll_all = poll_all
+        self._words = words
         self._requests = Requests()
         self._plan: Plan | None = None
         self._recorder_sample: RecorderSample | None = None  # the newest one recorded
@@ -157,6 +161,8 @@ class Unit:
             self._recording.scan(t_us, late_us)
         inputs = self._read(t_us, late_us)
         self.memory, outputs = step(self.memory, inputs)
+        if self._words:
+            self._words.note(inputs, self.memory, outputs)  # before a byte of it leaves
         self._write(t_us, outputs)
         plan_us = self._ask_plan(t_us, inputs)
         self._next_us = min(outputs.next_us, plan_us, *[slot.next_us for slot in self._slots])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from firmware_py.assemble import Links, build_unit
+from firmware_py.last_words import LastWords
 from firmware_py.record import Recording
 from firmware_py.trace import Line
 from firmware_py.unit import Unit
@@ -90,7 +91,9 @@ class ModelRung:
         *,
         heat_j: float = 0.0,
         warm: bool = True,
+        words: Callable[[int], LastWords] | None = None,
     ) -> Unit:
+        """`words`: the last ones of this unit, as in `build_unit`; a run has none."""
         port = recorder(self.frames)
         self._frozen_us = None
         self.unit = build_unit(
@@ -103,6 +106,7 @@ class ModelRung:
             start_us=self.t_us,
             heat_j=heat_j,
             warm=warm,
+            words=words,
         )
         return self.unit
 

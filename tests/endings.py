@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from firmware_py.decide.memory import Memory, State
+from firmware_py.last_words import LastWords
 from firmware_py.record import Recording
 from firmware_py.trace import Line
 from hal.now import grid_us
@@ -116,7 +117,12 @@ class EndingRun(ModelRun):
         self._sent.clear()
         self._before = State.BOOT
         tap = _Tap(life.recording, self._sent)
-        self.rung.start_unit(self._open_recorder, tap).request(Requests(shot=self.shot))
+        unit = self.rung.start_unit(self._open_recorder, tap, words=self._words())
+        unit.request(Requests(shot=self.shot))
+
+    def _words(self) -> Callable[[int], LastWords] | None:
+        """Where the unit leaves its last words, for runs that ask for them."""
+        return None
 
     def _open_recorder(self, frames: FrameLink) -> RecorderPort:
         self.recorder = super()._open_recorder(frames)
