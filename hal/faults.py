@@ -196,6 +196,8 @@ _ROWS = (
      "None: the frozen technique is never edited under a pressed switch.", "SR-07"),
     ("SCAN_LATE", Reaction.ABORT, "The unit's scan was too late during the beam.",
      "Free the computer of other work; see `dxrig doctor`.", "SR-28"),
+    ("UNIT_LOST", Reaction.WARN, "The unit or its recorder died in the middle of an exposure.",
+     "Look at the exposure: `dxrig recover`; the run folder tells which process ended.", "SR-53"),
     ("UNIT_BUG", Reaction.TRIP, "The unit stopped on an internal error; outputs are safe.",
      "Send the run folder to the developers.", "SR-44"),
 )

@@ -39,7 +39,7 @@ from hal.frame_pipes import PipeFrames, frame_pipe
 from hal.now import Now
 from hal.ports import LinkError
 from hal.stream_v1 import encode_end, encode_start
-from hal.types import EndReason, RecorderSample, ShotKind
+from hal.types import EndReason, ExposureReport, RecorderSample, ShotKind
 from tests.exposures import (
     NAMESPACE,
     PANEL,
@@ -490,7 +490,8 @@ def test_an_intent_of_an_earlier_run_blocks_until_a_person_has_looked(tmp_path: 
     Rig(None, journal=journal).recorder.intent(intent())
     later = Rig(None, journal=journal, uid_namespace=UUID(int=7))
     assert later.sample().incomplete_count == 1
-    assert [row.dose_text for row in later.recorder.recover()] == ["unknown, at most 3 mAs"]
+    told = [row.dose_text for row in later.recorder.recover()]
+    assert told == ["unknown, at most 3 mAs, by the programme"]
     later.recorder.acknowledge("S1", who="A. Physicist", why="power cut", now_us=5_000_000)
     assert later.sample().incomplete_count == 0
     with pytest.raises(JournalError, match="no such incomplete exposure"):
@@ -507,7 +508,12 @@ def test_the_next_run_ends_an_intent_that_nobody_can_report_any_more_as_unknown_
         Rig(None, journal=journal, uid_namespace=UUID(int=7))
     (row,) = journal.exposures()
     assert (row.outcome, row.beam, row.mas, row.missing) == ("unknown dose", True, None, "dose")
-    assert journal.detail("dose", "S1") == {"maximum_mas": 3.0}
+    detail = journal.detail("dose", "S1")
+    assert detail is not None
+    assert detail.pop("bound_by") == "the programme"
+    assert report_from_dict(detail) == ExposureReport(
+        shot=shot(), reason=EndReason.FAULT, fault="UNIT_LOST", beam=True, mas=None, maximum_mas=3.0
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,20 @@ Another run has other UIDs, and whoever could report its doses is gone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from firmware_py.recorder.messages import intent_from_dict, report_from_dict
+from firmware_py.last_words import Word
+from firmware_py.recorder.lost_exposure import end_lost, report_of
+from firmware_py.recorder.messages import intent_from_dict
 from firmware_py.recorder.setup import Setup
 from firmware_py.recorder.store.database import JournalError
-from firmware_py.recorder.store.exposures import LOST, Exposure
 from firmware_py.recorder.store.journal import Journal
 from hal.ports import PanelFrame, WireError
 from hal.stream_v1 import decode
-from hal.types import ExposureReport, Intent, ShotKind
+from hal.types import ExposureReport, Intent
 
 if TYPE_CHECKING:
     from firmware_py.recorder.archive import Archive
@@ -37,7 +38,15 @@ class ExposureSoFar:
 
 
 class EarlierLives:
-    def __init__(self, setup: Setup, journal: Journal, archive: Archive | None) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        journal: Journal,
+        archive: Archive | None,
+        words: Sequence[Word] = (),
+    ) -> None:
+        """`words`: the newest that units of this bench have left which died."""
+        self._words = words
         self._setup = setup
         self._journal = journal
         self._archive = archive
@@ -52,12 +61,15 @@ class EarlierLives:
             )
 
     def end_other_runs(self) -> Iterator[JournalError]:
-        """I2: a dose that nobody can report any more stays unknown, and bounded. What failed."""
-        for row in self._journal.incomplete():
+        """I2: a dose that nobody can report any more stays unknown, and bounded. What failed.
+
+        One that a person has acknowledged meanwhile is ended as well.
+        """
+        for row in self._journal.exposures():
             if row.beam is not None or not row.sound or self._own_intent(row.shot_id):
                 continue
             try:
-                self._end(row)
+                end_lost(self._journal, row, self._words)
             except JournalError as error:
                 yield error
 
@@ -72,19 +84,9 @@ class EarlierLives:
         report = self._journal.detail("dose", shot_id)
         return ExposureSoFar(
             intent=intent_from_dict(detail | {"at_us": at_us}),
-            report=report_from_dict(report) if report else None,
+            report=report_of(report) if report else None,
             digest=None if row.image is None else self._kept_digest(shot_id),
             imaged=row.image is not None,
-        )
-
-    def _end(self, row: Exposure) -> None:
-        self._journal.add_dose(
-            shot_id=row.shot_id,
-            at=datetime.fromisoformat(row.at),
-            beam=row.kind != ShotKind.DARK,
-            mas=None,
-            reason=LOST,
-            detail={"maximum_mas": row.maximum_mas},
         )
 
     def _own_intent(self, shot_id: str) -> dict[str, object] | None:

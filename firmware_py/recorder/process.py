@@ -33,6 +33,7 @@ from firmware_py.recorder.store.database import JournalError
 from firmware_py.recorder.store.disk import Disk, needed_bytes
 from firmware_py.recorder.store.files import make_folder
 from firmware_py.recorder.store.journal import Journal
+from firmware_py.word_file import read_words
 from hal.bus import BusServer, Client
 from hal.frames import PullLink
 from hal.now import Now, latest_us
@@ -166,6 +167,7 @@ class Process:
                 needed_bytes=needed_bytes(panel.rows_px, panel.columns_px),
             ),
             tell=self.tell,
+            words=read_words(config.state_dir),
         )
         recorder.resume(self._clock.now_us())
         return recorder

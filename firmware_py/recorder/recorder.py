@@ -12,9 +12,10 @@ import hashlib
 import os
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from firmware_py.last_words import Word
 from firmware_py.recorder.earlier_frames import EarlierFrames
 from firmware_py.recorder.earlier_lives import EarlierLives, ExposureSoFar
 from firmware_py.recorder.exposure_record import ExposureRecord, ImageError
@@ -46,8 +47,12 @@ class Recorder:
         archive: Archive | None = None,
         disk: Disk | None = None,
         tell: Callable[[str], None] | None = None,
+        words: Sequence[Word] = (),
     ) -> None:
-        """Without `archive` nothing but the journal is written: for runs without images."""
+        """Without `archive` nothing but the journal is written: for runs without images.
+
+        `words`: the last ones of units of this bench that died.
+        """
         self.told: deque[str] = deque(maxlen=100)
         self._setup = setup
         self._journal = journal
@@ -55,7 +60,7 @@ class Recorder:
         self._disk = disk or Disk()
         self._tell = tell or self.told.append
         self._exposures: dict[str, ExposureSoFar] = {}
-        self._earlier = EarlierLives(setup, journal, archive)
+        self._earlier = EarlierLives(setup, journal, archive, words)
         for text in self._earlier.restored():
             self._tell(text)
         for error in self._earlier.end_other_runs():

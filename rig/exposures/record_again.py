@@ -20,6 +20,7 @@ from typing import Any
 
 from firmware_py.recorder.archive import PROCESSING, RECORD, record_bytes
 from firmware_py.recorder.earlier_frames import REMEMBERED_FRAMES
+from firmware_py.recorder.lost_exposure import reported
 from firmware_py.recorder.messages import SCHEMA
 from firmware_py.recorder.process import read_config
 from rig.exposures.made_again import NotAgainError
@@ -80,7 +81,7 @@ def _of_journal(one: Stored, imaged_at: str, setup: Mapping[str, Any]) -> dict[s
         "schema": SCHEMA,
         "setup": setup,
         "intent": intent | {"at_us": us(one.exposure.at)},
-        "report": one.dose,
+        "report": reported(one.dose),
         "uids": one.intent["uids"],
         "number": one.exposure.number,
         "imaged_us": us(imaged_at),

@@ -35,17 +35,26 @@ def exposure_uids(
     """`study` is the worklist's; without one, all shots of an exam share a study of their own."""
 
     def of(role: str) -> str:
-        return uid(root, namespace, f"shot/{shot_id}/{role}")
+        return uid(root, namespace, _name(shot_id, role))
 
     return ExposureUids(
         study=study or uid(root, namespace, f"exam/{exam_id}/study"),
-        irradiation_event=of("irradiation event"),
+        irradiation_event=uid(root, namespace, event_name(shot_id)),
         acquisition=of("acquisition"),
         processing_series=of("processing series"),
         processing=of("processing"),
         presentation_series=of("presentation series"),
         presentation=of("presentation"),
     )
+
+
+def event_name(shot_id: str) -> str:
+    """What names an exposure within its run."""
+    return _name(shot_id, "irradiation event")
+
+
+def _name(shot_id: str, role: str) -> str:
+    return f"shot/{shot_id}/{role}"
 
 
 def device_uid(site: SiteConfig) -> str:

@@ -27,11 +27,13 @@ _SOUND = " AND ".join(
         for table, row in (("dose", "d"), ("image", "m"), ("acknowledgement", "a"))
     ]
 )
+_OF_DOSE = "CASE WHEN json_valid(d.detail) THEN json_extract(d.detail, '$.{}') END"
 _SELECT = f"""
 SELECT i.shot_id, i.number, i.at, i.exam_id, i.planned_mas, i.maximum_mas,
        d.beam, d.mas, d.reason, m.detail, a.who, a.why,
        CASE WHEN json_valid(i.detail) THEN coalesce(json_extract(i.detail, '$.shot.kind'),
-       'imaging') ELSE 'imaging' END, {_SOUND}
+       'imaging') ELSE 'imaging' END, {_SOUND},
+       {_OF_DOSE.format("maximum_mas")}, {_OF_DOSE.format("bound_by")}
 FROM intent i LEFT JOIN dose d USING (shot_id) LEFT JOIN image m USING (shot_id)
 LEFT JOIN acknowledgement a USING (shot_id)
 """
@@ -49,7 +51,7 @@ class Exposure:
     at: str
     exam_id: str
     planned_mas: float
-    maximum_mas: float
+    maximum_mas: float  # by its programme
     beam: bool | None
     mas: float | None
     reason: str | None
@@ -58,6 +60,13 @@ class Exposure:
     acknowledged_why: str | None
     kind: str  # ShotKind, from the intent
     sound: bool = True  # every row is as it was written
+    bound_mas: float | None = None  # where the dose has a bound of its own ...
+    bound_by: str | None = None  # ... and by what, where its unit did not live to report it
+
+    @property
+    def at_most_mas(self) -> float:
+        """It had no more: by what is known of its end, else by its programme."""
+        return self.maximum_mas if self.bound_mas is None else self.bound_mas
 
     @property
     def missing(self) -> str | None:
@@ -98,7 +107,8 @@ class Exposure:
         if self.beam is False:
             return "no beam"
         if self.mas is None:
-            return f"unknown, at most {self.maximum_mas:g} mAs"
+            by = f", by {self.bound_by}" if self.bound_by else ""
+            return f"unknown, at most {self.at_most_mas:g} mAs{by}"
         return f"{self.mas:g} mAs"
 
 
@@ -171,4 +181,4 @@ def _reading(journal: Path) -> Iterator[sqlite3.Connection]:
 
 def _exposure(row: Sequence[Any]) -> Exposure:
     beam = None if row[6] is None else bool(row[6])
-    return Exposure(*(*row[:6], beam, *row[7:13], bool(row[13])))
+    return Exposure(*(*row[:6], beam, *row[7:13], bool(row[13]), *row[14:]))
