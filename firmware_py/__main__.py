@@ -2,7 +2,8 @@
 
 SETUP.json: `unit` (firmware_py.config.UnitConfig), `bus` and `recorder` (ipc endpoints),
 `folder`, `record`, `trace` and `log` (file names in it), `header` (facts for the record),
-`heat_j` (what earlier runs left in the tube), `warm` (it is warmed up).
+`heat_j` (what earlier runs left in the tube), `warm` (it is warmed up), `state` (the bench's
+folder, by which the next run finds the last words of this unit) and `run` (its UUID).
 Ends with 0 when asked to, 3 when a port can't be opened or the unit stopped on a bug, 4 when
 the disk was full before any beam; the last line of `log` is then for people.
 """
@@ -12,16 +13,21 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
+from uuid import UUID
 
 from firmware_py.assemble import LINKS, build_unit
 from firmware_py.config import UnitConfig
+from firmware_py.last_words import LastWords
 from firmware_py.real_ports import open_links
 from firmware_py.record import Recording
 from firmware_py.recorder.ports import BusRecorder
 from firmware_py.runner import DEVICE, FULL, REFUSED, Runner, write_log
+from firmware_py.word_file import WordFile
 from hal.bus import BusClient, BusServer
 from hal.clock import UNIT_PRIORITY, WallClock, real_time
 from hal.ports import LinkError
@@ -40,12 +46,23 @@ def run(setup: dict[str, Any]) -> int:
         opened.callback(_close, trace)
         recording = Recording(record, header | setup["header"] | {"heat_j": heat_j, "warm": warm})
         recorder = BusRecorder(BusClient(setup["recorder"]))
-        unit = build_unit(config, links, recorder, recording, heat_j=heat_j, warm=warm)
+        words = _words(Path(setup["state"]), UUID(setup["run"]), opened)
+        unit = build_unit(config, links, recorder, recording, heat_j=heat_j, warm=warm, words=words)
         bus = BusServer(setup["bus"])
         opened.callback(bus.close)
         scan_us = config.limits.scan_ms * 1000
         runner = Runner(unit, WallClock(), bus, trace, scan_us=scan_us)
         return runner.run(folder / setup["log"])
+
+
+def _words(state: Path, run: UUID, opened: ExitStack) -> Callable[[int], LastWords] | None:
+    """None: nowhere to note them. What this unit comes to owe is bounded by its programme then."""
+    try:
+        file = WordFile(state)
+    except (OSError, ValueError):
+        return None
+    opened.callback(file.close)
+    return partial(file.speak, run)
 
 
 def _close(trace: TextIO) -> None:

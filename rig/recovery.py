@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from firmware_py.recorder.lost_exposure import as_ended
+from firmware_py.recorder.lost_exposure import end_lost as end_lost_exposure
 from firmware_py.recorder.store.database import JournalError, explain, open_read_only
 from firmware_py.recorder.store.exposures import Exposure, read_exposures
 from firmware_py.recorder.store.journal import Journal
+from firmware_py.word_file import forget, read_words
 from rig.bench_lock import hold_bench
 from rig.exit_codes import DeviceError, Refused, UsageError
 
@@ -33,20 +36,43 @@ def journal_of(state: Path) -> Path:
 
 
 def open_exposures(state: Path) -> list[Open]:
-    """Oldest first. Raises DeviceError when the journal can't be read."""
+    """Oldest first; only read. Raises DeviceError when the journal can't be read.
+
+    One that nobody has ended yet is shown as the next run or `acknowledge` will end it.
+    """
     path = journal_of(state)
     if not path.exists():
         return []
     try:
-        rows = [row for row in read_exposures(path) if row.missing and not row.acknowledged_by]
-        techniques = _techniques(path)
+        rows = [row for row in read_exposures(path) if row.incomplete]
+        intents = _intents(path)
     except JournalError as error:
         raise DeviceError(str(error)) from error
-    return [_open(row, techniques.get(row.shot_id, {})) for row in rows]
+    words = read_words(state) if rows else []
+    ended = [as_ended(row, intents.get(row.shot_id, {}), words) for row in rows]
+    return [_open(row, _technique(intents.get(row.shot_id, {}))) for row in ended if row.incomplete]
+
+
+def end_lost(state: Path) -> None:
+    """Write down what units that died still owed; the bench must be held, and nothing of it run.
+
+    What can't be written stays open.
+    """
+    path = journal_of(state)
+    if not path.exists():
+        return
+    with suppress(JournalError):
+        if any(row.beam is None and row.sound for row in read_exposures(path)):
+            with closing(Journal(path, owner="dxrig recover")) as journal:
+                for row in journal.exposures():
+                    if row.beam is None and row.sound:
+                        end_lost_exposure(journal, row, read_words(state))
+        forget(state)
 
 
 def refuse_if_open(state: Path, bench: str) -> None:
     """SR-53: looked at before the next exposure, and before anything is started."""
+    end_lost(state)
     found = open_exposures(state)
     if found:
         told = "; ".join(f"{one.shot_id}: {one.missing} missing, dose {one.dose}" for one in found)
@@ -59,6 +85,7 @@ def refuse_if_open(state: Path, bench: str) -> None:
 def acknowledge(state: Path, shot_id: str, *, who: str, why: str) -> None:
     """Raises DeviceError while somebody else owns the bench, UsageError for a wrong id or text."""
     with hold_bench(state, "dxrig recover"):
+        end_lost(state)
         known = [one.shot_id for one in open_exposures(state)]
         if shot_id not in known:
             there_are = f"open: {', '.join(known)}" if known else "none is open"
@@ -71,19 +98,27 @@ def acknowledge(state: Path, shot_id: str, *, who: str, why: str) -> None:
             raise DeviceError(str(error)) from error
 
 
-def _techniques(path: Path) -> dict[str, dict[str, Any]]:
+def _intents(path: Path) -> dict[str, dict[str, Any]]:
     with closing(open_read_only(path)) as connection:
         try:
             rows = connection.execute("SELECT shot_id, detail FROM intent").fetchall()
         except sqlite3.Error as error:
             raise explain("Reading the journal", str(path), error) from error
-    return {shot_id: _technique(detail) for shot_id, detail in rows}
+    return {shot_id: _content(detail) for shot_id, detail in rows}
 
 
-def _technique(intent: str) -> dict[str, Any]:
+def _content(intent: str) -> dict[str, Any]:
+    """Empty for a damaged record."""
+    try:
+        return dict(json.loads(intent))
+    except (TypeError, ValueError):
+        return {}
+
+
+def _technique(intent: dict[str, Any]) -> dict[str, Any]:
     """Empty where it is not known: of a damaged record, or of one that a witness brought back."""
     try:
-        return dict(json.loads(intent)["shot"]["technique"])
+        return dict(intent["shot"]["technique"])
     except (LookupError, TypeError, ValueError):
         return {}
 

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from firmware_py.config import UnitConfig
 from firmware_py.recorder.dicom.exam import TEST_EXAM, ExamInfo
@@ -32,7 +32,7 @@ from hal.types import Shot
 from rig import unit_client
 from rig.bench import Bench
 from rig.exit_codes import DeviceError, DxrigError, Refused
-from rig.recovery import journal_of
+from rig.recovery import end_lost, journal_of
 from rig.run_folder import life_mark, record_header
 
 START_S = 15.0
@@ -94,10 +94,11 @@ class Session:
         The journal tells the tube's heat while nobody has it open.
         """
         self.heat = stored_heat(journal_of(self.state), self.unit.tube, datetime.now(UTC))
-        self.start_recorder(at)
-        self.start_unit()
+        run = uuid4()  # one life of both: it ties the unit's last words to the recorder's intents
+        self.start_recorder(at, run)
+        self.start_unit(run)
 
-    def start_recorder(self, at: datetime) -> None:
+    def start_recorder(self, at: datetime, run: UUID) -> None:
         config = {
             "state_dir": str(self.state),
             "run_dir": str(self.folder),
@@ -105,7 +106,7 @@ class Session:
             "data_url": self.unit.panel.data_url,
             "unit": self.unit.model_dump(mode="json"),
             "started_at": at.isoformat(),
-            "uid_namespace": str(uuid4()),
+            "uid_namespace": str(run),
             "simulated": self.simulated,
             "exam": self.exam.model_dump(mode="json"),
             "panel_set": str(self.panel_set) if self.panel_set else None,
@@ -116,7 +117,7 @@ class Session:
             "recorder", "firmware_py.recorder", path, orphaned=signal.SIGHUP
         )
 
-    def start_unit(self) -> None:
+    def start_unit(self, run: UUID) -> None:
         """A first life, or one after the unit was killed: each has its own record and trace."""
         mark = life_mark(len(self._traces))
         endpoint = self._endpoint(f"unit{mark}")
@@ -128,6 +129,8 @@ class Session:
             "record": f"record{mark}.bin",
             "trace": f"trace{mark}.jsonl",
             "log": "unit.log",
+            "state": str(self.state),
+            "run": str(run),
             "heat_j": self.heat.heat_j,
             "warm": self.warm,
             "header": record_header(self.bench, rung=self.unit.rung)
@@ -212,11 +215,16 @@ class Session:
         return f"the {name} process ended with {code} and said nothing"
 
     def end(self) -> None:
-        """Unit first: it ends the beam and makes safe; then the recorder."""
+        """Unit first: it ends the beam and makes safe; then the recorder.
+
+        What a unit that died still owed is written down: its last words may be gone tomorrow.
+        """
         _end(self.unit_process)
         if self.unit_process is not None:
             unit_client.withdraw(self.state, self.unit_process.pid)
         _end(self.recorder_process)
+        if self.recorder_process is not None:
+            end_lost(self.state)
         self.drain()
         if self._bus is not None:
             self._bus.close()

@@ -6,23 +6,27 @@ a thousand exposures of sixty.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from random import Random
 from uuid import UUID, uuid5
 
 import pytest
 
 from firmware_py.decide.memory import State
+from firmware_py.last_words import LastWords, Word, decode
+from firmware_py.recorder.lost_dose import BY_PROGRAMME, BY_WORDS
 from firmware_py.recorder.ports import InlineRecorder
 from firmware_py.recorder.store.exposures import LOST, Exposure
+from firmware_py.word_ring import SIZE_BYTES, Ring, newest_body
 from hal.types import Technique
 from rig.run_model import STARTED_AT
 from tests.endings import LONG, EndingRun
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+BOOT = UUID(int=5)
 SEED, COUNT = 5, 1_000 if LONG else 60
 TECHNIQUES = (
     Technique(kv=60.0, ma=0.5, mas=0.3),
@@ -34,10 +38,22 @@ EVENTS = ("nothing", "nothing", "release", "kill unit")
 
 
 class Campaign(EndingRun):
-    """Each life of the unit is a run of its own, as `dxrig expose` makes them."""
+    """Each life of the unit is a run of its own, as `dxrig expose` makes them.
+
+    Units leave their last words in memory of the test's own, and the next recorder reads them.
+    """
+
+    page = bytearray(SIZE_BYTES)
 
     def _namespace(self) -> UUID:
         return uuid5(super()._namespace(), str(len(self.lives)))
+
+    def _words(self) -> Callable[[int], LastWords]:
+        return partial(LastWords, Ring(self.page), BOOT, self._namespace())
+
+    def _words_left(self) -> list[Word]:
+        body = newest_body(bytes(self.page))
+        return [] if body is None else [decode(body)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +136,19 @@ def test_every_exposure_has_one_record_and_at_most_one_beam() -> None:
 def test_what_a_dead_unit_could_not_report_is_unknown_and_the_bound_holds() -> None:
     lost = [one for one in played() if one.row.reason == LOST]
     assert len(lost) >= COUNT // 10
-    assert {one.row.mas for one in lost} == {None}
+    assert {one.row.mas for one in lost if one.row.beam} == {None}
     assert [one for one in played() if one.true_mas > one.row.maximum_mas] == []
+    assert [one for one in lost if one.true_mas > one.row.at_most_mas] == []
     assert max(one.true_mas for one in lost) > 0.1  # there was something to lose
+
+
+@pytest.mark.req("SR-53")
+def test_the_last_words_of_dead_units_make_bounds_tighter_and_prove_where_no_beam_was() -> None:
+    lost = [one for one in played() if one.row.reason == LOST]
+    by_words_mas = sum(one.row.at_most_mas for one in lost)
+    by_programme_mas = sum(one.row.maximum_mas for one in lost)
+    assert by_words_mas < 0.75 * by_programme_mas
+    assert {one.row.bound_by for one in lost} <= {BY_WORDS, BY_PROGRAMME}
+    proved = [one for one in lost if one.row.outcome == "no beam"]
+    assert len(proved) > 2
+    assert {one.true_mas for one in proved} == {0.0}

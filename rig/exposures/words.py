@@ -56,7 +56,7 @@ def sheet(found: Stored) -> Iterator[str]:
         ("kind", one.kind),
         ("technique", _values(shot.get("technique", {}), _TECHNIQUE)),
         ("planned", f"{plain_number(one.planned_mas)} mAs"),
-        ("at most", f"{plain_number(one.maximum_mas)} mAs"),
+        ("at most", _at_most(one)),
         ("dose", _dose(one)),
         ("indicated", _values(found.dose, _INDICATED)),
         ("ended by", one.reason or "nobody has said yet"),
@@ -113,6 +113,14 @@ def _when(at: str) -> str:
 
 def _dose(one: Exposure) -> str:
     return one.dose_text if one.mas is None or not one.beam else f"{plain_number(one.mas)} mAs"
+
+
+def _at_most(one: Exposure) -> str:
+    """The programme's, and the dose's own where its unit did not live to report it."""
+    programme = f"{plain_number(one.maximum_mas)} mAs by the programme"
+    if one.bound_by is None or one.at_most_mas == one.maximum_mas:
+        return programme
+    return f"{plain_number(one.at_most_mas)} mAs by {one.bound_by}; {programme}"
 
 
 def _image(one: Exposure) -> str:
