@@ -229,7 +229,9 @@ def _entries(body: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 def _fill(scan: ScanRecord, kind: Kind, payload: bytes, links: list[str]) -> None:
     if kind == Kind.RECORDER:
-        scan.recorder = RecorderSample(**json.loads(payload))
+        content = json.loads(payload)
+        lists = {name: tuple(one) for name, one in content.items() if isinstance(one, list)}
+        scan.recorder = RecorderSample(**content | lists)
         return
     if kind == Kind.REQUESTS:
         scan.requests = requests_from(json.loads(payload))

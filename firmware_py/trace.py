@@ -97,7 +97,7 @@ GENERATOR = (
     "faults",
     "monitor_taken_us",
 )
-PANEL = ("state", "panel_id", "frame_count", "faults")
+PANEL = ("state", "panel_id", "frame_count", "kept", "given_up", "faults")
 RECORDER = ("alive", "disk_ok", "incomplete_count", "intent_durable", "dose_saved", "image_saved",
             "image_failed")  # fmt: skip
 

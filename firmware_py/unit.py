@@ -122,7 +122,9 @@ class Unit:
             _Slot(
                 devices.recorder_link,
                 recorder.read,
-                lambda now, outputs: recorder.write(now, outputs.intent, outputs.report),
+                lambda now, outputs: recorder.write(
+                    now, outputs.intent, outputs.report, outputs.kept
+                ),
             ),
         )
         self._links = tuple(slot.link for slot in self._slots)

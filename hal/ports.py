@@ -146,7 +146,14 @@ class RecorderPort(Protocol):
 
     def read(self, now: Now) -> RecorderSample: ...
 
-    def write(self, now: Now, intent: Intent | None, report: ExposureReport | None) -> None: ...
+    def write(
+        self,
+        now: Now,
+        intent: Intent | None,
+        report: ExposureReport | None,
+        kept: tuple[str, ...],
+    ) -> None:
+        """`kept`: shots whose frames the panel's memory holds."""
 
 
 # --- device side -----------------------------------------------------------------------------
@@ -245,7 +252,16 @@ class PanelModel(Protocol):
     def frame_count(self) -> int: ...
 
     def take_frames(self, t_us: int) -> Sequence[PanelFrame]:
-        """Frames whose read-out has finished and that were not taken yet."""
+        """Frames to be sent now: read out, or asked for once more."""
+
+    def kept(self) -> tuple[str, ...]:
+        """Shots whose frames its memory holds, the oldest first."""
+
+    def resend(self, t_us: int, shot_id: str) -> bool:
+        """False: its memory does not hold that frame."""
+
+    def free(self, t_us: int, shot_id: str) -> None:
+        """The frame is safe elsewhere; one that is not held is no error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,14 @@ def text(message: Mapping[str, Any], key: str, max_chars: int) -> str:
     raise WireError(f"{key}: must be a text of 1 to {max_chars} characters, got {shown(value)}")
 
 
+def texts(message: Mapping[str, Any], key: str, most_count: int, max_chars: int) -> tuple[str, ...]:
+    """A list of at most `most_count` such strings."""
+    values = message.get(key)
+    if not isinstance(values, list) or len(values) > most_count:
+        raise WireError(f"{key}: must be a list of at most {most_count}, got {shown(values)}")
+    return tuple(text({key: value}, key, max_chars) for value in values)
+
+
 def flag(message: Mapping[str, Any], key: str) -> bool:
     value = message.get(key)
     if isinstance(value, bool):

@@ -179,6 +179,8 @@ class PanelSample:
     window_us: int | None = None  # length of the exposure window that the panel grants
     window_open_us: int | None = None  # when "integrating" was first seen
     frame_count: int = 0  # frames that the panel says it has sent
+    kept: tuple[str, ...] = ()  # shots whose frames its memory holds, the oldest first
+    given_up: tuple[str, ...] = ()  # those of them that were fetched in vain often enough
     faults: tuple[str, ...] = ()
 
 
@@ -218,6 +220,9 @@ class RecorderSample:
     image_saved: str | None = None
     image_failed: str | None = None
     level_counts: int | None = None  # median of the newest raw frame that was kept as it came
+    # of the frames that the panel keeps:
+    frames_safe: tuple[str, ...] = ()  # saved, or worth nothing: the panel may forget them
+    frames_wanted: tuple[str, ...] = ()  # not here yet: to be fetched if they don't come
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,8 +310,11 @@ class Outputs:
     prepare_panel: bool = False
     window_from_us: int | None = None  # None = no exposure request
     window_shot_id: str | None = None  # goes with the request, comes back with the frame
+    fetch: tuple[str, ...] = ()  # frames of its memory that it shall send once more
+    free: tuple[str, ...] = ()  # ... and that it may forget
     # recorder
     intent: Intent | None = None
     report: ExposureReport | None = None
+    kept: tuple[str, ...] = ()  # as the panel tells: the recorder knows what is to become of them
     # when nothing arrives, nothing changes before this time
     next_us: int = field(default=0, compare=False)

@@ -95,5 +95,11 @@ class RecorderReplay:
             self.sample = self._player.now.scan.recorder
         return self.sample
 
-    def write(self, now: Now, intent: Intent | None, report: ExposureReport | None) -> None:
+    def write(
+        self,
+        now: Now,
+        intent: Intent | None,
+        report: ExposureReport | None,
+        kept: tuple[str, ...],
+    ) -> None:
         return None

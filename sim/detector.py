@@ -10,6 +10,10 @@ window if the request stays (`complete=False`). A request that nobody could hono
 ignored, one that was answered by a window is spent until it is dropped. The scrub,
 read-out and recovery times are design choices.
 
+Each frame that was read out stays in a memory that outlives the power (F32: a battery that
+dies loses what was being read out, not what lies there) until `free` names it; with no place
+left the panel arms no more. Size and permanence are design choices.
+
 States are segments with an end: `advance` closes each at its exact time, however late it
 is called. After a command, call `advance` once more with the scan's `Now`, so that it
 learns the new deadline.
@@ -38,6 +42,7 @@ KermaSource = Callable[[int, int], tuple[float, float]]
 T_PREP_MAX_US = 300_000
 BOOT_US = 2_000_000  # power-up, or the end of an error -> idle
 UNKNOWN_SHOT = "BEFORE-POWER-UP"  # of a frame that was still in its memory
+MEMORY_COUNT = 8  # frames
 REFRESH_US = 3_000_000  # between two windows a panel reads itself out: then no lag is left
 
 
@@ -82,7 +87,7 @@ class SimPanel:
 
     __slots__ = (
         *INJECTIONS, "_armed_count", "_before", "_closed_us", "_earlier", "_frame_count", "_id",
-        "_kerma_source", "_opened_us", "_pending", "_phantom_name", "_pixels", "_prepared",
+        "_kept", "_kerma_source", "_opened_us", "_pending", "_phantom_name", "_pixels", "_prepared",
         "_requested", "_series_index", "_shot_id", "_state", "_taken", "_times", "_until_us",
     )  # fmt: skip
 
@@ -101,7 +106,8 @@ class SimPanel:
         self._shot_id, self._opened_us = "", 0
         self._armed_count = self._series_index = self._frame_count = 0
         self._pending: _Exposed | None = None  # integrated, read-out not finished
-        self._taken: list[_Exposed] = []  # read out, not fetched yet
+        self._taken: list[_Exposed] = []  # read out or asked for again, not sent yet
+        self._kept: dict[str, _Exposed] = {}  # by shot, until they are freed
         self._closed_us = 0  # the newest window
         self._earlier: deque[Exposure] = deque(maxlen=len(LAG_SHARES))  # what lag remembers
         self._phantom_name = phantom.DEFAULT
@@ -144,7 +150,10 @@ class SimPanel:
         """Pixels are drawn here: a frame that nobody fetches costs nothing."""
         self.advance(Now(t_us))
         exposed, self._taken = self._taken, []
-        return [self._frame(one) for one in exposed]
+        return [] if self.drop_frame else [self._frame(one) for one in exposed]
+
+    def kept(self) -> tuple[str, ...]:
+        return tuple(self._kept)
 
     # --- what it is told
 
@@ -152,7 +161,7 @@ class SimPanel:
         self.advance(Now(t_us))
         if self.stuck or self._state in (PanelState.INIT, PanelState.ERROR):
             return
-        if self._state is PanelState.IDLE and self.memory_full:
+        if self._state is PanelState.IDLE and self._is_full():
             self._fail()
             return
         if self._state is PanelState.IDLE:
@@ -174,6 +183,9 @@ class SimPanel:
         self.advance(Now(t_us))
         if self.stuck or self.claims_ready:
             return
+        if self._is_full():
+            self._fail()
+            return
         if self._state is PanelState.READY and not self._requested:
             self._requested, self._shot_id = True, shot_id
             self._until_us = t_us + self._times.t_prep_us + self.late_window_us
@@ -189,8 +201,21 @@ class SimPanel:
         elif self._state is PanelState.READY and self._until_us != NEVER_US:
             self._enter(PanelState.RECOVER, t_us + self._times.lockout_us)
 
+    def resend(self, t_us: int, shot_id: str) -> bool:
+        self.advance(Now(t_us))
+        kept = self._kept.get(shot_id)
+        if kept is None or self.stuck:
+            return kept is not None
+        self._taken.append(kept)
+        return True
+
+    def free(self, t_us: int, shot_id: str) -> None:
+        self.advance(Now(t_us))
+        if not self.stuck:
+            self._kept.pop(shot_id, None)
+
     def power(self, t_us: int, on: bool) -> None:
-        """Off: forgets what it was told and loses what it had not sent."""
+        """Off: forgets what it was told and what it was sending; its memory stays."""
         self._forget()
         self._taken.clear()
         self._enter(PanelState.INIT, t_us + BOOT_US if on else NEVER_US)
@@ -198,6 +223,9 @@ class SimPanel:
     def _fail(self) -> None:
         self._forget()
         self._enter(PanelState.ERROR, NEVER_US)
+
+    def _is_full(self) -> bool:
+        return self.memory_full or len(self._kept) >= MEMORY_COUNT
 
     def _forget(self) -> None:
         self._pending = None
@@ -211,7 +239,7 @@ class SimPanel:
         in_error = self._state is PanelState.ERROR
         if self.failed and not in_error:
             self._fail()
-        elif in_error and not self.failed and not self.memory_full:
+        elif in_error and not self.failed and not self._is_full():
             self._enter(PanelState.INIT, now.t_us + BOOT_US)
         while now.reached(self._until_us):
             self._segment_ended(self._until_us)
@@ -266,8 +294,8 @@ class SimPanel:
         self._series_index += 1
         self._frame_count += 1
         sent = self._again(self._pending) if self.frame_of_before else self._pending
-        if not self.drop_frame:
-            self._taken.append(sent)
+        self._taken.append(sent)
+        self._kept[self._pending.shot_id] = self._pending
         self._before, self._pending = self._pending, None
 
     def _again(self, this: _Exposed) -> _Exposed:

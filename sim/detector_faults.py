@@ -24,7 +24,7 @@ INJECTIONS = {
     "failed": Injection("error, at once, also in the window; starts anew when it is taken back"),
     "memory_full": Injection("the next arming ends in error, until this is taken back (F33)"),
     "wrong_id": Injection("answers with this id instead of its own (F40)", None, str),
-    "drop_frame": Injection("frames are counted but never arrive"),
+    "drop_frame": Injection("frames are counted and kept, but what is sent never arrives"),
     "short_frame": Injection(
         "so many bytes are missing at the end of each frame (F34)", 0, between=(0, 1_000_000
     )),

@@ -23,6 +23,7 @@ class FakePanel:
     changes: list[tuple[int, str]] = field(default_factory=list)
     sent_count: int = 0
     ready_frames: list[PanelFrame] = field(default_factory=list)
+    memory: list[str] = field(default_factory=list)
 
     def state(self, t_us: int) -> str:
         self.advance(Now(t_us))
@@ -78,3 +79,15 @@ class FakePanel:
     def take_frames(self, t_us: int) -> Sequence[PanelFrame]:
         taken, self.ready_frames = self.ready_frames, []
         return taken
+
+    def kept(self) -> tuple[str, ...]:
+        return tuple(self.memory)
+
+    def resend(self, t_us: int, shot_id: str) -> bool:
+        self.calls.append((t_us, f"resend {shot_id}"))
+        return shot_id in self.memory
+
+    def free(self, t_us: int, shot_id: str) -> None:
+        self.calls.append((t_us, f"free {shot_id}"))
+        if shot_id in self.memory:
+            self.memory.remove(shot_id)

@@ -73,9 +73,15 @@ class FrailRecorder:
             self.sample = replace(self.sample, alive=False, taken_us=now.t_us)
         return self.sample
 
-    def write(self, now: Now, intent: Intent | None, report: ExposureReport | None) -> None:
+    def write(
+        self,
+        now: Now,
+        intent: Intent | None,
+        report: ExposureReport | None,
+        kept: tuple[str, ...],
+    ) -> None:
         if self.trouble is None:
-            self._inner.write(now, intent, report)
+            self._inner.write(now, intent, report, kept)
         now.wake(now.t_us + 50 * MS)  # a heartbeat's period
 
 

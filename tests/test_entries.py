@@ -185,6 +185,7 @@ RECORDERS: dict[str, RecorderSample] = {
     "durable": kept(),
     "all saved": kept(dose_saved=SHOT.shot_id, image_saved=SHOT.shot_id),
     "failed": kept(image_failed=SHOT.shot_id),
+    "frames": kept(frames_safe=("shot-0",), frames_wanted=(SHOT.shot_id,)),
 }
 
 
@@ -235,13 +236,14 @@ def test_the_machine_has_no_function_that_enters_a_state() -> None:
 
 
 @pytest.mark.req("SR-12")
-def test_the_recorder_takes_four_kinds_and_none_of_them_reaches_a_device() -> None:
+def test_the_recorder_takes_five_kinds_and_none_of_them_reaches_a_device() -> None:
     """It can only acknowledge; what that can do is combined above."""
-    assert set(process._ANSWERS) == {"intent", "report", "incomplete", "acknowledge"}
+    assert set(process._ANSWERS) == {"intent", "report", "kept", "incomplete", "acknowledge"}
     acknowledged = {field.name for field in fields(RecorderSample)}
     assert acknowledged == {
         "taken_us", "alive", "disk_ok", "panel_set_ok", "incomplete_count", "intent_durable",
-        "dose_saved", "image_saved", "image_failed", "level_counts",
+        "dose_saved", "image_saved", "image_failed", "level_counts", "frames_safe",
+        "frames_wanted",
     }  # fmt: skip
 
 

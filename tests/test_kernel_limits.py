@@ -109,8 +109,11 @@ def test_what_nobody_asks_for_is_off() -> None:
         "prepare_panel": False,
         "window_from_us": None,
         "window_shot_id": None,
+        "fetch": (),
+        "free": (),  # what nobody called safe stays in the panel
         "intent": None,
         "report": None,
+        "kept": (),
         "next_us": 0,  # be asked again at once
     }
 
@@ -131,6 +134,7 @@ def test_a_device_that_said_nothing_is_absent_open_and_unknown_never_zero() -> N
     panel = defaults(PanelSample)
     assert panel.pop("state") is PanelState.DISCONNECTED
     assert (panel.pop("frame_count"), panel.pop("faults")) == (0, ())
+    assert (panel.pop("kept"), panel.pop("given_up")) == ((), ())
     assert set(panel.values()) == {None}
 
 
@@ -140,6 +144,7 @@ def test_a_recorder_that_said_nothing_is_dead_and_keeps_nothing() -> None:
     assert recorder.pop("incomplete_count") == 0
     dead = {name: recorder.pop(name) for name in ("alive", "disk_ok", "panel_set_ok")}
     assert set(dead.values()) == {False}
+    assert (recorder.pop("frames_safe"), recorder.pop("frames_wanted")) == ((), ())
     assert set(recorder.values()) == {None}
     assert defaults(Requests) == {"shot": None, "stop": False, "reset": False}
 

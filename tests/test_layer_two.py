@@ -44,9 +44,15 @@ class Failing:
             self.sample = WRONG[self._how](self.sample, now.t_us)
         return self.sample
 
-    def write(self, now: Now, intent: Intent | None, report: ExposureReport | None) -> None:
+    def write(
+        self,
+        now: Now,
+        intent: Intent | None,
+        report: ExposureReport | None,
+        kept: tuple[str, ...],
+    ) -> None:
         if not now.reached(self._from_us):
-            self._port.write(now, intent, report)
+            self._port.write(now, intent, report, kept)
 
 
 def _noise(sample: RecorderSample, t_us: int) -> RecorderSample:

@@ -136,7 +136,7 @@ def test_the_level_shows_in_the_same_scan_as_the_frame_that_it_is_of() -> None:
     port = InlineRecorder(rig.recorder, link)
     for at_us, shot_id, level in ((0, "S1", 5000), (1_000_000, "S2", 7000)):
         one = replace(RAW, shot_id=shot_id)
-        port.write(Now(at_us), planned(one), ended(one))
+        port.write(Now(at_us), planned(one), ended(one), ())
         pixels = np.full((64, 64), level, "<u2").tobytes()
         panel.write(at_us + 10_000, message(shot_id, pixels=pixels))
         port.read(Now(at_us + 10_000))

@@ -739,9 +739,11 @@ class Inline:
     def read(self, t_us: int) -> RecorderSample:
         return self.port.read(Now(t_us))
 
-    def write(self, t_us: int, intent_: Any = None, report_: Any = None) -> int:
+    def write(
+        self, t_us: int, intent_: Any = None, report_: Any = None, kept: tuple[str, ...] = ()
+    ) -> int:
         now = Now(t_us)
-        self.port.write(now, intent_, report_)
+        self.port.write(now, intent_, report_, kept)
         return now.next_us
 
 
@@ -902,20 +904,20 @@ def test_an_intent_is_sent_again_until_it_is_acknowledged() -> None:
     bus = FakeBus()
     port = BusRecorder(bus)
     for t_us in (0, 5 * MS, 199_999, 200 * MS, 399_999, 400 * MS):
-        port.write(Now(t_us), intent(), None)
+        port.write(Now(t_us), intent(), None, ())
     assert [sent["kind"] for sent in bus.sent] == ["intent"] * 3
     assert intent_from_dict(bus.sent[0]["intent"]) == intent()
     bus.beat(intent_durable="S1")
     port.read(Now(450 * MS))
-    port.write(Now(800 * MS), intent(), None)
+    port.write(Now(800 * MS), intent(), None, ())
     assert len(bus.sent) == 3
 
 
 def test_the_next_exposure_is_not_held_back_by_the_retry_of_the_last() -> None:
     bus = FakeBus()
     port = BusRecorder(bus)
-    port.write(Now(0), None, report("S1"))
-    port.write(Now(5 * MS), intent("S2"), report("S2"))
+    port.write(Now(0), None, report("S1"), ())
+    port.write(Now(5 * MS), intent("S2"), report("S2"), ())
     assert [(sent["kind"], sent[sent["kind"]]["shot"]["shot_id"]) for sent in bus.sent] == [
         ("report", "S1"), ("intent", "S2"), ("report", "S2"),
     ]  # fmt: skip
@@ -926,9 +928,9 @@ def test_a_bus_that_is_gone_is_silence_and_no_error() -> None:
     bus.gone = True
     port = BusRecorder(bus)
     assert not port.read(Now(0)).alive
-    port.write(Now(0), intent(), None)
+    port.write(Now(0), intent(), None, ())
     bus.gone = False
-    port.write(Now(200 * MS), intent(), None)
+    port.write(Now(200 * MS), intent(), None, ())
     assert len(bus.sent) == 1
 
 

@@ -72,6 +72,7 @@ class Room:
         wanted: Callable[[RecorderSample], bool],
         intent_: Intent | None = None,
         report_: ExposureReport | None = None,
+        kept: tuple[str, ...] = (),
     ) -> RecorderSample:
         """Scan as the unit does until the recorder's sample is as wanted."""
         end_s = time.monotonic() + WITHIN_S
@@ -80,7 +81,7 @@ class Room:
             self.panel.read(now.t_us)
             if wanted(self.unit.read(now)):
                 return self.unit.sample
-            self.unit.write(now, intent_, report_)
+            self.unit.write(now, intent_, report_, kept)
             time.sleep(0.002)
         raise AssertionError(f"not within {WITHIN_S} s: {self.unit.sample}, log: {self.log}")
 

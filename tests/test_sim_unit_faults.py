@@ -81,7 +81,7 @@ STORIES = {
         "F35", "start", "panel", "FRAME_MISSING", images=0, damaged_frames=True),
     "frame twice": story("F36", "start", "panel", None, repeated_frames=True),
     "frame of before": story(
-        "F37", "start", "panel", "FRAME_MISSING", images=0, frame_of_before=True),
+        "F37", "start", "panel", None, frame_of_before=True),  # its own is fetched
     "pair bridged": story(
         "F02", "start", "wiring", "ENABLE_WELDED", beams=0, images=0, pair_bridged=True),
     "contactor coil dead": story(

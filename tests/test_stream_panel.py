@@ -37,19 +37,22 @@ from tests.fake_panel import FakePanel
 
 SCAN_US = 5_000
 STATUS = Status(state=PanelState.IDLE, panel_id="SIM-PANEL-1", window_ms=5000, frame_count=0)
+KEEPING = replace(STATUS, kept=("S-5", "S-6"))
 
 # The project's own wire, so its literals stand here and not among the vectors of others.
-IDENTIFY = b'{"v":1,"n":1,"do":"identify"}'
-REQUEST = b'{"v":1,"n":7,"do":"request","shot":"S-1"}'
+IDENTIFY = b'{"v":2,"n":1,"do":"identify"}'
+REQUEST = b'{"v":2,"n":7,"do":"request","shot":"S-1"}'
 GOOD = (
-    b'{"v":1,"n":7,"ok":true,"state":"idle","panel":"SIM-PANEL-1","window_ms":5000,"frames":0,'
-    b'"error":null}'
+    b'{"v":2,"n":7,"ok":true,"state":"idle","panel":"SIM-PANEL-1","window_ms":5000,"frames":0,'
+    b'"kept":["S-5","S-6"],"error":null}'
 )
 BAD = GOOD.replace(b"true", b"false").replace(b"null", b'"not_ready"')
 CHANGE = (
-    b'{"v":1,"event":"state","k":3,"state":"readout","panel":"SIM-PANEL-1","window_ms":5000,'
-    b'"frames":0}'
+    b'{"v":2,"event":"state","k":3,"state":"readout","panel":"SIM-PANEL-1","window_ms":5000,'
+    b'"frames":0,"kept":["S-5","S-6"]}'
 )
+RESEND = b'{"v":2,"n":8,"do":"resend","shot":"S-5"}'
+FREE = b'{"v":2,"n":9,"do":"free","shot":"S-5"}'
 
 
 def without(message: bytes, key: str) -> bytes:
@@ -68,10 +71,12 @@ def having(message: bytes, **fields: object) -> bytes:
     [
         (Question(n=1, do="identify"), IDENTIFY),
         (Question(n=7, do="request", shot="S-1"), REQUEST),
-        (Reply(n=7, ok=True, status=STATUS), GOOD),
-        (Reply(n=7, ok=False, status=STATUS, error="not_ready"), BAD),
-        (Event(k=3, status=replace(STATUS, state=PanelState.READOUT)), CHANGE),
-        (Refused(error="busy"), b'{"v":1,"event":"refused","error":"busy"}'),
+        (Question(n=8, do="resend", shot="S-5"), RESEND),
+        (Question(n=9, do="free", shot="S-5"), FREE),
+        (Reply(n=7, ok=True, status=KEEPING), GOOD),
+        (Reply(n=7, ok=False, status=KEEPING, error="not_ready"), BAD),
+        (Event(k=3, status=replace(KEEPING, state=PanelState.READOUT)), CHANGE),
+        (Refused(error="busy"), b'{"v":2,"event":"refused","error":"busy"}'),
     ],
 )
 def test_each_message_has_its_literal(
@@ -82,13 +87,15 @@ def test_each_message_has_its_literal(
     assert read_back == message
 
 
-@pytest.mark.parametrize("key", ["v", "n", "ok", "state", "panel", "window_ms", "frames", "error"])
+@pytest.mark.parametrize(
+    "key", ["v", "n", "ok", "state", "panel", "window_ms", "frames", "kept", "error"]
+)
 def test_a_reply_without_one_of_its_keys_is_refused(key: str) -> None:
     with pytest.raises(WireError):
         decode_answer([without(GOOD, key)])
 
 
-@pytest.mark.parametrize("key", ["v", "k", "state", "panel", "window_ms", "frames"])
+@pytest.mark.parametrize("key", ["v", "k", "state", "panel", "window_ms", "frames", "kept"])
 def test_an_event_without_one_of_its_keys_is_refused(key: str) -> None:
     with pytest.raises(WireError):
         decode_answer([without(CHANGE, key)])
@@ -97,7 +104,7 @@ def test_an_event_without_one_of_its_keys_is_refused(key: str) -> None:
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        (having(GOOD, v=2), "v: must be an integer from 1 to 1, got 2"),
+        (having(GOOD, v=1), "v: must be an integer from 2 to 2, got 1"),
         (having(GOOD, v=True), "v"),
         (having(GOOD, n=0), "n"),
         (having(GOOD, n="7"), "n"),
@@ -110,6 +117,10 @@ def test_an_event_without_one_of_its_keys_is_refused(key: str) -> None:
         (having(GOOD, window_ms=60_001), "window_ms"),
         (having(GOOD, window_ms=5000.0), "window_ms"),
         (having(GOOD, frames=-1), "frames"),
+        (having(GOOD, kept="S-5"), "kept: must be a list of at most 32, got 'S-5'"),
+        (having(GOOD, kept=["S"] * 33), "kept: must be a list of at most 32"),
+        (having(GOOD, kept=[""]), "kept: must be a text of 1 to 64"),
+        (having(GOOD, kept=[7]), "kept: must be a text"),
         (having(GOOD, error="not_ready"), "null if ok"),
         (having(BAD, error=None), "null if ok"),
         (having(BAD, error="why not"), "error"),
@@ -668,6 +679,85 @@ def test_events_of_a_panel_that_restarted_are_believed_again() -> None:
     assert scan(driver, 95_000).state is PanelState.IDLE
 
 
+# --- the panel's memory --------------------------------------------------------------------------
+
+
+def keeping(*shots: str, **options: Any) -> World:
+    """A world whose panel holds these frames, seen by the driver at 5 ms."""
+    world = World(panel=FakePanel(memory=list(shots)), **options)
+    assert world.run_to(5_000).kept == shots
+    return world
+
+
+def calls_of(world: World, do: str) -> list[tuple[int, str]]:
+    return [(t_us, call) for t_us, call in world.panel.calls if call.startswith(do)]
+
+
+def test_a_frame_that_is_safe_is_freed_at_once_and_one_that_is_not_stays() -> None:
+    world = keeping("S-5", "S-6")
+    assert world.run_to(100_000, free=("S-5",)).kept == ("S-6",)
+    assert world.panel.calls == [(10_100, "free S-5")]
+
+
+def test_a_lost_free_is_sent_again_until_the_panel_has_forgotten_the_frame() -> None:
+    lost: list[list[bytes]] = []
+
+    def lose(message: list[bytes]) -> bool:
+        if do_of(message) == "free" and not lost:
+            lost.append(message)
+            return True
+        return False
+
+    world = keeping("S-5", lose=lose)
+    assert world.run_to(500_000, free=("S-5",)).kept == ()
+    # 50 ms until the question is lost, and the idle poll's pace for the same again
+    assert [t_us for t_us, do in world.asked if do == "free"] == [10_100, 210_100]
+
+
+def test_a_wanted_frame_is_asked_for_every_1500_ms_three_times_and_then_given_up() -> None:
+    world = keeping("S-5")
+    sample = world.run_to(9_000_000, fetch=("S-5",))
+    times_us = [1_505_100, 3_005_100, 4_505_100]
+    assert calls_of(world, "resend") == [(t_us, "resend S-5") for t_us in times_us]
+    assert (sample.kept, sample.given_up) == (("S-5",), ("S-5",))
+    assert next(t_us for t_us, seen in world.trace if seen.given_up) == 6_005_000
+
+
+def test_a_frame_that_came_by_itself_is_never_asked_for() -> None:
+    world = keeping("S-5")
+    world.run_to(1_000_000, fetch=("S-5",))
+    world.run_to(9_000_000, fetch=(), free=("S-5",))
+    assert [call for _, call in world.panel.calls] == ["free S-5"]
+
+
+def test_the_newest_frame_is_fetched_first_and_safe_ones_go_before_it() -> None:
+    world = keeping("S-4", "S-5", "S-6")
+    world.run_to(2_000_000, fetch=("S-5", "S-6"), free=("S-4",))
+    assert [call for _, call in world.panel.calls] == ["free S-4", "resend S-6", "resend S-5"]
+
+
+def test_nothing_is_fetched_while_a_window_is_asked_for() -> None:
+    world = keeping("S-5")
+    world.run_to(1_000_000, prepare_panel=True, fetch=("S-5",))
+    world.run_to(1_900_000, window_from_us=world.t_us, window_shot_id="S-7")
+    assert calls_of(world, "resend") == []
+    world.run_to(2_400_000, window_from_us=None, window_shot_id=None)
+    assert [call for _, call in calls_of(world, "resend")] == ["resend S-5"]
+
+
+def test_after_a_lost_link_the_tries_begin_anew() -> None:
+    """SR-56: the line that spoiled the frame is often the line that was lost."""
+    world = keeping("S-5")
+    world.run_to(7_000_000, fetch=("S-5",))
+    assert world.driver.sample.given_up == ("S-5",)
+    world.lose = lambda message: True
+    assert world.run_to(8_500_000).state is PanelState.DISCONNECTED
+    world.lose = lambda message: False
+    assert world.run_to(9_000_000).given_up == ()
+    world.run_to(11_000_000)
+    assert len(calls_of(world, "resend")) == 4
+
+
 # --- jumping ------------------------------------------------------------------------------------
 
 
@@ -684,6 +774,8 @@ def story(world: World) -> list[tuple[int, PanelSample]]:
     world.run_to(3_511_000, window_from_us=None, window_shot_id=None)
     world.lose = lose
     world.run_to(6_007_000, prepare_panel=False)
+    world.panel.memory = ["S-1", "S-3"]
+    world.run_to(12_001_000, fetch=("S-3",), free=("S-1",))
     return world.trace
 
 
@@ -773,11 +865,11 @@ def asked(desk: Desk, t_us: int, wire: bytes, reply_us: int = 500) -> dict[str, 
 
 
 def question(n: int, do: str, **fields: object) -> bytes:
-    return json.dumps({"v": 1, "n": n, "do": do, **fields}).encode()
+    return json.dumps({"v": 2, "n": n, "do": do, **fields}).encode()
 
 
 def test_identify_is_answered_after_the_modelled_delay_and_not_before() -> None:
-    desk = Desk(FakePanel(), reply_us=700)
+    desk = Desk(FakePanel(memory=["S-5", "S-6"]), reply_us=700)
     now = Now(1000)
     desk.receive(now, [IDENTIFY])
     assert desk.poll(now) == []
@@ -821,6 +913,28 @@ def test_a_drop_and_a_standby_are_always_granted() -> None:
     assert asked(desk, 0, question(1, "drop"))["ok"] is True
     assert asked(desk, 1000, question(2, "standby"))["ok"] is True
     assert [call for _, call in panel.calls] == ["drop", "standby"]
+
+
+def test_a_frame_is_sent_again_only_when_it_is_kept_and_somebody_takes_it() -> None:
+    panel = FakePanel(memory=["S-5"])
+    desk = Desk(panel)
+    again = b'{"v":2,"n":1,"do":"resend","shot":"S-5"}'
+    assert asked(desk, 0, again)["ok"] is True
+    assert asked(desk, 1_000, again.replace(b"S-5", b"S-9"))["error"] == "not_kept"
+    desk.consumer_present = False
+    assert asked(desk, 2_000, again)["error"] == "no_consumer"
+    desk.consumer_present = True
+    panel.now_state = "integrating"
+    desk.poll(Now(2_600))  # the change of state
+    assert asked(desk, 3_000, again)["error"] == "working"
+    assert panel.calls == [(0, "resend S-5"), (1_000, "resend S-9")]
+
+
+def test_freeing_what_is_not_kept_is_no_error() -> None:
+    panel = FakePanel(memory=["S-5"])
+    desk = Desk(panel)
+    free = b'{"v":2,"n":1,"do":"free","shot":"S-5"}'
+    assert [asked(desk, t_us, free)["kept"] for t_us in (0, 1_000)] == [[], []]
 
 
 def test_nonsense_gets_no_answer_and_is_counted() -> None:

@@ -76,6 +76,13 @@ def frame_awaited(memory: Memory) -> bool:
     return shot is not None and shot.has_frame and not never_left
 
 
+def frame_fetched(memory: Memory, inputs: Inputs) -> bool:
+    """SR-56: the frame can still come, from the panel's memory."""
+    panel, shot = inputs.panel, memory.shot
+    assert shot is not None
+    return shot.shot_id in panel.kept and shot.shot_id not in panel.given_up
+
+
 def dark_window_open(memory: Memory) -> bool:
     """A dark frame's window is asked for, and has not lasted as long as the technique says."""
     shot = memory.shot

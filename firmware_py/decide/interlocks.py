@@ -44,7 +44,7 @@ def generator_causes(inputs: Inputs) -> list[str]:
 
 def panel_causes(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     panel = inputs.panel
-    shot = memory.shot if memory.state in _IN_USE else inputs.requests.shot
+    shot = memory.shot if memory.state in IN_USE else inputs.requests.shot
     if shot is not None and not shot.has_frame:
         return []  # nothing is expected of it
     if panel.state is PanelState.DISCONNECTED:
@@ -64,11 +64,11 @@ def _panel_old_us(memory: Memory, panel: PanelSample) -> int:
     return newest_us + memory.limits.panel_age_us
 
 
-_IN_USE = (State.PREP, State.READY, State.INTERLOCK_CHECK, State.EXPOSE)
+IN_USE = (State.PREP, State.READY, State.INTERLOCK_CHECK, State.EXPOSE)
 
 
 def _panel_in_use(memory: Memory) -> bool:
-    return memory.state in _IN_USE
+    return memory.state in IN_USE
 
 
 def inhibits(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:

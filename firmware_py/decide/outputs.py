@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from firmware_py.decide.account import dark_window_open
+from firmware_py.decide.interlocks import IN_USE
 from firmware_py.decide.memory import Memory, SelfTestStep, State
 from firmware_py.decide.supervisor import BEAM_IN_DOUBT, LATCHED
 from firmware_py.decide.technique import maximum_mas
@@ -17,7 +18,20 @@ def outputs_for(memory: Memory, inputs: Inputs, now: Now) -> Outputs:
     wanted = rule(memory) if rule else {}
     wanted["beam_lamp"] = wanted.get("beam_lamp", False) or _beam_lamp(memory, inputs, now)
     wanted["buzzer"] = wanted.get("buzzer", False) or _buzzer(memory, now)
+    wanted |= _panel_memory(memory, inputs)
     return Outputs(**wanted, report=memory.report, next_us=now.next_us)
+
+
+def _panel_memory(memory: Memory, inputs: Inputs) -> dict[str, Any]:
+    """What the recorder says of the frames that the panel keeps; not beside an exposure."""
+    recorder = inputs.recorder
+    if memory.state in (*IN_USE, State.BOOT, State.SELF_TEST):
+        return {"kept": inputs.panel.kept}
+    return {
+        "kept": inputs.panel.kept,
+        "fetch": recorder.frames_wanted,
+        "free": recorder.frames_safe,
+    }
 
 
 def _self_test(memory: Memory) -> dict[str, Any]:

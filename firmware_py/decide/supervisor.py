@@ -310,7 +310,8 @@ def _readout_overdue(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     late = now.reached(memory.since_us + limits.readout_us)
     if late and recorder.dose_saved != shot.shot_id:
         found.append("DOSE_NOT_SAVED")
-    if awaited and (late or recorder.image_failed == shot.shot_id):
+    failed = recorder.image_failed == shot.shot_id and not account.frame_fetched(memory, inputs)
+    if awaited and (late or failed):
         found.append("FRAME_MISSING")
     return found
 

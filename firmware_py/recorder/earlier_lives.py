@@ -34,7 +34,7 @@ class ExposureSoFar:
     frame: PanelFrame | None = None  # until the image is saved
     frame_us: int = 0
     digest: bytes | None = None  # of the frame's pixels
-    imaged: bool = False  # by a recorder before this one
+    imaged: bool = False  # the image is saved
 
 
 class EarlierLives:

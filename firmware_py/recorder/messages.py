@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot, ShotKind, Technique
 
@@ -39,7 +39,9 @@ def sample_to_dict(sample: RecorderSample) -> dict[str, Any]:
 
 def sample_from_dict(data: object, *, taken_us: int) -> RecorderSample:
     """`taken_us` is by the reader's clock. Raises ValueError, saying what is wrong."""
-    return _made(RecorderSample, _object(data, "sample"), taken_us=taken_us)
+    content = _object(data, "sample")
+    lists = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}
+    return _made(RecorderSample, content, taken_us=taken_us, **lists)
 
 
 def same_news(one: RecorderSample, other: RecorderSample) -> bool:
@@ -76,6 +78,8 @@ def _made(kind: type[T], data: Mapping[str, Any], /, **parts: Any) -> T:
 
 
 def _fits(value: object, hint: Any) -> bool:
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_fits(one, get_args(hint)[0]) for one in value)
     allowed = get_args(hint) or (hint,)
     if isinstance(value, bool):
         return bool in allowed

@@ -27,6 +27,8 @@ from hal.types import ExposureReport, Intent, RecorderSample
 RENEW_US = 250_000  # a sample without news is renewed so often: its age is the unit's proof
 RETRY_US = 200_000
 SILENCE_US = 500_000  # ten missing heartbeats
+KEPT_US = 1_000_000  # a recorder that began anew hears so soon what the panel keeps
+News = str | int | tuple[str, ...] | None
 
 
 class InlineRecorder:
@@ -54,10 +56,12 @@ class InlineRecorder:
             "image_saved": image_us,
             "image_failed": image_us,
             "level_counts": image_us,
+            "frames_safe": image_us,
+            "frames_wanted": 0,
         }
         self._done = recorder.sample(t_us)  # what the recorder has done
         self.sample = self._done  # what the unit sees of it
-        self._due: deque[tuple[int, str, str | int | None]] = deque()
+        self._due: deque[tuple[int, str, News]] = deque()
         self._intent: Intent | None = None
         self._report: ExposureReport | None = None
         self._retry_us = 0
@@ -70,13 +74,20 @@ class InlineRecorder:
         self._show(now)
         return self.sample
 
-    def write(self, now: Now, intent: Intent | None, report: ExposureReport | None) -> None:
+    def write(
+        self,
+        now: Now,
+        intent: Intent | None,
+        report: ExposureReport | None,
+        kept: tuple[str, ...],
+    ) -> None:
         if intent is not None and not _is_of(self._intent, intent):
             self._recorder.intent(intent)
             self._retry_us = now.t_us + RETRY_US
         if report is not None and not _is_of(self._report, report):
             self._recorder.report(report)
             self._retry_us = now.t_us + RETRY_US
+        self._recorder.kept(kept)
         self._intent, self._report = intent, report
         self._retry(now)
         self._schedule(now)
@@ -116,7 +127,7 @@ class InlineRecorder:
             name: getattr(self._done, name)
             for name in ("disk_ok", "panel_set_ok", "incomplete_count")
         }
-        waiting = deque[tuple[int, str, str | int | None]]()
+        waiting = deque[tuple[int, str, News]]()
         for due_us, name, value in self._due:
             if now.reached(due_us):
                 changed[name] = value
@@ -145,6 +156,8 @@ class BusRecorder:
         self.sample = RecorderSample(taken_us=t_us)
         self._heard_us = t_us
         self._sent: dict[str, tuple[str, int]] = {}  # kind -> (shot, when it may be sent again)
+        self._kept: tuple[str, ...] = ()
+        self._kept_us = t_us  # when it is told again
         self.nonsense_count = 0
 
     def read(self, now: Now) -> RecorderSample:
@@ -155,11 +168,18 @@ class BusRecorder:
             self.sample = replace(self.sample, taken_us=now.t_us, alive=False)
         return self.sample
 
-    def write(self, now: Now, intent: Intent | None, report: ExposureReport | None) -> None:
+    def write(
+        self,
+        now: Now,
+        intent: Intent | None,
+        report: ExposureReport | None,
+        kept: tuple[str, ...],
+    ) -> None:
         if intent is not None and intent.shot.shot_id != self.sample.intent_durable:
             self._send(now, "intent", intent.shot.shot_id, intent_to_dict(intent))
         if report is not None and report.shot.shot_id != self.sample.dose_saved:
             self._send(now, "report", report.shot.shot_id, report_to_dict(report))
+        self._tell_kept(now, kept)
 
     def _take(self, now: Now, message: Mapping[str, Any]) -> None:
         if message.get("schema") != SCHEMA or message.get("kind") != "recorder":
@@ -172,6 +192,16 @@ class BusRecorder:
         self._heard_us = now.t_us
         if not same_news(self.sample, found) or now.reached(self.sample.taken_us + RENEW_US):
             self.sample = found
+
+    def _tell_kept(self, now: Now, kept: tuple[str, ...]) -> None:
+        """At once when it changes, and while there is anything now and then."""
+        again = bool(kept) and now.reached(self._kept_us)
+        if kept == self._kept and not again:
+            return
+        self._kept, self._kept_us = kept, now.t_us + KEPT_US
+        now.reached(self._kept_us)
+        with suppress(LinkError):
+            self._bus.send({"schema": SCHEMA, "kind": "kept", "shots": list(kept)})
 
     def _send(self, now: Now, kind: str, shot_id: str, content: dict[str, Any]) -> None:
         sent, again_us = self._sent.get(kind, ("", 0))

@@ -1,6 +1,6 @@
 """The recorder as a process of its own (wire and bench): frames in, journal and files out.
 
-On the bus it answers `intent`, `report`, `incomplete` and `acknowledge`, and tells all
+On the bus it answers `intent`, `report`, `kept`, `incomplete` and `acknowledge`, and tells all
 clients its sample every 50 ms and at once when it changes.
 """
 
@@ -223,6 +223,13 @@ class Process:
         self._recorder.report(report)
         return {"kind": "done"}
 
+    def _on_kept(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        shots = message.get("shots")
+        if not isinstance(shots, list) or not all(isinstance(one, str) for one in shots):
+            raise ValueError(f"shots: must be a list of texts, got {shots!r}")
+        self._recorder.kept(tuple(shots))
+        return {"kind": "done"}
+
     def _on_incomplete(self, _message: Mapping[str, Any]) -> dict[str, Any]:
         rows = [
             asdict(row) | {"missing": row.missing, "dose": row.dose_text}
@@ -249,6 +256,7 @@ def _words(message: Mapping[str, Any], key: str) -> str:
 _ANSWERS: dict[str, Callable[[Process, Mapping[str, Any]], dict[str, Any]]] = {
     "intent": Process._on_intent,
     "report": Process._on_report,
+    "kept": Process._on_kept,
     "incomplete": Process._on_incomplete,
     "acknowledge": Process._on_acknowledge,
 }

@@ -19,6 +19,7 @@ from firmware_py.last_words import Word
 from firmware_py.recorder.earlier_frames import EarlierFrames
 from firmware_py.recorder.earlier_lives import EarlierLives, ExposureSoFar
 from firmware_py.recorder.exposure_record import ExposureRecord, ImageError
+from firmware_py.recorder.kept_frames import KeptFrames
 from firmware_py.recorder.messages import intent_to_dict, report_to_dict, same_news
 from firmware_py.recorder.setup import Setup
 from firmware_py.recorder.store.database import JournalError, StorageError
@@ -73,6 +74,8 @@ class Recorder:
         self._image_failed: str | None = None
         self._level_counts: int | None = None
         self._frames = EarlierFrames()
+        self._kept = KeptFrames(self._of_this_run, journal.exposure)
+        self._strays: deque[bytes] = deque(maxlen=KEPT_SHOTS_COUNT)  # digests of what is aside
         self._mend_us = 0
         self._told_broken = ""
         self._refused: str | None = None  # the newest id that can't be an exposure
@@ -117,6 +120,7 @@ class Recorder:
         if not report.beam and not _is_dark(report):
             self._give_back(shot_id)
         self._finish(exposure)
+        self._judge_kept(self._kept.shots)
 
     def frame(self, message: list[bytes], now_us: int) -> None:
         """Any message of the panel's data stream; only images matter here."""
@@ -127,6 +131,12 @@ class Recorder:
             return
         if isinstance(frame, PanelFrame):
             self._take(frame, message, now_us)
+            self._judge_kept(self._kept.shots)
+
+    def kept(self, shots: tuple[str, ...]) -> None:
+        """Shots whose frames the panel's memory holds; the sample says what it may do with them."""
+        if shots != self._kept.shots:
+            self._judge_kept(shots)
 
     def resume(self, now_us: int) -> None:
         """Make the images whose frame and dose a recorder before this one left, same UIDs."""
@@ -160,6 +170,8 @@ class Recorder:
             image_saved=self._image_saved,
             image_failed=self._image_failed,
             level_counts=self._level_counts,
+            frames_safe=self._kept.safe,
+            frames_wanted=self._kept.wanted,
         )
         if self._sample is None or not same_news(self._sample, found):
             self._sample = found
@@ -243,15 +255,27 @@ class Recorder:
         return self._exposures.get(shot.shot_id)
 
     def _known(self, shot_id: str) -> ExposureSoFar | None:
-        """Of this recorder, or of one before it in the same run."""
+        """None: it is not of this run, or nobody can say whose it is."""
+        try:
+            return self._of_this_run(shot_id)
+        except JournalError as error:
+            self._fail(error)
+            return None
+
+    def _of_this_run(self, shot_id: str) -> ExposureSoFar | None:
+        """Begun by this recorder, or by one before it in the same run. Raises JournalError."""
         if shot_id in self._exposures:
             return self._exposures[shot_id]
-        try:
-            left = self._earlier.left(shot_id)
-        except JournalError as error:
-            self._fail(error)  # nobody can say whose it is
-            return None
+        left = self._earlier.left(shot_id)
         return None if left is None else self._remember(left)
+
+    def _judge_kept(self, shots: tuple[str, ...]) -> None:
+        if self._journal.broken is not None:
+            return  # it is told already
+        try:
+            self._kept.judge(shots)
+        except JournalError as error:
+            self._fail(error)
 
     def _remember(self, exposure: ExposureSoFar) -> ExposureSoFar:
         self._exposures[exposure.intent.shot.shot_id] = exposure
@@ -312,6 +336,11 @@ class Recorder:
             self._image_failed = waiting[-1]
 
     def _stray(self, message: list[bytes], what: str) -> None:
+        digest = hashlib.sha256(max(message, key=len, default=b"")).digest()
+        if digest in self._strays:
+            self._tell(f"{what}: came again, and is kept aside already")
+            return
+        self._strays.append(digest)
         self._tell(f"{what}: kept aside, attached to nothing")
         try:
             if self._archive is not None:
@@ -332,6 +361,7 @@ class Recorder:
             self._fail(error)
             return
         exposure.frame = None
+        exposure.imaged = True
         self._level_counts = None if report.shot.needs_set else level_counts(frame)
         self._image_saved = shot_id
         if self._image_failed == shot_id:

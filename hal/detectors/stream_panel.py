@@ -7,16 +7,19 @@ are Stream V1 (hal/stream_v1.py). Not checked against any panel.
 
 One JSON object is one message of one part:
 
-    controller -> panel   {"v":1,"n":7,"do":"request","shot":"S-1"}
-    panel -> controller   {"v":1,"n":7,"ok":true,"state":"preparing","panel":"SIM-PANEL-1",
-                           "window_ms":5000,"frames":0,"error":null}
-    panel, on each change {"v":1,"event":"state","k":3,"state":"readout","panel":...,
-                           "window_ms":...,"frames":...}
-    panel, to a second controller {"v":1,"event":"refused","error":"busy"}
+    controller -> panel   {"v":2,"n":7,"do":"request","shot":"S-1"}
+    panel -> controller   {"v":2,"n":7,"ok":true,"state":"preparing","panel":"SIM-PANEL-1",
+                           "window_ms":5000,"frames":0,"kept":[],"error":null}
+    panel, on each change {"v":2,"event":"state","k":3,"state":"readout","panel":...,
+                           "window_ms":...,"frames":...,"kept":[...]}
+    panel, to a second controller {"v":2,"event":"refused","error":"busy"}
 
 `n` counts the questions and `k` the changes; both only go up. T_PREP, request to window,
 is 0-300 ms. A request dropped before its window opened opens none, and a panel like
 Canon's then needs about 1 s before it works again: the state says so ("recover").
+
+A frame stays in the panel's memory until `free` names its shot, and `resend` sends it once
+more; `kept` lists what is there, the oldest first. Version 1 had no memory.
 """
 
 from __future__ import annotations
@@ -26,10 +29,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hal.detectors.frame_memory import FrameMemory
 from hal.now import Now
 from hal.ports import FrameLink, LinkError, PanelCapabilities, PanelModel, WireError
 from hal.stream_v1 import ID_CHARS, encode_end, encode_image, encode_start
-from hal.strict_json import MAX_INTEGER, dumps, flag, integer, loads, shown, text
+from hal.strict_json import MAX_INTEGER, dumps, flag, integer, loads, shown, text, texts
 from hal.types import Outputs, PanelSample, PanelState
 
 # --- 1 commands ---------------------------------------------------------------------------------
@@ -41,10 +45,14 @@ COMMANDS = {  # what the panel may answer in `error`, beside "fault"
     "standby": (),
     "request": ("not_ready", "shot_used"),  # needs "shot"
     "drop": (),  # ends the request, and with it the window; always granted
+    "resend": ("no_consumer", "not_kept", "working"),  # needs "shot"
+    "free": (),  # needs "shot"; always granted
 }
-ERRORS = ("fault", *(error for errors in COMMANDS.values() for error in errors))
-VERSION = 1
+NAMES_SHOT = ("request", "resend", "free")
+ERRORS = ("fault", *dict.fromkeys(error for errors in COMMANDS.values() for error in errors))
+VERSION = 2
 CONTROL_BYTES = 4096
+KEPT_COUNT_MAX = 32
 WINDOW_MS_MAX = 60_000
 
 # --- 2 encode and decode ------------------------------------------------------------------------
@@ -63,6 +71,7 @@ class Status:
     panel_id: str
     window_ms: int
     frame_count: int
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +114,7 @@ def decode_question(message: Sequence[bytes]) -> Question:
     do = text(fields, "do", 16)
     if do not in COMMANDS:
         raise WireError(f"do: must be one of {', '.join(COMMANDS)}, got {do!r}")
-    needs_shot = do == "request"
+    needs_shot = do in NAMES_SHOT
     _only(fields, {"v", "n", "do"} | ({"shot"} if needs_shot else set()))
     return Question(
         n=integer(fields, "n", 1, MAX_INTEGER),
@@ -136,7 +145,7 @@ def _decode_reply(fields: dict[str, Any]) -> Reply:
     return Reply(n=n, ok=ok, status=_decode_status(fields), error=error)
 
 
-STATUS_KEYS = ("state", "panel", "window_ms", "frames")
+STATUS_KEYS = ("state", "panel", "window_ms", "frames", "kept")
 REPORTED = {state.value: state for state in PanelState if state is not PanelState.DISCONNECTED}
 
 
@@ -146,6 +155,7 @@ def _status_fields(status: Status) -> dict[str, Any]:
         "panel": status.panel_id,
         "window_ms": status.window_ms,
         "frames": status.frame_count,
+        "kept": list(status.kept),
     }
 
 
@@ -158,6 +168,7 @@ def _decode_status(fields: dict[str, Any]) -> Status:
         panel_id=text(fields, "panel", ID_CHARS),
         window_ms=integer(fields, "window_ms", 1, WINDOW_MS_MAX),
         frame_count=integer(fields, "frames", 0, MAX_INTEGER),
+        kept=texts(fields, "kept", KEPT_COUNT_MAX, ID_CHARS),
     )
 
 
@@ -180,6 +191,7 @@ LOST_COUNT = 3  # replies in a row
 WINDOW_REQUEST_US = 300_000  # T_PREP, Canon CXDI-80C (protocols.md 9.1.1)
 READOUT_US = 5_000_000  # a full image, iRay NDT1717MA class (protocols.md 10.2)
 AT_WORK = (PanelState.PREPARING, PanelState.READY, PanelState.INTEGRATING, PanelState.READOUT)
+SENDS_AGAIN = (PanelState.IDLE, PanelState.READY, PanelState.RECOVER, PanelState.ERROR)
 
 
 @dataclass(slots=True)
@@ -253,6 +265,7 @@ class Driver:
         self._overtaken = False  # an event came after the outstanding question was asked
         self._window = _Window()
         self._drop_owed = False
+        self._memory = FrameMemory()
         self._outputs = Outputs()
 
     def read(self, now: Now) -> PanelSample:
@@ -269,9 +282,9 @@ class Driver:
     def write(self, now: Now, outputs: Outputs) -> None:
         self._outputs = outputs
         self._follow_window(outputs.window_from_us)
-        do = self._wanted(outputs)
+        do, shot = self._wanted(now, outputs)
         if do is not None and self._may_leave(now, do):
-            self._ask(now, do)
+            self._ask(now, do, shot)
         elif self._question is None and now.reached(self._asked_us + self._poll_us()):
             self._ask(now, "status")
         self._wake(now)
@@ -326,6 +339,7 @@ class Driver:
 
     def _publish(self, now: Now, status: Status) -> None:
         state = self._window.seen(now, status.state)
+        self._memory.see(now, status.kept)
         sample = PanelSample(
             taken_us=self._heard_us,
             state=state,
@@ -333,6 +347,8 @@ class Driver:
             window_us=status.window_ms * 1000,
             window_open_us=self._window.open_us,
             frame_count=status.frame_count,
+            kept=status.kept,
+            given_up=self._memory.given_up(now),
             faults=("PANEL_ERROR",) if state is PanelState.ERROR else (),
         )
         if sample != self.sample:
@@ -349,9 +365,13 @@ class Driver:
             self._heard_us + self._limit_us()
         ):
             self._lose()
+        given_up = self._memory.given_up(now)
+        if given_up != self.sample.given_up:
+            self.sample = replace(self.sample, given_up=given_up)
 
     def _lose(self) -> None:
         self._event_k = 0
+        self._memory.forget()
         if self.sample.state is not PanelState.DISCONNECTED:
             self.sample = PanelSample(taken_us=self.sample.taken_us)
 
@@ -365,18 +385,23 @@ class Driver:
         if self.sample.window_open_us is not None:
             self.sample = replace(self.sample, window_open_us=None)
 
-    def _wanted(self, outputs: Outputs) -> str | None:
-        """What is missing between the commanded and the confirmed state."""
+    def _wanted(self, now: Now, outputs: Outputs) -> tuple[str | None, str | None]:
+        """What is missing between the commanded and the confirmed state, and of which shot."""
         state, requested = self.sample.state, outputs.window_from_us is not None
         if self._drop_owed or (state is PanelState.INTEGRATING and not self._window.sent):
-            return "drop"
+            return "drop", None
         if requested and not self._window.sent and state is PanelState.READY:
-            return "request" if outputs.window_shot_id else None
-        if outputs.prepare_panel:
-            return "prepare" if state is PanelState.IDLE else None
-        if not requested and state in (PanelState.PREPARING, PanelState.READY):
-            return "standby"
-        return None
+            return ("request" if outputs.window_shot_id else None), outputs.window_shot_id
+        if outputs.prepare_panel and state is PanelState.IDLE:
+            return "prepare", None
+        if not (outputs.prepare_panel or requested) and state in (
+            PanelState.PREPARING,
+            PanelState.READY,
+        ):
+            return "standby", None
+        if not requested and state in SENDS_AGAIN:
+            return self._memory.wanted(now, outputs) or (None, None)
+        return None, None
 
     def _may_leave(self, now: Now, do: str) -> bool:
         """The same again only at the poll's pace; over an outstanding question by rank."""
@@ -386,9 +411,9 @@ class Driver:
             return self._question.do != "drop"
         return self._question.do == "status"
 
-    def _ask(self, now: Now, do: str) -> None:
+    def _ask(self, now: Now, do: str, shot: str | None = None) -> None:
         self._n += 1
-        shot = self._outputs.window_shot_id if do == "request" else None
+        self._memory.asked(now, do, shot)
         self._question = Question(n=self._n, do=do, shot=shot)
         self._window.sent = self._window.sent or do == "request"  # once, whatever comes of it
         self._last_do = do
@@ -496,6 +521,10 @@ class Desk:
                 self._model.prepare(t_us)
             case "request":
                 return self._request(t_us, state, question.shot or "")
+            case "resend":
+                return self._resend(t_us, state, question.shot or "")
+            case "free":
+                self._model.free(t_us, question.shot or "")
         return None
 
     def _request(self, t_us: int, state: str, shot: str) -> str | None:
@@ -506,6 +535,13 @@ class Desk:
         self._used.append(shot)
         self._model.request_window(t_us, shot)
         return None
+
+    def _resend(self, t_us: int, state: str, shot: str) -> str | None:
+        if not self.consumer_present:
+            return "no_consumer"
+        if state in ("integrating", "readout"):
+            return "working"
+        return None if self._model.resend(t_us, shot) else "not_kept"
 
     def _event(self, t_us: int) -> list[list[bytes]]:
         before, self._state = self._state, self._model.state(t_us)
@@ -520,6 +556,7 @@ class Desk:
             panel_id=self._model.panel_id,
             window_ms=self._model.window_us() // 1000,
             frame_count=self._model.frame_count(),
+            kept=self._model.kept(),
         )
 
     def _end_series(self) -> list[list[bytes]]:

@@ -59,10 +59,16 @@ class FaultyRecorder:
     def _honest(self, sample: RecorderSample) -> RecorderSample:
         return replace(sample, panel_set_ok=False) if self.set_expired else sample
 
-    def write(self, now: Now, intent: Intent | None, report: ExposureReport | None) -> None:
+    def write(
+        self,
+        now: Now,
+        intent: Intent | None,
+        report: ExposureReport | None,
+        kept: tuple[str, ...],
+    ) -> None:
         if self.dead:
             return
-        self._port.write(now, intent, report)
+        self._port.write(now, intent, report, kept)
         now.reached(self.stalled_us)
 
 

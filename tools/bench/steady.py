@@ -114,11 +114,19 @@ class SavesAtOnce:
         now.wake(self.sample.taken_us + RENEW_US)
         return self.sample
 
-    def write(self, now: Now, intent: Intent | None, report: ExposureReport | None) -> None:
+    def write(
+        self,
+        now: Now,
+        intent: Intent | None,
+        report: ExposureReport | None,
+        kept: tuple[str, ...],
+    ) -> None:
         before = self.sample
         if intent is not None:
             self.sample = replace(self.sample, intent_durable=intent.shot.shot_id)
         if report is not None:
             self.sample = replace(self.sample, dose_saved=report.shot.shot_id)
+        if kept != self.sample.frames_safe:
+            self.sample = replace(self.sample, frames_safe=kept)
         if self.sample != before:
             now.wake(now.t_us)  # seen by the next scan
