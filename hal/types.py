@@ -214,7 +214,7 @@ class RecorderSample:
     alive: bool = False
     disk_ok: bool = False
     panel_set_ok: bool = False  # valid offset, gain and defect maps for the named panel
-    incomplete_count: int = 0  # exposures of an earlier run that nobody acknowledged
+    incomplete_count: int = 0  # irradiated, without dose or image, and nobody acknowledged it
     intent_durable: str | None = None
     dose_saved: str | None = None
     image_saved: str | None = None

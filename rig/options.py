@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,11 @@ bench_option = click.option(
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Answer with one JSON object on stdout."
+)
+at_option = click.option(
+    "--at",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the line that `sim up --json` printed; else found by bench name.",
 )
 
 

@@ -157,8 +157,11 @@ def timeline(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _files(folder: Path) -> dict[str, str]:
-    """Every file of the run but the manifest and the state: relative path -> sha256."""
-    paths = sorted(p for p in folder.rglob("*") if p.is_file())
+    """Every whole file of the run but the manifest and the state: relative path -> sha256.
+
+    Space that is reserved for a frame (`.part`) is none yet.
+    """
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".part")
     relative = [p.relative_to(folder) for p in paths]
     kept = [p for p in relative if p.parts[0] not in ("state", "run.json", "work")]
     return {p.as_posix(): _sha256(folder / p) for p in kept}

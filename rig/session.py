@@ -111,7 +111,8 @@ class Session:
             "exam": self.exam.model_dump(mode="json"),
             "panel_set": str(self.panel_set) if self.panel_set else None,
         }
-        path = self._work("recorder.json", config)
+        # One for each life: its UIDs are needed when a frame is fetched later.
+        path = self._work(f"recorder{life_mark(len(self._traces))}.json", config)
         # Without us it stays until the unit has ended, and saves the dose.
         self.recorder_process = self._spawn(
             "recorder", "firmware_py.recorder", path, orphaned=signal.SIGHUP

@@ -324,7 +324,9 @@ def test_the_dose_of_a_truncated_frame_is_kept_and_its_loss_told(tmp_path: Path)
         assert found["timeline"][-1]["state"] == "FAULT"
         assert found["timeline"][-1]["faults"] == ["FRAME_MISSING"]
         (told,) = found["faults"]
-        assert told.startswith("No frame came from the panel after the exposure: SIM-PANEL-1 at ")
+        assert told.startswith(
+            "No whole frame came from the panel after the exposure: SIM-PANEL-1 at "
+        )
         assert (row.missing, row.reason) == ("image", "planned end")
         assert row.mas == pytest.approx(beam["mas"], rel=0.05)
         assert children_of(live.folder) == []

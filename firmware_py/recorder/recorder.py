@@ -67,6 +67,7 @@ class Recorder:
         for error in self._earlier.end_other_runs():
             self._fail(error)
         self._inherited = journal.incomplete()
+        self._without_image: set[str] = set()  # of this recorder: irradiated, not imaged (SR-56)
         self._panel_set_ok = self._check_panel_set()
         self._intent_durable: str | None = None
         self._dose_saved: str | None = None
@@ -115,6 +116,8 @@ class Recorder:
         exposure.report = report
         if exposure.imaged:
             self._image_saved = shot_id
+        elif report.beam and report.shot.has_frame:
+            self._without_image.add(shot_id)
         if not report.beam:
             self._settled(shot_id)
         if not report.beam and not _is_dark(report):
@@ -164,7 +167,7 @@ class Recorder:
             alive=True,
             disk_ok=self._disk.ok(now_us) and self._journal.broken is None,
             panel_set_ok=self._panel_set_ok,
-            incomplete_count=len(self._inherited),
+            incomplete_count=len(self._inherited) + len(self._without_image),
             intent_durable=self._intent_durable,
             dose_saved=self._dose_saved,
             image_saved=self._image_saved,
@@ -285,6 +288,7 @@ class Recorder:
 
     def _settled(self, shot_id: str) -> None:
         self._inherited = [row for row in self._inherited if row.shot_id != shot_id]
+        self._without_image.discard(shot_id)
 
     # --- frames
 

@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hal.detectors.frame_memory import FrameMemory
+from hal.frame_memory import FrameMemory
 from hal.now import Now
 from hal.ports import FrameLink, LinkError, PanelCapabilities, PanelModel, WireError
 from hal.stream_v1 import ID_CHARS, encode_end, encode_image, encode_start

@@ -12,18 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rig.answers import answer_json
-from rig.options import bench_option, chosen_bench, json_option
+from rig.options import at_option, bench_option, chosen_bench, json_option
 from rig.progress import progress_option
 
 if TYPE_CHECKING:
     from rig.bench import Bench
     from rig.exposure import Outcome
-
-at_option = click.option(
-    "--at",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with the line that `sim up --json` printed; else found by bench name.",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rig.answers import answer_json, answer_table
-from rig.options import bench_option, chosen_bench, json_option
+from rig.options import at_option, bench_option, chosen_bench, json_option
 
 if TYPE_CHECKING:
     from rig.guards import Ports
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 
 PULSE_S = 1.0
 TESTED = ("ready_lamp", "beam_lamp", "buzzer", "enable", "contactor")  # as in rig.io_view
-at_option = click.option(
-    "--at",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with the line that `sim up --json` printed; else found by bench name.",
-)
 
 
 @click.group(

@@ -11,19 +11,13 @@ import click
 
 from rig import sim_proxy
 from rig.answers import answer_json, answer_table
-from rig.options import bench_option, chosen_bench, json_option
+from rig.options import at_option, bench_option, chosen_bench, json_option
 
 if TYPE_CHECKING:
     from rig.sim_server import SimServer
 
 LISTENERS = ("generator", "room", "panel")
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
-
-at_option = click.option(
-    "--at",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with the line that `sim up --json` printed; else found by bench name.",
-)
 
 
 @click.group(

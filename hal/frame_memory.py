@@ -2,7 +2,8 @@
 
 A panel keeps each frame until it is told that the frame is safe (security 5). What the
 recorder has not got after the time that a frame takes is asked for again, three times at
-most (SR-56, at least three): nothing is irradiated again for a line that was bad.
+most (SR-56, at least three): nothing is irradiated again for a line that was bad. A reset
+by a person, who may have mended that line, begins the count anew.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class FrameMemory:
     def __init__(self, fetch_after_us: int = FETCH_AFTER_US) -> None:
         self._fetch_after_us = fetch_after_us
         self._kept: dict[str, _Kept] = {}
+        self._reset_us: int | None = None  # the newest reset that was seen
 
     def see(self, now: Now, shots: tuple[str, ...]) -> None:
         """As the panel's newest status has it."""
@@ -51,6 +53,7 @@ class FrameMemory:
 
     def wanted(self, now: Now, outputs: Outputs) -> tuple[str, str] | None:
         """("free" or "resend", shot); the newest frame first, for somebody waits for it."""
+        self._follow_reset(outputs.clear_faults_from_us)
         return next(self._due(now, outputs), None)
 
     def asked(self, now: Now, do: str, shot: str | None) -> None:
@@ -60,6 +63,13 @@ class FrameMemory:
             one.sent_us = now.t_us
             one.fetch_count += 1
             now.wake(now.t_us + self._fetch_after_us)
+
+    def _follow_reset(self, reset_us: int | None) -> None:
+        if reset_us in (None, self._reset_us):
+            return
+        self._reset_us = reset_us
+        for one in self._kept.values():
+            one.fetch_count, one.given_up = 0, False
 
     def _due(self, now: Now, outputs: Outputs) -> Iterator[tuple[str, str]]:
         for shot in reversed(self._kept):
