@@ -184,6 +184,7 @@ def show(server: SimServer) -> dict[str, Any]:
         "beam_on": world.generator.beam_on(world.t_us),
         "panel": world.panel.state(world.t_us),
         "panel_in_beam": world.panel.in_beam,
+        "panel_keeps": list(world.panel.kept()),
         "phantom": world.panel.phantom_name,
         "battery_charge": world.generator.charge(world.t_us),
         "beams": [

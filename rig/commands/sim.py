@@ -249,6 +249,7 @@ def _room(facts: dict[str, Any]) -> Table:
     rows += [
         ("panel", facts["panel"]),
         ("panel in beam", "yes" if facts["panel_in_beam"] else "no"),
+        ("panel keeps", ", ".join(facts["panel_keeps"]) or "no frame"),
         ("phantom", facts["phantom"]),
         ("battery", f"{100 * facts['battery_charge']:.0f} %"),
         ("beam", "ON" if facts["beam_on"] else "off"),

@@ -1,7 +1,7 @@
 """exposure.json made again from the journal, and proved by the sha256 of when it was saved.
 
 Intent, report, UIDs, dates and sums are in the journal. What is not is said elsewhere: the
-recorder's setup in the run's `work/recorder.json`, in the records of the run's other exposures,
+recorder's setup in the run's `work/recorder*.json`, in the records of the run's other exposures,
 or in what can still be read of this one; the panel set in the run's folder; which frames lag
 was taken out of is one of a few possibilities. Each is tried; only the sum decides.
 """
@@ -89,8 +89,9 @@ def _of_journal(one: Stored, imaged_at: str, setup: Mapping[str, Any]) -> dict[s
 
 
 def _setups(run: Path, known: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    with suppress(OSError, ValueError):
-        yield read_config(run / "work" / "recorder.json").setup.to_dict()
+    for config in sorted((run / "work").glob("recorder*.json")):  # one for each life of a unit
+        with suppress(OSError, ValueError):
+            yield read_config(config).setup.to_dict()
     records = [known, *map(_readable, sorted(run.glob(f"exposures/*/{RECORD}")))]
     for setup in (record.get("setup") for record in records):
         if isinstance(setup, dict):
