@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Examples:
   dxrig recover
   dxrig recover --fetch
-  dxrig recover --acknowledge x-0123456789ab --who "R. Hoffmann" --why "power cut, phantom only"
+  dxrig recover --acknowledge x-0123456789ab --who "YOUR NAME" --why "power cut, phantom only"
 
 Exit code 1 while an exposure is open: `dxrig expose` is refused until somebody has looked.
 The record itself stays as it is; name and reason stand beside it.
