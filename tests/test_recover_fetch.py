@@ -51,9 +51,7 @@ def image_of(live: LiveBench, shot_id: str) -> pydicom.FileDataset:
     found = read_exposure(live.state / "journal.db", shot_id)
     assert found is not None
     intent, image = (json.loads(found[1][table]) for table in ("intent", "image"))
-    dataset = pydicom.dcmread(
-        live.state / intent["run_dir"] / image["folder"] / "presentation.dcm"
-    )
+    dataset = pydicom.dcmread(live.state / intent["run_dir"] / image["folder"] / "presentation.dcm")
     assert dataset.IrradiationEventUID == intent["uids"]["irradiation_event"]  # SR-55
     assert dataset.SOPInstanceUID == intent["uids"]["presentation"]
     return dataset

@@ -20,13 +20,19 @@ class KeptFrames:
         self,
         of_this_run: Callable[[str], ExposureSoFar | None],
         in_journal: Callable[[str], Exposure | None],
+        *,
+        makes_images: bool,
     ) -> None:
-        """Both raise JournalError: then the last word stands."""
+        """Both raise JournalError: then the last word stands.
+
+        `makes_images`: False where nothing but the journal is written; any frame may go then.
+        """
         self.shots: tuple[str, ...] = ()
         self.safe: tuple[str, ...] = ()
         self.wanted: tuple[str, ...] = ()
         self._of_this_run = of_this_run
         self._in_journal = in_journal
+        self._makes_images = makes_images
 
     def judge(self, shots: tuple[str, ...]) -> None:
         """Anew whenever the panel keeps others, or something was saved. Raises JournalError."""
@@ -39,7 +45,9 @@ class KeptFrames:
         exposure = self._of_this_run(shot_id)
         if exposure is None:
             row = self._in_journal(shot_id)
-            return "safe" if row is not None and _done_with(row) else None
+            if row is None:
+                return None
+            return "safe" if _done_with(row) or not self._makes_images else None
         if exposure.imaged or _nothing_in_it(exposure.report):
             return "safe"
         return "wanted" if exposure.digest is None else None

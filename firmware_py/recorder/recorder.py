@@ -75,7 +75,9 @@ class Recorder:
         self._image_failed: str | None = None
         self._level_counts: int | None = None
         self._frames = EarlierFrames()
-        self._kept = KeptFrames(self._of_this_run, journal.exposure)
+        self._kept = KeptFrames(
+            self._of_this_run, journal.exposure, makes_images=archive is not None
+        )
         self._strays: deque[bytes] = deque(maxlen=KEPT_SHOTS_COUNT)  # digests of what is aside
         self._mend_us = 0
         self._told_broken = ""
@@ -149,8 +151,12 @@ class Recorder:
                 self.frame(message, now_us)
 
     def recover(self) -> list[Exposure]:
-        """Exposures from before this recorder that lack dose or image, not acknowledged."""
-        return list(self._inherited)
+        """Irradiated, without dose or image, and nobody has acknowledged it.
+
+        Raises JournalError.
+        """
+        own = [self._journal.exposure(shot_id) for shot_id in sorted(self._without_image)]
+        return self._inherited + [row for row in own if row is not None]
 
     def acknowledge(self, shot_id: str, *, who: str, why: str, now_us: int) -> None:
         """Raises JournalError: a person waits for the answer."""
