@@ -143,7 +143,7 @@ _ROWS = (
     ("PANEL_NOT_READY", Reaction.ABORT, "The panel did not become ready in time.",
      "Restart the panel; check temperature and battery.", "SR-10"),
     ("PANEL_ERROR", Reaction.ABORT, "The panel reports an error.",
-     "Read its own log; restart it.", "SR-30"),
+     "Read its log; if its memory is full: `dxrig recover --fetch`; restart it.", "SR-30"),
     ("PANEL_WRONG", Reaction.INHIBIT, "Another panel answers than the one selected.",
      "Select the panel that is in the beam; compare the serial numbers.", "SR-10"),
     ("WINDOW_REFUSED", Reaction.ABORT, "The panel did not open its exposure window in time.",
