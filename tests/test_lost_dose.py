@@ -161,7 +161,7 @@ def test_the_next_run_ends_it_with_the_bound_of_the_words_and_says_by_what() -> 
     assert row.sound
     detail = journal.detail("dose", "S1")
     assert detail is not None
-    assert report_of(detail) == ExposureReport(
+    assert report_of(detail, intent(), row) == ExposureReport(
         shot=shot(), reason=EndReason.FAULT, fault="UNIT_LOST", beam=True, mas=None,
         maximum_mas=1.238, start_us=2_150_000,
     )  # fmt: skip

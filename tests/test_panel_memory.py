@@ -12,6 +12,7 @@ import pytest
 from firmware_py.recorder.messages import sample_from_dict, sample_to_dict
 from firmware_py.recorder.ports import BusRecorder
 from firmware_py.recorder.store.database import MEMORY
+from firmware_py.recorder.store.exposures import LOST
 from firmware_py.recorder.store.journal import Journal
 from hal.now import Now
 from hal.types import EndReason, RecorderSample
@@ -19,7 +20,7 @@ from rig.judge import Seen
 from rig.run_model import ModelRun
 from rig.scenario import StepSection, UntilSection
 from tests import model_runs
-from tests.exposures import NAMESPACE, intent, message, report
+from tests.exposures import NAMESPACE, STARTED, intent, message, report
 from tests.test_recorder import MS, FakeBus, Inline, Rig
 
 Step = tuple[str, float, str, dict[str, Any]]  # event, after ms, verb, arguments
@@ -205,6 +206,21 @@ def test_a_frame_of_an_earlier_run_may_go_only_if_its_image_is_saved(
     after = Rig(tmp_path / "after", journal=journal, uid_namespace=uuid5(NAMESPACE, "another run"))
     after.recorder.kept(("S1",))
     assert said(after) == ((("S1",) if imaged else ()), ())
+
+
+def test_a_lost_dose_as_versions_before_wrote_it_gets_its_image_too(tmp_path: Path) -> None:
+    journal = Journal(MEMORY, durable=False)
+    Rig(tmp_path, journal=journal).recorder.intent(intent())
+    journal.add_dose(
+        shot_id="S1", at=STARTED, beam=True, mas=None, reason=LOST, detail={"maximum_mas": 3.0}
+    )
+    later = Rig(tmp_path, journal=journal)
+    later.recorder.kept(("S1",))
+    assert said(later) == ((), ("S1",))
+    later.recorder.frame(message(), 0)
+    assert said(later) == (("S1",), ())
+    (row,) = journal.exposures()
+    assert (row.outcome, row.image is not None) == ("unknown dose", True)
 
 
 def test_a_stray_that_is_sent_again_is_kept_aside_once(tmp_path: Path) -> None:

@@ -81,10 +81,11 @@ class EarlierLives:
             return None
         since_start = datetime.fromisoformat(row.at) - self._setup.started_at
         at_us = round(since_start / timedelta(microseconds=1))
-        report = self._journal.detail("dose", shot_id)
+        intent = intent_from_dict(detail | {"at_us": at_us})
+        dose = self._journal.detail("dose", shot_id)
         return ExposureSoFar(
-            intent=intent_from_dict(detail | {"at_us": at_us}),
-            report=report_of(report) if report else None,
+            intent=intent,
+            report=None if dose is None else report_of(dose, intent, row),
             digest=None if row.image is None else self._kept_digest(shot_id),
             imaged=row.image is not None,
         )

@@ -94,9 +94,22 @@ def intent_of(detail: Mapping[str, object], *, at_us: int) -> Intent | None:
         return None
 
 
-def report_of(detail: Mapping[str, object]) -> ExposureReport:
-    """From the journal's detail of a dose. Raises ValueError."""
-    return report_from_dict(reported(detail))
+def report_of(detail: Mapping[str, object], intent: Intent, row: Exposure) -> ExposureReport:
+    """From the journal's detail of a dose.
+
+    Versions before this one ended a lost exposure without a whole report: the row has the rest.
+    """
+    try:
+        return report_from_dict(reported(detail))
+    except ValueError:
+        return ExposureReport(
+            shot=intent.shot,
+            reason=EndReason.FAULT,
+            fault=FAULT,
+            beam=bool(row.beam),
+            mas=row.mas,
+            maximum_mas=row.at_most_mas,
+        )
 
 
 def reported(detail: Mapping[str, object]) -> dict[str, object]:
