@@ -29,6 +29,7 @@ from tests.samples import (
     kept,
     memory,
     off_proved,
+    panel,
     room,
 )
 
@@ -200,6 +201,30 @@ def test_what_was_not_saved_at_the_deadline_is_named(
     before = memory(S.READOUT, since_us=T_US, beam=READ)
     now = inputs(t_us, room=room(t_us), recorder=kept(t_us, **saved))
     assert step(before, now)[0].faults == found
+
+
+@pytest.mark.req("SR-56")
+@pytest.mark.parametrize(
+    ("kept_by_panel", "given_up", "found"),
+    [
+        (("shot-0", SHOT.shot_id), (), ()),
+        (("shot-0", SHOT.shot_id), ("shot-0",), ()),
+        (("shot-0", SHOT.shot_id), (SHOT.shot_id,), ("FRAME_MISSING",)),
+        (("shot-0",), (), ("FRAME_MISSING",)),
+    ],
+)
+def test_a_frame_that_can_still_be_fetched_is_not_missing_before_the_deadline(
+    kept_by_panel: tuple[str, ...], given_up: tuple[str, ...], found: tuple[str, ...]
+) -> None:
+    before = memory(S.READOUT, since_us=T_US, beam=READ)
+    for t_us, late in ((T_US + LIMITS.readout_us - 1, False), (T_US + LIMITS.readout_us, True)):
+        now = inputs(
+            t_us,
+            room=room(t_us),
+            panel=panel(t_us, kept=kept_by_panel, given_up=given_up),
+            recorder=kept(t_us, dose_saved=SHOT.shot_id, image_failed=SHOT.shot_id),
+        )
+        assert step(before, now)[0].faults == (("FRAME_MISSING",) if late else found)
 
 
 @pytest.mark.req("SR-34")

@@ -30,6 +30,7 @@ from tests.samples import (
     exposing,
     generator,
     inputs,
+    kept,
     memory,
     panel,
 )
@@ -253,3 +254,22 @@ def test_a_window_is_asked_for_from_the_scan_that_noted_it() -> None:
     now = inputs(panel=panel(state=PanelState.READY))
     assert wanted(before, now)["window_from_us"] == T_US - 1
     assert LIMITS.interlock_check_us == 500_000  # it is granted within that, or refused
+
+
+# --- the panel's memory
+
+QUIET = (S.STANDBY, S.READOUT, S.RELEASE_WAIT, S.FAULT, S.LOCKED)
+
+
+@pytest.mark.req("SR-56")
+@pytest.mark.parametrize("state", S)
+def test_frames_are_fetched_and_freed_in_quiet_states_and_told_in_every_one(state: State) -> None:
+    """Not while the panel is wanted for an exposure, and not before the unit has proved itself."""
+    keeping = inputs(
+        panel=panel(kept=("shot-0", "shot-9")),
+        recorder=kept(frames_safe=("shot-0",), frames_wanted=("shot-9",)),
+    )
+    found = outputs_for(memory(state), keeping, Now(T_US))
+    assert found.kept == ("shot-0", "shot-9")
+    quiet = state in QUIET
+    assert (found.free, found.fetch) == ((("shot-0",), ("shot-9",)) if quiet else ((), ()))
