@@ -16,6 +16,7 @@ from firmware_py.recorder.store.database import JournalError, explain, open_read
 from firmware_py.recorder.store.exposures import Exposure, read_exposures
 from firmware_py.recorder.store.journal import Journal
 from firmware_py.word_file import forget, read_words
+from hal.types import ShotKind
 from rig.bench_lock import hold_bench
 from rig.exit_codes import DeviceError, Refused, UsageError
 
@@ -28,7 +29,8 @@ class Open:
     at: str
     technique: dict[str, Any]
     missing: str  # dose | image
-    dose: str  # as in "unknown, at most 1 mAs"
+    dose: str  # as in "unknown, at most 1 mAs, by the programme"
+    image: str  # saved | missing | not awaited | not known
 
 
 def journal_of(state: Path) -> Path:
@@ -131,4 +133,13 @@ def _open(row: Exposure, technique: dict[str, Any]) -> Open:
         technique=technique,
         missing=row.missing,
         dose=row.dose_text,
+        image=_image(row),
     )
+
+
+def _image(row: Exposure) -> str:
+    if not row.sound:
+        return "not known"
+    if row.image is not None:
+        return "saved"
+    return "missing" if row.beam and row.kind != ShotKind.NO_RECEPTOR else "not awaited"

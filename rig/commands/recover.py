@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rig.answers import answer_json, answer_table
+from rig.answers import answer_json
 from rig.exit_codes import CHECK_FAILED, UsageError
 from rig.options import at_option, bench_option, chosen_bench, json_option
 
@@ -78,6 +78,8 @@ def _fetch(ctx: click.Context, bench: str | None, at: Path | None) -> list[Fetch
 
 
 def _answer(bench: str, found: list[Open], fetched: list[Fetched] | None, *, as_json: bool) -> None:
+    from rig.recovery_page import page
+
     if as_json:
         from dataclasses import asdict
 
@@ -86,22 +88,5 @@ def _answer(bench: str, found: list[Open], fetched: list[Fetched] | None, *, as_
             content["fetched"] = [asdict(one) for one in fetched]
         answer_json(content)
         return
-    if fetched:
-        became = [(one.shot_id, one.said) for one in fetched]
-        answer_table(("frame", "what became of it"), became, title="Frames that the panel kept")
-    elif fetched is not None:
-        click.echo("The panel keeps no frame")
-    if not found:
-        click.echo(f"Bench {bench}: no incomplete exposure")
-    else:
-        rows = [(o.shot_id, o.at, _technique(o.technique), o.missing, o.dose) for o in found]
-        headings = ("exposure", "when", "technique", "missing", "dose")
-        answer_table(headings, rows, title=f"Incomplete exposures of bench {bench}")
-        if fetched is None:
-            click.echo(f"dxrig recover --bench {bench} --fetch    asks the panel for its frames")
-        click.echo(f"dxrig recover --bench {bench} --acknowledge ID --who NAME --why TEXT")
-
-
-def _technique(found: dict[str, float | None]) -> str:
-    units = (("kv", "kV"), ("ma", "mA"), ("mas", "mAs"), ("ms", "ms"))
-    return " ".join(f"{found[name]:g} {unit}" for name, unit in units if found.get(name))
+    for line in page(bench, found, fetched):
+        click.echo(line)
