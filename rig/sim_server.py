@@ -16,7 +16,7 @@ from typing import Any
 
 from hal.bus import BusServer, Client
 from hal.clock import DEVICE_PRIORITY, WallClock, real_time
-from hal.detectors.stream_panel import REFUSAL
+from hal.detectors.stream_panel_desk import REFUSAL
 from hal.frames import PushLink, RouterLink
 from hal.links import ListenerLink, PtyLink
 from hal.ports import LinkError

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hal.detectors.stream_panel import Desk as PanelDesk
+from hal.detectors.stream_panel_desk import Desk as PanelDesk
 from hal.generators.vj_ixs_desk import Desk as GeneratorDesk
 from hal.generators.vj_ixs_wire import Dialect
 from hal.ports import ByteLink, FrameLink

@@ -1,4 +1,4 @@
-"""hal.detectors.stream_panel: the wire, the driver in virtual time, and the panel's desk."""
+"""hal.detectors.stream_panel*: the wire, the driver in virtual time, and the panel's desk."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hal.detectors import open_panel
-from hal.detectors.stream_panel import (
-    REFUSAL,
-    Desk,
-    Driver,
+from hal.detectors.stream_panel import Driver
+from hal.detectors.stream_panel_desk import REFUSAL, Desk
+from hal.detectors.stream_panel_wire import (
     Event,
     Question,
     Refused,
