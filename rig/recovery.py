@@ -10,12 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from firmware_py.recorder.lost_exposure import as_ended
-from firmware_py.recorder.lost_exposure import end_lost as end_lost_exposure
 from firmware_py.recorder.store.database import JournalError, explain, open_read_only
 from firmware_py.recorder.store.exposures import Exposure, read_exposures
 from firmware_py.recorder.store.journal import Journal
-from firmware_py.word_file import forget, read_words
 from hal.types import ShotKind
 from rig.bench_lock import hold_bench
 from rig.exit_codes import DeviceError, Refused, UsageError
@@ -50,7 +47,12 @@ def open_exposures(state: Path) -> list[Open]:
         intents = _intents(path)
     except JournalError as error:
         raise DeviceError(str(error)) from error
-    words = read_words(state) if rows else []
+    if not rows:
+        return []
+    from firmware_py.recorder.lost_exposure import as_ended  # pydantic: 190 ms
+    from firmware_py.word_file import read_words
+
+    words = read_words(state)
     ended = [as_ended(row, intents.get(row.shot_id, {}), words) for row in rows]
     return [_open(row, _technique(intents.get(row.shot_id, {}))) for row in ended if row.incomplete]
 
@@ -60,6 +62,9 @@ def end_lost(state: Path) -> None:
 
     What can't be written stays open.
     """
+    from firmware_py.recorder.lost_exposure import end_lost as end_lost_exposure  # as above
+    from firmware_py.word_file import forget, read_words
+
     path = journal_of(state)
     if not path.exists():
         return

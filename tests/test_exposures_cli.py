@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -113,6 +114,21 @@ def test_a_list_of_the_newest_fifty_says_how_many_are_older(made: Made) -> None:
     assert lines[2].split()[:2] == ["4", "more-0"]
     assert lines[-1] == "3 older ones: dxrig exposures list --all"
     assert len(told("list", "--all").stdout.splitlines()) == 2 + 53
+
+
+@pytest.mark.parametrize("words", [("list",), ("show", "1")])
+def test_a_look_at_the_journal_imports_nothing_heavy(made: Made, words: tuple[str, ...]) -> None:
+    """It is typed often, and read over SSH."""
+    heavy = ("pydantic", "numpy", "pydicom", "matplotlib")
+    script = (
+        f"import sys\nfrom rig.cli import main\n"
+        f"try: main(['exposures', *{words!r}])\nexcept SystemExit: pass\n"
+        f"print('HEAVY', [name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
 
 
 def test_a_bench_that_made_none_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
