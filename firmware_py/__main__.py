@@ -14,14 +14,15 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from uuid import UUID
 
 from firmware_py.assemble import LINKS, build_unit
 from firmware_py.config import UnitConfig
+from firmware_py.handover import START_S, scribe_of
 from firmware_py.last_words import LastWords
 from firmware_py.real_ports import open_links
 from firmware_py.record import Recording
@@ -35,16 +36,20 @@ from hal.ports import LinkError
 
 def run(setup: dict[str, Any]) -> int:
     """Raises LinkError, or OSError when the folder takes no files."""
-    config = UnitConfig.model_validate(setup["unit"])
     folder = Path(setup["folder"])
-    links = open_links(config)
-    heat_j, warm = float(setup["heat_j"]), bool(setup["warm"])
-    header = {"links": list(LINKS), "unit": setup["unit"], "real_time": real_time(UNIT_PRIORITY)}
     with ExitStack() as opened:
-        record = opened.enter_context((folder / setup["record"]).open("wb", buffering=0))
-        trace = (folder / setup["trace"]).open("w", encoding="utf-8", newline="\n")
-        opened.callback(_close, trace)
+        scribe = opened.enter_context(scribe_of(folder))  # it comes up while the ports open
+        config = UnitConfig.model_validate(setup["unit"])
+        links = open_links(config)
+        heat_j, warm = float(setup["heat_j"]), bool(setup["warm"])
+        header = {
+            "links": list(LINKS),
+            "unit": setup["unit"],
+            "real_time": real_time(UNIT_PRIORITY),
+        }
+        record, trace = scribe.open(setup["record"]), scribe.open(setup["trace"])
         recording = Recording(record, header | setup["header"] | {"heat_j": heat_j, "warm": warm})
+        scribe.settle(START_S)
         recorder = BusRecorder(BusClient(setup["recorder"]))
         words = _words(Path(setup["state"]), UUID(setup["run"]), opened)
         unit = build_unit(config, links, recorder, recording, heat_j=heat_j, warm=warm, words=words)
@@ -63,11 +68,6 @@ def _words(state: Path, run: UUID, opened: ExitStack) -> Callable[[int], LastWor
         return None
     opened.callback(file.close)
     return partial(file.speak, run)
-
-
-def _close(trace: TextIO) -> None:
-    with suppress(OSError):  # a full disk was told already
-        trace.close()
 
 
 def main() -> int:

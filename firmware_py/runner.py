@@ -16,12 +16,13 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 from firmware_py.decide import supervisor
 from firmware_py.decide.interlocks import inhibits
 from firmware_py.decide.memory import State
 from firmware_py.decide.supervisor import IN_SEQUENCE
+from firmware_py.handover import StoreError
 from firmware_py.record import shot_from
 from firmware_py.routines.engine import Engine, Stamp
 from firmware_py.routines.spec import Spec
@@ -52,8 +53,14 @@ class Bus(Protocol):
     def publish(self, message: Mapping[str, Any]) -> None: ...
 
 
+class TraceFile(Protocol):
+    def write(self, text: str, /) -> int: ...
+
+
 class Runner:
-    def __init__(self, unit: Unit, clock: Clock, bus: Bus, trace: TextIO, *, scan_us: int) -> None:
+    def __init__(
+        self, unit: Unit, clock: Clock, bus: Bus, trace: TraceFile, *, scan_us: int
+    ) -> None:
         self._unit = unit
         self._clock = clock
         self._bus = bus
@@ -61,7 +68,7 @@ class Runner:
         self._scan_us = scan_us
         self._quit_us: int | None = None  # asked to end, at
         self._engine: Engine | None = None
-        self._full: OSError | None = None  # what the disk said when it took no more
+        self._unwritten: OSError | None = None  # why the files end before the run does
         self._beamed = False
         self.scan_count = 0
         self.skipped_count = 0
@@ -117,19 +124,24 @@ class Runner:
                 self._say(line)
         except OSError as error:
             self._disk_trouble(error)
-        if self._unit.record_trouble is not None:
-            self._disk_trouble(self._unit.record_trouble)
+        trouble = self._unit.record_trouble or self._unwritten
+        if trouble is not None:
+            self._disk_trouble(trouble)
         if self._unit.memory.state is not state:
             self._beamed |= self._unit.memory.state is State.EXPOSE
             self._collect_or_not()
         self._settle_requests()
 
     def _disk_trouble(self, error: OSError) -> None:
-        """A record that can't be written ends the sequence in the ordinary way: dose first."""
-        if error.errno not in FULL:
+        """A record that can't be written ends the sequence in the ordinary way: dose first.
+
+        No beam begins without one; none ends for a store that stalls or a scribe that is gone.
+        """
+        if error.errno not in FULL and not isinstance(error, StoreError):
             raise error
-        self._full = error
-        self.quit()
+        self._unwritten = error
+        if error.errno in FULL or self._unit.memory.state is not State.EXPOSE:
+            self.quit()
 
     def _collect_or_not(self) -> None:
         """The collector stalls a loop by up to 69 ms (performance.md): never in a sequence."""
@@ -149,7 +161,6 @@ class Runner:
     def _say(self, line: Line) -> None:
         text = line.as_json()
         self._trace.write(text + "\n")
-        self._trace.flush()
         self._bus.publish({"schema": 1, "kind": "trace", "line": {"t_us": line.t_us,
                            "kind": line.kind, **line.data}})  # fmt: skip
 
@@ -263,9 +274,11 @@ class Runner:
             what = f"{type(bug).__name__}: {bug}".splitlines()[0]
             write_log(log, f"{''.join(traceback.format_exception(bug))}\n{_BUG.format(what)}")
             return DEVICE
-        if self._full is not None:
-            why = (self._full.strerror or str(self._full)).lower()
-            write_log(log, f"{log.parent}: {why}: the run ended, outputs are safe; free space")
+        trouble = self._unwritten or self._unit.record_trouble  # the word of a disk comes later
+        if trouble is not None:
+            why = (trouble.strerror or str(trouble)).lower()
+            cure = "free space" if trouble.errno in FULL else "look at the disk"
+            write_log(log, f"{log.parent}: {why}: the run ended, outputs are safe; {cure}")
             return DEVICE if self._beamed else REFUSED
         return DONE
 

@@ -34,6 +34,7 @@ from rig.bench import Bench
 from rig.exit_codes import DeviceError, DxrigError, Refused
 from rig.recovery import end_lost, journal_of
 from rig.run_folder import life_mark, record_header
+from rig.unit_files import wait_until_written
 
 START_S = 15.0
 END_S = 10.0
@@ -200,6 +201,8 @@ class Session:
                 raise self._ended_by_itself(name, process.returncode)
 
     def _ended_by_itself(self, name: str, code: int) -> DxrigError:
+        if name == "unit":
+            self._wait_for_files()
         kind = Refused if code == Refused.code else DeviceError
         return kind(self._last_words(name, code))
 
@@ -221,6 +224,7 @@ class Session:
         What a unit that died still owed is written down: its last words may be gone tomorrow.
         """
         _end(self.unit_process)
+        self._wait_for_files()
         if self.unit_process is not None:
             unit_client.withdraw(self.state, self.unit_process.pid)
         _end(self.recorder_process)
@@ -244,6 +248,12 @@ class Session:
             self.unit_process.kill()
             self.unit_process.wait()
             self.unit_process = None
+            self._wait_for_files()
+
+    def _wait_for_files(self) -> None:
+        """What the unit handed over before it ended stands in them after it."""
+        for trace in self._traces[-1:]:
+            wait_until_written(trace.path)
 
     def signal_unit(self, number: signal.Signals) -> None:
         if self.unit_process is not None:

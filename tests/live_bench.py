@@ -136,7 +136,7 @@ def until(what: Callable[[], object], within_s: float = WITHIN_S) -> None:
 
 
 def children_of(folder: Path) -> list[str]:
-    """Units and recorders that still run for a folder."""
+    """Units, scribes and recorders that still run for a folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:

@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import select
+import signal
 import socket
 import subprocess
 import threading
@@ -306,6 +307,30 @@ def test_a_disk_that_takes_no_more_is_no_bug(tmp_path: Path) -> None:
         assert "file too large; free space" in told
         is_safe(live)
         assert live.run("expose", *SHORT).returncode == 0  # nothing stands in the way
+
+
+def process_of(folder: Path, module: str) -> int:
+    """The one that runs this module for a folder."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = path.read_bytes().decode(errors="replace").split("\0")
+            if module in words and str(folder) in str(words):
+                return int(path.parent.name)
+    raise AssertionError(f"no {module} runs")
+
+
+@pytest.mark.req("SR-31")
+def test_a_scribe_that_is_killed_ends_the_run_in_the_ordinary_way(tmp_path: Path) -> None:
+    with live_bench(tmp_path) as live:
+        process = live.start("expose", *SHORT, "--hand", "none")
+        until(lambda: live.status().get("state") == "STANDBY")
+        os.kill(process_of(tmp_path, "firmware_py.scribe"), signal.SIGKILL)
+        told = is_clear(ended(process), 4)
+        assert told.partition(": ")[2].startswith(
+            "the process that writes the unit's files is gone: the run ended, outputs are safe; "
+            "look at the disk"
+        )
+        is_safe(live)
 
 
 # --- a frame that is cut short

@@ -15,6 +15,7 @@ from typing import Any, cast
 import pytest
 
 from firmware_py.decide.memory import Memory, State
+from firmware_py.handover import StoreError
 from firmware_py.runner import SAFE_LIMIT_US, SAFE_SCANS, STOP_LIMIT_US, Runner
 from firmware_py.trace import Line
 from firmware_py.unit import Unit
@@ -265,6 +266,48 @@ def test_a_record_that_stopped_is_a_full_disk(bench: Bench) -> None:
     assert bench.run(scans=99) == 4  # no scan entered EXPOSE: the beam of this test never was
     assert bench.log.read_text().count("no space left on device") == 1
     assert [requests.stop for requests in bench.unit.seen] == [False, False, True, True, True]
+
+
+STALLS = StoreError(errno.ETIMEDOUT, "the disk keeps all waiting")
+
+
+def test_a_store_that_stalls_ends_no_beam_and_the_run_after_it(bench: Bench) -> None:
+    """As a recorder that is gone (SR-31): what is irradiated shall become an image."""
+    bench.at(2, lambda: bench.unit.enter(State.EXPOSE))
+    bench.at(3, lambda: setattr(bench.unit, "record_trouble", STALLS))
+    bench.at(6, lambda: bench.unit.enter(State.STANDBY))
+    assert bench.run(scans=99) == 3
+    assert len(bench.unit.scans) == 6
+    assert not any(requests.stop for requests in bench.unit.seen)
+    assert bench.log.read_text() == (
+        f"{bench.log.parent}: the disk keeps all waiting: the run ended, outputs are safe; "
+        "look at the disk\n"
+    )
+
+
+@pytest.mark.parametrize("state", [State.STANDBY, State.PREP, State.READY])
+def test_no_beam_begins_once_the_store_has_stalled(bench: Bench, state: State) -> None:
+    def stalls() -> None:
+        bench.unit.enter(state)
+        raise STALLS
+
+    bench.at(2, stalls)
+    bench.at(4, lambda: bench.unit.enter(State.STANDBY))
+    assert bench.run(scans=99) == 4
+    assert bench.unit.seen[-1].stop is (state is not State.STANDBY)
+
+
+def test_what_the_disk_says_after_the_last_scan_is_told_too(bench: Bench) -> None:
+    no_space = OSError(errno.ENOSPC, "No space left on device")
+    make_safe = bench.unit.make_safe
+
+    def full(t_us: int) -> Exception | None:
+        bench.unit.record_trouble = no_space
+        return make_safe(t_us)
+
+    bench.unit.make_safe = full  # type: ignore[method-assign]
+    assert bench.run(scans=3) == 4
+    assert "no space left on device: the run ended" in bench.log.read_text()
 
 
 def test_another_disk_error_is_a_bug(bench: Bench) -> None:
