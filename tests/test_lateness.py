@@ -110,6 +110,17 @@ def test_scans_count_from_the_first_standby_to_the_last_and_those_of_a_beam_apar
     assert life.beam_late_us() == (3, 4, 6, 7)
 
 
+def test_where_the_unit_gave_up_on_its_recorder_scans_count_for_some_seconds_more() -> None:
+    life = Life(
+        scans=[(t_us, t_us // 1_000_000) for t_us in range(0, 20_000_000, 1_000_000)],
+        states=[(0, "STANDBY"), (2_000_000, "PREP"), (4_000_000, "FAULT")],
+        waited_for="FAULT instead of READY: INTENT_NOT_DURABLE",
+    )
+    assert life.late_us() == tuple(range(1, 10))
+    assert life.beam_late_us() == ()
+    assert figures_us(life.beam_late_us()) == {}
+
+
 # --- the program
 
 
@@ -151,7 +162,7 @@ def test_json_is_one_object_with_runs_histograms_and_verdicts(
                           "below_us", "verdicts"]  # fmt: skip
     assert told["below_us"] == {"without": {"32": 3}, "with": {"32": 3}}
     assert told["runs"][1] == {
-        "stalls": True, "scans_count": 3, "beam_scans_count": 1,
+        "stalls": True, "waited_for": "", "scans_count": 3, "beam_scans_count": 1,
         "p50_us": 20, "p99_us": 21, "max_us": 21,
         "beam_p50_us": 20, "beam_p99_us": 20, "beam_max_us": 20,
         "syncs_count": 7, "stalled_count": 7,

@@ -8,7 +8,9 @@ import pytest
 
 from firmware_py.decide.memory import State
 from firmware_py.recorder.ports import InlineRecorder
+from rig.durability.mount import why_not
 from tests.endings import EndingRun
+from tools.bench import slow_store
 
 pytestmark = pytest.mark.req("SR-31")
 SHOT: dict[str, Any] = {"kv": 60.0, "ma": 0.5, "mas": 0.3}
@@ -66,3 +68,14 @@ def test_a_store_that_stalls_before_the_beam_delays_its_start_and_nothing_else()
     ready_us = [run.entered_us(State.READY) - run.entered_us(State.PREP) for run in (plain, slow)]
     assert ready_us[1] >= STALL_US  # us-compare: spans
     assert ready_us[0] < ready_us[1] <= ready_us[0] + STALL_US  # us-compare: spans
+
+
+@pytest.mark.wire
+@pytest.mark.slow
+def test_nothing_but_the_recorder_waits_for_a_disk_that_serves_nobody_in_a_stall() -> None:
+    """Its own writes would hold up the scan until devices count as lost: the scribe makes them."""
+    if reason := why_not():
+        pytest.skip(reason)
+    run = slow_store.measured(1, 200.0, whole_disk=True)
+    assert run.stalled_count > 0
+    assert "RECORDER" in run.waited_for or "INTENT" in run.waited_for or run.beam_late_us

@@ -15,17 +15,22 @@ BAR_CHARS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One life of a unit: how late each scan was, and those of them that fell into a beam."""
+    """One life of a unit: how late each scan was, and those of them that fell into a beam.
+
+    `waited_for`: what the recorder owed when the unit gave up on it; "" = nothing.
+    """
 
     stalls: bool  # the store did
     late_us: tuple[int, ...]
     beam_late_us: tuple[int, ...]
     syncs_count: int
     stalled_count: int
+    waited_for: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "stalls": self.stalls,
+            "waited_for": self.waited_for,
             "scans_count": len(self.late_us),
             "beam_scans_count": len(self.beam_late_us),
             **{f"{name}_us": us for name, us in figures_us(self.late_us).items()},
@@ -36,6 +41,9 @@ class Run:
 
 
 def figures_us(late_us: Sequence[int]) -> dict[str, int]:
+    """Of no scan, of which a beam that never was has none, no figure."""
+    if not late_us:
+        return {}
     of_shares = {name: percentile(late_us, share) for name, share in SHARES.items()}
     return {**of_shares, "max": max(late_us)}
 

@@ -4,7 +4,8 @@ Wire rung: unit and recorder as processes, simulated devices on real ports. Jour
 the run's folder lie on a disk in memory (FUSE), and in every other run each sync takes so long
 there: fsync, fdatasync, a write with O_DSYNC. Runs with and without in turn, so that a slow
 moment of the machine hits both. In a beam the recorder syncs nothing, so somebody else on that
-disk does, all the time.
+disk does, all the time. Where the recorder itself waits for so long that the unit gives up on it,
+which --whole-disk brings about, the run is judged up to there, and told.
 """
 
 from __future__ import annotations
@@ -54,7 +55,13 @@ LOOK_S = 0.01
 LIMIT_S = 30.0  # from one state to another
 DISK_START_S, DISK_EXPOSURE_S = 60, 60  # at most: then the disk ends itself
 NEIGHBOUR_S = 0.02  # between two syncs of somebody else
+LINGER_S = 5.0  # of scans after the unit gave up on the recorder
+WAITED_FOR = frozenset({"INTENT_NOT_DURABLE", "DOSE_NOT_SAVED", "RECORDER_LOST", "DISK"})
 OUTSIDE = 1  # exit code, as everywhere in dxrig
+
+
+class RecorderWaitsError(DxrigError):
+    """What the recorder owed did not come in time: no beam for it (SR-52), and no late scan."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,13 +105,14 @@ def measured(exposures: int, stall_ms: float, *, whole_disk: bool = False) -> Ru
             longest_s=DISK_START_S + DISK_EXPOSURE_S * exposures,
         )
         with disk, _neighbour(disk.at / "neighbour"):
-            life = _live(load_bench("portable"), folder, disk.at, exposures)
+            life = _live(load_bench("portable"), folder, disk.at, exposures, bears=whole_disk)
     return Run(
         stalls=stall_ms > 0,
         late_us=life.late_us(),
         beam_late_us=life.beam_late_us(),
         syncs_count=disk.counts["sync"],
         stalled_count=len(disk.stalled_ms),
+        waited_for=life.waited_for,
     )
 
 
@@ -133,15 +141,23 @@ def _neighbour(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """`scans`: (t_us, late_us) of each; `states`: (t_us, entered) in order, by the same clock."""
+    """`scans`: (t_us, late_us) of each; `states`: (t_us, entered) in order, by the same clock.
+
+    `waited_for`: as in `Run`.
+    """
 
     scans: Sequence[tuple[int, int]]
     states: Sequence[tuple[int, str]]
+    waited_for: str = ""
 
     def late_us(self) -> tuple[int, ...]:
-        """From the first STANDBY to the last: start and end are other processes' work, too."""
+        """From the first STANDBY to the last: start and end are other processes' work, too.
+
+        Where the unit gave up on its recorder, until some seconds after that.
+        """
         standby_us = [t_us for t_us, state in self.states if state == "STANDBY"]
-        return self._within(standby_us[0], standby_us[-1])
+        given_up_us = self.states[-1][0] + round(LINGER_S * 1e6)
+        return self._within(standby_us[0], given_up_us if self.waited_for else standby_us[-1])
 
     def beam_late_us(self) -> tuple[int, ...]:
         spans = zip(self.states, self.states[1:], strict=False)
@@ -153,7 +169,9 @@ class Life:
                      if from_us < t_us <= to_us)  # fmt: skip # us-compare: of a file
 
 
-def _live(bench: Bench, folder: Path, disk: Path, exposures: int) -> Life:
+def _live(bench: Bench, folder: Path, disk: Path, exposures: int, *, bears: bool = False) -> Life:
+    """`bears`: a recorder that waits too long ends the exposures, and is no error."""
+    waited_for = ""
     simulator = Simulator(bench, folder, seed=bench.sim.seed)
     session: Session | None = None
     try:
@@ -163,16 +181,23 @@ def _live(bench: Bench, folder: Path, disk: Path, exposures: int) -> Life:
         for number in range(exposures):
             session.program(shot_of(bench, SHOT, f"slow-store-{number}"))
             at_us = _expose(session, simulator, at_us)
+    except RecorderWaitsError as error:
+        if not bears:
+            raise
+        waited_for = str(error)
+        time.sleep(LINGER_S + LOOK_S)
     finally:
         if session is not None:
             session.end()
         simulator.end()
+    assert session is not None
     _, scans, trouble = read_record(session.folder / "record.bin")
     if trouble:
         raise DxrigError(f"the record ends too early: {trouble}")
     return Life(
         scans=[(scan.t_us, scan.late_us) for scan in scans if not scan.safe],
         states=[(line["t_us"], line["to"]) for line in session.lines if line["kind"] == "state"],
+        waited_for=waited_for,
     )
 
 
@@ -205,18 +230,22 @@ def _expose(session: Session, simulator: Simulator, at_us: int) -> int:
 def _until(session: Session, state: str, *, after_us: int) -> int:
     """When the unit entered this state, later than that; by its own clock.
 
-    Raises DxrigError when a fault comes first, a process is gone, or it takes too long.
+    Raises DxrigError when a fault or a refusal comes first, a process is gone, or it takes too
+    long; RecorderWaitsError where that is the recorder's.
     """
     end_s = time.monotonic() + LIMIT_S
     while time.monotonic() < end_s:
         session.drain()
         for line in session.lines:
             t_us: int = line["t_us"]
-            if line["kind"] != "state" or t_us <= after_us:  # us-compare: of a trace
+            if line["kind"] not in ("state", "refused") or t_us <= after_us:  # us-compare: a trace
                 continue
-            if line.get("faults"):
-                raise DxrigError(f"{line['to']} instead of {state}: {', '.join(line['faults'])}")
-            if line["to"] == state:
+            codes = [*line.get("faults", ()), *line.get("because", ())]
+            if codes:
+                kind = RecorderWaitsError if WAITED_FOR.issuperset(codes) else DxrigError
+                told = line.get("to", "a refusal")
+                raise kind(f"{told} instead of {state}: {', '.join(codes)}")
+            if line.get("to") == state:
                 return t_us
         session.check()
         time.sleep(LOOK_S)
@@ -231,9 +260,10 @@ def _row(run: Run) -> str:
     cells = [
         f"{name}: " + ", ".join(f"{key} {us:>4}" for key, us in figures_us(late_us).items())
         + f" us of {len(late_us):>4} scans"
-        for name, late_us in (("all", run.late_us), ("in the beam", run.beam_late_us))
+        for name, late_us in (("all", run.late_us), ("in the beam", run.beam_late_us)) if late_us
     ]  # fmt: skip
-    return f"  {store}  {'; '.join(cells)}; {run.stalled_count} of {run.syncs_count} syncs stalled"
+    cells.append(f"{run.stalled_count} of {run.syncs_count} syncs stalled")
+    return f"  {store}  {'; '.join([*cells, run.waited_for] if run.waited_for else cells)}"
 
 
 def text(runs: Sequence[Run], found: Sequence[Verdict]) -> str:
