@@ -25,6 +25,7 @@ from uuid import UUID, uuid4
 
 from firmware_py.config import UnitConfig
 from firmware_py.recorder.dicom.exam import TEST_EXAM, ExamInfo
+from firmware_py.recorder.store.files import free_bytes
 from firmware_py.recorder.store.tube_heat import COLD, StoredHeat, stored_heat
 from hal.bus import BusClient
 from hal.ports import LinkError
@@ -40,6 +41,7 @@ START_S = 15.0
 END_S = 10.0
 FOLLOW_S = 0.002
 PR_SET_PDEATHSIG = 1
+LAST_WORDS_BYTES = 4096  # a sentence needs a block
 
 
 @dataclass(slots=True)
@@ -212,10 +214,10 @@ class Session:
                 words = path.read_text(encoding="utf-8").strip().splitlines()
                 if words:
                     return words[-1]
-        if code == Refused.code:  # its own words had no room either
-            return f"{self.folder}: the disk is full: the run ended, outputs are safe; free space"
         if code < 0:
             return f"the {name} process was killed ({signal.Signals(-code).name})"
+        if code == Refused.code or _no_room(self.folder):  # its own words had none either
+            return f"{self.folder}: the disk is full: the run ended, outputs are safe; free space"
         return f"the {name} process ended with {code} and said nothing"
 
     def end(self) -> None:
@@ -305,6 +307,13 @@ class Session:
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(content, indent=1), encoding="utf-8")
         return path
+
+
+def _no_room(folder: Path) -> bool:
+    try:
+        return free_bytes(folder) < LAST_WORDS_BYTES
+    except OSError:
+        return False
 
 
 def _end(process: subprocess.Popen[bytes] | None) -> None:

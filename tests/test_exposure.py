@@ -136,3 +136,24 @@ except KeyboardInterrupt:
 def test_ctrl_c_while_a_process_is_made_is_not_lost() -> None:
     done = subprocess.run([sys.executable, "-c", INTERRUPTED_FORK], cwd=ROOT, capture_output=True)
     assert (done.returncode, done.stderr) == (130, b"")
+
+
+# --- what a unit that has ended said
+
+
+@pytest.mark.parametrize(
+    ("code", "free_bytes", "told"),
+    [
+        (3, 0, "the disk is full: the run ended, outputs are safe; free space"),
+        (3, 1 << 20, "the unit process ended with 3 and said nothing"),
+        (4, 1 << 20, "the disk is full: the run ended, outputs are safe; free space"),
+        (-9, 0, "the unit process was killed (SIGKILL)"),
+    ],
+)
+def test_a_unit_whose_last_words_had_no_room_is_told_as_a_full_disk(
+    code: int, free_bytes: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rig.session.free_bytes", lambda _: free_bytes)
+    nobody: Any = None
+    session = Session(bench=nobody, unit=nobody, folder=tmp_path, state=tmp_path, simulated=True)
+    assert session._last_words("unit", code).endswith(told)
