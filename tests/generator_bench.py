@@ -68,7 +68,13 @@ class GeneratorBench:
         return self.link.sent
 
     def sent_times(self, data: bytes) -> list[int]:
-        return [t_us for t_us, sent in self.sent if sent == data]
+        """When these bytes left; a frame may also carry a number of its own."""
+        return [t_us for t_us, sent in self.sent if data in sent]
+
+    def left_now(self, data: bytes) -> bool:
+        """The newest that left holds these bytes, and left in this scan."""
+        t_us, sent = self.sent[-1]
+        return t_us == self.t_us and data in sent
 
     def scan(self, outputs: Outputs | None = None, *, when_due: bool = False) -> GeneratorSample:
         """One scan 5 ms later; `when_due`: the driver is polled only if it must be."""
