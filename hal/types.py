@@ -165,6 +165,8 @@ class GeneratorSample:
     kv: float | None = None  # newest monitor read of the current or last beam
     ma: float | None = None
     monitor_taken_us: int | None = None
+    beam_mas: float | None = None  # the generator's own account of its last beam, once it is over
+    beam_ms: float | None = None
     battery_v: float | None = None
     oil_c: float | None = None
     faults: tuple[str, ...] = ()  # codes of hal.faults
