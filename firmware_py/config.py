@@ -24,7 +24,7 @@ Positive = Annotated[float, Field(gt=0)]
 
 class GeneratorConfig(Strict):
     driver: str = Field(description="file name in hal/generators, such as vj_ixs")
-    url: str = Field(description="serial device or pyserial URL")
+    url: str = Field(description="serial device, pyserial URL, or tcp://host:port")
     baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = 9600
     dialect: Literal["R3", "R4"] = "R3"
     identity: str | None = Field(

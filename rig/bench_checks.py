@@ -21,7 +21,7 @@ _SERIAL = re.compile(r"/dev/\S+|COM\d+|(socket|rfc2217|loop|spy|hwgrep)://\S*")
 _TCP = re.compile(r"tcp://(\[[0-9a-fA-F:]+\]|[\w.-]+):(\d{1,5})")
 _IPC = re.compile(r"ipc://\S+")
 _ENDPOINTS = (
-    ("generator", "url", (_SERIAL,), "/dev/ttyUSB0"),
+    ("generator", "url", (_SERIAL, _TCP), "/dev/ttyUSB0"),
     ("room", "url", (_TCP, _SERIAL), "tcp://192.168.1.12:502"),
     ("panel", "control_url", (_TCP, _IPC), "tcp://192.168.1.13:9001"),
     ("panel", "data_url", (_TCP, _IPC), "tcp://192.168.1.13:9002"),

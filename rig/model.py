@@ -33,6 +33,7 @@ def setting_of(bench: Bench, seed: int | None = None) -> Setting:
     return Setting(
         seed=bench.sim.seed if seed is None else seed,
         ambient_c=bench.sim.ambient_c,
+        driver=unit.generator.driver,
         dialect=unit.generator.dialect,
         interlock_pair=tuple(bench.wiring.interlock_pair),
         safety_relay=tuple(bench.wiring.safety_relay),

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hal.detectors.stream_panel_desk import Desk as PanelDesk
-from hal.generators.vj_ixs_desk import Desk as GeneratorDesk
+from hal.generators import open_desk
 from hal.generators.vj_ixs_wire import Dialect
-from hal.ports import ByteLink, FrameLink
+from hal.ports import ByteLink, Desk, FrameLink
 from hal.room_io.waveshare import Desk as RoomDesk
 from sim.detector import PanelTimes, SimPanel
 from sim.device import FrameOutlet, Mechanism, PanelDevice, WireDevice
@@ -39,6 +39,7 @@ class Setting:
 
     seed: int = 1
     ambient_c: float = 22.0
+    driver: str = "vj_ixs"  # whose desk stands before the monoblock
     dialect: Dialect = "R3"
     interlock_pair: tuple[str, ...] = NETS
     safety_relay: tuple[str, ...] = LOOP
@@ -64,6 +65,12 @@ def pixel_model(setting: Setting) -> PixelModel:
     )
 
 
+def generator_desk(setting: Setting, model: MonoblockModel) -> Desk:
+    """Dialects are a matter of the IXS."""
+    own = {"dialect": setting.dialect} if setting.driver == "vj_ixs" else {}
+    return open_desk(setting.driver, model, **own)
+
+
 def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) -> World:
     """`pixels`: handed in when it was built already (its maps take the time)."""
     generator = MonoblockModel(seed=setting.seed, ambient_c=setting.ambient_c)
@@ -77,7 +84,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     )
     generator_device = WireDevice(
         MischiefLink(ends.generator),
-        GeneratorDesk(generator, dialect=setting.dialect),
+        generator_desk(setting, generator),
         generator.advance,
     )
     room_device = WireDevice(MischiefLink(ends.room), RoomDesk(room), room.advance)

@@ -1,0 +1,102 @@
+"""The whole unit with an R2CP generator on the model rung: real bytes, the monoblock's physics.
+
+No bench ships with it. This one is the portable bench with another generator section, so its
+loading is what that tube can have: 1 mA, the least that R2CP can be asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from hal.types import EndReason
+from rig.bench import Bench, bench_of
+from rig.judge import Seen
+from rig.run_model import ModelRun
+from rig.scenario import Scenario
+from tests.model_runs import NAMES, run, scenario, trace_of
+
+GENERATOR = """[generator]
+driver = "r2cp"
+url = "{url}"
+baud = 115200          # a pace for the modelled line; TCP has none
+identity = "IXS120BP120P366 S17085-A00001"
+status_poll_ms = 50
+standby_poll_ms = 100
+
+"""
+PORTABLE = Path("rig/benches/portable.toml")
+# Its story is told for a beam that the unit must end; this one ends by the generator's timer.
+BY_TIMER_ANYWAY = {"generator_ignores_off"}
+
+
+def text_with(url: str) -> str:
+    text = (Path(__file__).parents[1] / PORTABLE).read_text(encoding="utf-8")
+    return re.sub(r"\[generator\].*?(?=\[room\])", GENERATOR.format(url=url), text, flags=re.DOTALL)
+
+
+@cache
+def r2cp_bench() -> Bench:
+    return bench_of(text_with("sim"), Path("r2cp.toml"))
+
+
+def timed(name: str, ms: float = 2500.0) -> Scenario:
+    """The story with a beam that the generator's own timer ends."""
+    told = scenario(name)
+    shot = told.shot.model_copy(update={"ma": 1.0, "mas": None, "ms": ms})
+    return told.model_copy(update={"shot": shot})
+
+
+def played(name: str, ms: float = 2500.0, *, jump: bool = True) -> tuple[ModelRun, Seen]:
+    return run(timed(name, ms), on=r2cp_bench(), jump=jump)
+
+
+def states(seen: Seen) -> tuple[str, ...]:
+    return tuple(line["to"] for line in seen.lines if line["kind"] == "state")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in BY_TIMER_ANYWAY])
+def test_every_story_takes_the_way_that_it_takes_with_the_other_generator(name: str) -> None:
+    told, (_, seen) = timed(name), played(name)
+    assert states(seen) == tuple(told.expect.path)
+
+
+@pytest.mark.e2e
+def test_a_whole_exposure_from_the_handswitch_to_the_image() -> None:
+    _, seen = played("clean_by_time", 200.0)
+    (report,) = [line for line in seen.lines if line["kind"] == "report"]
+    assert (report["reason"], report["fault"]) == (EndReason.PLANNED.value, None)
+    (beam,) = seen.beams
+    assert beam.off_us is not None
+    assert beam.off_us - beam.on_us == 200_000  # its own timer
+    assert (seen.image_count, seen.incomplete_count) == (1, 0)
+    # Nothing reads mA in this beam, and `decide` does not use the post-exposure value yet.
+    assert (report["mas"], report["maximum_mas"]) == (None, 0.2)
+
+
+@pytest.mark.parametrize("name", ["released_in_expose", "door_opens_in_expose", "emergency_stop"])
+def test_whatever_ends_the_beam_early_ends_it_here(name: str) -> None:
+    _, seen = played(name)
+    (beam,) = seen.beams
+    assert beam.off_us is not None
+    assert beam.off_us - beam.on_us == 700_000
+
+
+def test_a_refused_start_is_no_beam() -> None:
+    _, seen = played("generator_refuses")
+    assert seen.beams == []
+
+
+@pytest.mark.parametrize("name", ["clean_by_time", "released_in_expose", "off_lost_once"])
+def test_time_that_jumps_shows_what_every_scan_shows(name: str) -> None:
+    assert trace_of(played(name, jump=False)[0]) == trace_of(played(name)[0])
+
+
+def test_a_real_one_is_named_by_its_address() -> None:
+    bench = bench_of(text_with("tcp://192.6.1.201:10000"), Path("r2cp.toml"))
+    assert (bench.unit.generator.driver, bench.unit.generator.url) == (
+        "r2cp", "tcp://192.6.1.201:10000",
+    )  # fmt: skip
