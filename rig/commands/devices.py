@@ -45,3 +45,4 @@ def command(as_json: bool) -> None:
     click.echo(f"\nBenches: {', '.join(shipped_benches())}")
     for section in DRIVER_FOLDERS:
         click.echo(f"Drivers, {section}: {', '.join(drivers(section)) or 'none'}")
+    click.echo("No driver has been checked against a device; each file's head names its source.")
