@@ -80,5 +80,5 @@ def _folder(state: Path, shot_id: str, intent: dict[str, Any]) -> Path | None:
     for run in (state / named, beside) if named.name else state.glob("runs/*"):
         folder = run / "exposures" / shot_id
         if folder.is_dir():
-            return folder
+            return folder.resolve()  # as one types it: the journal has it relative to itself
     return None

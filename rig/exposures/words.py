@@ -38,7 +38,7 @@ def as_dict(one: Exposure) -> dict[str, Any]:
 def whole(found: Stored) -> dict[str, Any]:
     return {
         **as_dict(found.exposure),
-        "folder": _folder(found) or None,
+        "folder": None if found.folder is None else str(found.folder),
         "files": found.sha256,
         "quarantine": [asdict(event) for event in events_of(found)],
         "details": {"intent": found.intent, "dose": found.dose},
@@ -64,7 +64,7 @@ def sheet(found: Stored) -> Iterator[str]:
         ("image", _image(one)),
         ("looked at by", one.acknowledged_by or ""),
         ("because", one.acknowledged_why or ""),
-        ("folder", _folder(found)),
+        ("folder", "" if found.folder is None else str(found.folder)),
     )
     uids = found.intent.get("uids", {})
     if uids:
@@ -113,11 +113,6 @@ def _when(at: str) -> str:
 
 def _dose(one: Exposure) -> str:
     return one.dose_text if one.mas is None or not one.beam else f"{plain_number(one.mas)} mAs"
-
-
-def _folder(found: Stored) -> str:
-    """As one would type it: the journal has it relative to itself."""
-    return "" if found.folder is None else str(found.folder.resolve())
 
 
 def _at_most(one: Exposure) -> str:
