@@ -35,6 +35,7 @@ def setting_of(bench: Bench, seed: int | None = None) -> Setting:
         ambient_c=bench.sim.ambient_c,
         driver=unit.generator.driver,
         dialect=unit.generator.dialect,
+        room_driver=unit.room.driver,
         interlock_pair=tuple(bench.wiring.interlock_pair),
         safety_relay=tuple(bench.wiring.safety_relay),
         panel_id=unit.panel.panel_id,

@@ -45,6 +45,19 @@ class Battery:
         return max(0.0, self.charge - _charge(open_v)) * CAPACITY_J
 
 
+class Mains(Battery):
+    """No battery: what feeds the generator does not run down. A stuck voltmeter is still one."""
+
+    def take(self, energy_j: float) -> None:
+        pass
+
+    def volts(self, load_w: float, taken_j: float = 0.0) -> float:
+        return FULL_V if self.stuck_v is None else self.stuck_v
+
+    def lasts_j(self, load_w: float) -> float:
+        return math.inf if self.stuck_v is None or self.stuck_v >= LOW_V else 0.0
+
+
 def _open_v(charge: float) -> float:
     if charge >= KNEE:
         return KNEE_V + (FULL_V - KNEE_V) * (charge - KNEE) / (1 - KNEE)

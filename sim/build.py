@@ -1,4 +1,4 @@
-"""One simulated bench: a monoblock, a room, a panel, and the wires between them.
+"""One simulated bench: a generator, a room, a panel, and the wires between them.
 
 The caller hands in the devices' ends of the links: pipes on the model rung, ports on the
 wire rung. Nothing else leads in or out but the wiring's contacts.
@@ -12,7 +12,7 @@ from hal.detectors.stream_panel_desk import Desk as PanelDesk
 from hal.generators import open_desk
 from hal.generators.vj_ixs_wire import Dialect
 from hal.ports import ByteLink, Desk, FrameLink
-from hal.room_io.waveshare import Desk as RoomDesk
+from hal.room_io import open_room_desk
 from sim.detector import PanelTimes, SimPanel
 from sim.device import FrameOutlet, Mechanism, PanelDevice, WireDevice
 from sim.generator import MonoblockModel
@@ -21,6 +21,9 @@ from sim.pixels import PixelModel
 from sim.room import SimRoom
 from sim.wiring import LOOP, NETS, Wiring
 from sim.world import World
+
+# By the name of the driver whose protocol it speaks.
+MODELS: dict[str, type[MonoblockModel]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,8 @@ class Setting:
 
     seed: int = 1
     ambient_c: float = 22.0
-    driver: str = "vj_ixs"  # whose desk stands before the monoblock
+    driver: str = "vj_ixs"  # whose desk stands before the generator, and which model it is
+    room_driver: str = "waveshare"
     dialect: Dialect = "R3"
     interlock_pair: tuple[str, ...] = NETS
     safety_relay: tuple[str, ...] = LOOP
@@ -65,6 +69,12 @@ def pixel_model(setting: Setting) -> PixelModel:
     )
 
 
+def generator_model(setting: Setting) -> MonoblockModel:
+    """Of the kind that speaks this protocol; an unknown one is taken for a monoblock."""
+    kind = MODELS.get(setting.driver, MonoblockModel)
+    return kind(seed=setting.seed, ambient_c=setting.ambient_c)
+
+
 def generator_desk(setting: Setting, model: MonoblockModel) -> Desk:
     """Dialects are a matter of the IXS."""
     own = {"dialect": setting.dialect} if setting.driver == "vj_ixs" else {}
@@ -73,7 +83,7 @@ def generator_desk(setting: Setting, model: MonoblockModel) -> Desk:
 
 def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) -> World:
     """`pixels`: handed in when it was built already (its maps take the time)."""
-    generator = MonoblockModel(seed=setting.seed, ambient_c=setting.ambient_c)
+    generator = generator_model(setting)
     wiring = Wiring(generator, setting.interlock_pair, setting.safety_relay)
     room = SimRoom(wiring)
     panel = SimPanel(
@@ -87,7 +97,9 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         generator_desk(setting, generator),
         generator.advance,
     )
-    room_device = WireDevice(MischiefLink(ends.room), RoomDesk(room), room.advance)
+    room_device = WireDevice(
+        MischiefLink(ends.room), open_room_desk(setting.room_driver, room), room.advance
+    )
     control, outlet = MischiefFrames(ends.panel_control), MischiefOutlet(ends.panel_data)
     panel_device = PanelDevice(control, outlet, PanelDesk(panel), panel.advance)
     return World(

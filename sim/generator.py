@@ -1,6 +1,7 @@
-"""A battery monoblock of the IXS class: ramps, own timer, watchdog, interlock, arcs, heat.
+"""A generator with its tube: ramps, own timer, watchdog, interlock, arcs, heat.
 
-Ratings follow SPC-P366 R4 (protocols.md 2.4 to 2.6); sim/README.md lists what is synthetic.
+What kind it is stands in its `Ratings`: by default a battery monoblock of the IXS class, after
+SPC-P366 R4 (protocols.md 2.4 to 2.6); sim/README.md lists what is synthetic.
 Everything is a segment evaluated from its start; `advance` is called at the model's own
 events only, and with the time of each: the world sees to that.
 """
@@ -10,12 +11,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hal.generators.vj_ixs_wire import FAULT_BITS
 from hal.now import NEVER_US, Now
 from hal.ports import GeneratorReading
-from sim.battery import EFFICIENCY, LOW_V, Battery
+from sim.battery import EFFICIENCY, LOW_V, Battery, Mains
 from sim.beamline import BeamCourse, Regulation
 from sim.generator_faults import INJECTIONS
 from sim.injection import fresh
@@ -32,14 +33,28 @@ STRAY_KV, STRAY_MA = 40.0, 0.2  # a stray beam without set points
 BITS = tuple(bit.name for bit in FAULT_BITS)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratings:
+    """What tells one kind of generator from another."""
+
+    model_number: str = "IXS120BP120P366"
+    serial_number: str = "S17085-A00001"
+    ramp_us: int = RAMP_US
+    ramp_reply_us: int = RAMP_REPLY_US
+    fall_us: int = FALL_US
+    watchdog_us: int | None = WATCHDOG_US  # None: it has none
+    on_mains: bool = False  # False: a battery pack
+    oil_limit_c: float = OIL_LIMIT_C
+    oil_j_per_c: float = OIL_J_PER_C
+    oil_tau_s: float = OIL_TAU_S
+
+
 class MonoblockModel:
     """Physics and timers behind the IXS protocol; the Desk owns bytes and reply delays.
 
     The names of INJECTIONS are attributes that a scenario may set.
     """
 
-    model_number = "IXS120BP120P366"
-    serial_number = "S17085-A00001"
     refuse_start: bool
     ignore_off: bool
     ignores_pair: bool
@@ -53,14 +68,18 @@ class MonoblockModel:
     slow_fall_us: int | None
     stuck_oil_c: float | None
 
-    def __init__(self, *, seed: int = 1, ambient_c: float = 22.0, ramp_us: int = RAMP_US) -> None:
-        self.battery = Battery()
+    def __init__(
+        self, *, seed: int = 1, ambient_c: float = 22.0, ratings: Ratings | None = None
+    ) -> None:
+        self.ratings = ratings or Ratings()
+        self.model_number = self.ratings.model_number
+        self.serial_number = self.ratings.serial_number
+        self.battery: Battery = Mains() if self.ratings.on_mains else Battery()
         self.courses: list[BeamCourse] = []  # every beam since power-up: the simulator's integral
         self.beam_changed = False  # read and cleared by the world
         self._noise = random.Random(f"monoblock-{seed}")
         self._ambient_c, self._oil_c = ambient_c, ambient_c
         self._segment_us = 0  # since when there has been this beam, or this pause
-        self._ramp_us = ramp_us
         self._supply, self._interlock = False, False
         self._on_s = 0.0
         self._timer_end_us: int | None = None
@@ -77,7 +96,8 @@ class MonoblockModel:
         self._time_us: int | None = None  # None = continuous
         self._prewarning_us = 0
         self._prewarning_end_us: int | None = None
-        self._watchdog_on, self._watchdog_us = True, WATCHDOG_US
+        limit_us = self.ratings.watchdog_us
+        self._watchdog_on, self._watchdog_us = limit_us is not None, limit_us or WATCHDOG_US
         self._fed_us = t_us
         self._latched: set[str] = set()
         self._arcs_us: list[int] = []
@@ -104,10 +124,10 @@ class MonoblockModel:
 
     def ramp_us(self) -> int:
         """Start -> its answer."""
-        return min(self._rise_us(), RAMP_REPLY_US)
+        return min(self._rise_us(), self.ratings.ramp_reply_us)
 
     def _rise_us(self) -> int:
-        return self._ramp_us if self.slow_rise_us is None else self.slow_rise_us
+        return self.ratings.ramp_us if self.slow_rise_us is None else self.slow_rise_us
 
     # --- the beam
 
@@ -141,7 +161,7 @@ class MonoblockModel:
             kv=self._shown_kv * self.kv_factor,
             ma=(self._ma or STRAY_MA) * self.ma_factor,
             ramp_us=self._rise_us(),
-            fall_us=FALL_US,
+            fall_us=self.ratings.fall_us,
         )
         self.courses.append(course)
         self._regulate(t_us)
@@ -236,7 +256,7 @@ class MonoblockModel:
 
     def clear_faults(self, t_us: int) -> None:
         """What is still so stays: hot oil, an open pair, a low battery."""
-        still_hot = self._oil_at(t_us) >= OIL_LIMIT_C
+        still_hot = self._oil_at(t_us) >= self.ratings.oil_limit_c
         self._latched &= {"over_temperature"} if still_hot else set()
         self._arcs_us = []
 
@@ -259,7 +279,7 @@ class MonoblockModel:
         self._arcs_us = self._recent_arcs_us(now)
         if self._prewarning_end_us is not None:
             self._follow_prewarning(now, self._prewarning_end_us)
-        if self.stuck_oil_c is not None and self.stuck_oil_c >= OIL_LIMIT_C:
+        if self.stuck_oil_c is not None and self.stuck_oil_c >= self.ratings.oil_limit_c:
             self.trip(now.t_us, "over_temperature")
         if self.stray_beam and self._supply and self._powered and not self.beam_on(now.t_us):
             self._begin(now.t_us)
@@ -312,17 +332,18 @@ class MonoblockModel:
 
     def _real_oil_c(self, t_us: int) -> float:
         """Warms by the energy, cools towards ambient between beams only."""
-        warmed_c = self._energy_j(t_us) / OIL_J_PER_C
+        warmed_c = self._energy_j(t_us) / self.ratings.oil_j_per_c
         if self.beam_on(t_us):
             return self._oil_c + warmed_c
         age_s = (t_us - self._segment_us) / 1e6
-        left = math.exp(-age_s / OIL_TAU_S)
+        left = math.exp(-age_s / self.ratings.oil_tau_s)
         return self._ambient_c + (self._oil_c - self._ambient_c) * left + warmed_c
 
     def _hot_us(self, course: BeamCourse) -> int:
         if self.stuck_oil_c is not None:
             return NEVER_US
-        return course.spends_us((OIL_LIMIT_C - self._oil_c) * OIL_J_PER_C)
+        left_c = self.ratings.oil_limit_c - self._oil_c
+        return course.spends_us(left_c * self.ratings.oil_j_per_c)
 
     def _drained_us(self, course: BeamCourse) -> int:
         """Judged under full load, so from the end of the ramp on."""

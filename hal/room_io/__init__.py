@@ -5,9 +5,10 @@ from __future__ import annotations
 import pkgutil
 from difflib import get_close_matches
 from importlib import import_module
+from types import ModuleType
 from typing import Protocol
 
-from hal.ports import ByteLink, RoomIO
+from hal.ports import ByteLink, Desk, RoomIO, RoomModel
 
 
 class RoomSettings(Protocol):
@@ -31,14 +32,23 @@ class RoomSettings(Protocol):
 
 def open_room_io(driver: str, link: ByteLink, config: RoomSettings) -> RoomIO:
     """The unit side of hal/room_io/`driver`.py. ValueError names the nearest there is."""
+    opened: RoomIO = _module(driver).Driver(link, config, rtu=speaks_rtu(config.url))
+    return opened
+
+
+def open_room_desk(driver: str, model: RoomModel) -> Desk:
+    """The module's side of the same protocol, over the contacts and relays in `model`."""
+    desk: Desk = _module(driver).Desk(model)
+    return desk
+
+
+def _module(driver: str) -> ModuleType:
     known = sorted(module.name for module in pkgutil.iter_modules(__path__))
     if driver not in known:
         near = get_close_matches(driver, known, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
         raise ValueError(f"no room I/O driver {driver!r} in hal/room_io; {hint}")
-    module = import_module(f"{__name__}.{driver}")
-    opened: RoomIO = module.Driver(link, config, rtu=speaks_rtu(config.url))
-    return opened
+    return import_module(f"{__name__}.{driver}")
 
 
 def speaks_rtu(url: str) -> bool:
