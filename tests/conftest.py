@@ -48,9 +48,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # Whole units and long sweeps show behaviour; which lines decide is shown by the fast tests.
 UNMEASURED = ("slow", "wire", "e2e")
 WHOLE_UNIT = (
-    "test_endings", "test_entries", "test_frozen", "test_glitches", "test_grid", "test_kill",
-    "test_layer", "test_matrix", "test_mischief", "test_regressions", "test_rule", "test_starts",
-    "test_telling", "test_sim_unit", "test_wall_clock",
+    "test_calibrate", "test_campaign", "test_determinism", "test_durability", "test_endings",
+    "test_entries", "test_frozen", "test_glitches", "test_grid", "test_kill", "test_layer",
+    "test_matrix", "test_mischief", "test_r2cp_exposure", "test_regressions", "test_repair",
+    "test_replay", "test_routine_model", "test_rule", "test_scenarios", "test_search",
+    "test_sim_unit", "test_starts", "test_telling", "test_wall_clock",
 )  # fmt: skip
 
 
