@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from hal.now import Now
@@ -67,6 +68,53 @@ class Clock(Protocol):
     def now_us(self) -> int: ...
 
     def wait_until(self, t_us: int) -> None: ...
+
+
+# --- listening: what stands on a line, for people -------------------------------------------
+
+
+class Direction(StrEnum):
+    TO_DEVICE = "to device"
+    FROM_DEVICE = "from device"
+
+
+class Kind(StrEnum):
+    """What a frame does. To a device: QUERY to ACT; from it: REPLY; either way: the rest."""
+
+    QUERY = "query"  # asks, changes nothing
+    SET = "set"  # a set-point: nothing happens before a beam is started
+    STOP = "stop"  # ends a beam, or opens what lets one be
+    BEAM = "beam"  # starts or readies a beam, or closes what lets one be
+    ACT = "act"  # changes the device in another way: reset, mode, shutter, a protection
+    REPLY = "reply"
+    UNKNOWN = "unknown"  # a sound frame that the command table does not have
+    NOISE = "noise"  # no frame: garbage, a wrong checksum, an end that never came
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """One frame as it stood on the line, or bytes that are none."""
+
+    t_us: int  # when its last byte was fed
+    direction: Direction
+    raw: bytes
+    kind: Kind
+    text: str  # one printable line
+
+
+class Listener(Protocol):
+    """Hears both directions of one link, because most replies mean nothing without their question.
+
+    It never raises and never loses a byte: the `raw` of all that it gives, by direction, is the
+    stream that was fed. However the stream is cut, the frames are the same; only noise may come
+    in other pieces.
+    """
+
+    def feed(self, direction: Direction, t_us: int, data: bytes) -> list[Heard]:
+        """The frames that `data` completes, and the bytes that can't belong to one."""
+
+    def rest(self, t_us: int) -> list[Heard]:
+        """What still waits for its end, given up as noise: after a silence, or at the end."""
 
 
 # --- unit side -------------------------------------------------------------------------------

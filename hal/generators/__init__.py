@@ -1,4 +1,5 @@
-"""Generators: NAME.py holds the unit's side (`Driver`), NAME_desk.py the device's (`Desk`).
+"""Generators: NAME.py holds the unit's side (`Driver`), NAME_desk.py the device's (`Desk`), and
+NAME_heard.py what a tap shows of them (`listener`).
 
 No registry: a name in a bench file is the name of a module here.
 """
@@ -10,12 +11,12 @@ import pkgutil
 from importlib import import_module
 from types import ModuleType
 
-from hal.ports import ByteLink, Desk, Generator, GeneratorModel
+from hal.ports import ByteLink, Desk, Generator, GeneratorModel, Listener
 
 
 def names() -> tuple[str, ...]:
     """Module names that can stand in a bench file; NAME_desk, NAME_wire and such belong to NAME."""
-    found = {module.name for module in pkgutil.iter_modules(__path__)}
+    found = _found()
     return tuple(sorted(name for name in found if not any(name.startswith(f"{n}_") for n in found)))
 
 
@@ -29,6 +30,18 @@ def open_desk(driver: str, model: GeneratorModel, **config: object) -> Desk:
     """The device's side of the same protocol, over the physics in `model`."""
     desk: Desk = _module(driver, f"{driver}_desk").Desk(model, **config)
     return desk
+
+
+def open_listener(driver: str, **options: object) -> Listener:
+    """Tells what stands on a line between unit and device; it has no link of its own."""
+    heard = f"{driver}_heard"
+    module = _module(driver, heard if heard in _found() else driver)
+    listener: Listener = module.listener(**options)
+    return listener
+
+
+def _found() -> set[str]:
+    return {module.name for module in pkgutil.iter_modules(__path__)}
 
 
 def _module(driver: str, module: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""Remote I/O modules: the contacts and relays of the room. One file, one module."""
+"""Remote I/O modules: the contacts and relays of the room. NAME.py, and its NAME_heard.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Protocol
 
-from hal.ports import ByteLink, Desk, RoomIO, RoomModel
+from hal.ports import ByteLink, Desk, Listener, RoomIO, RoomModel
 
 
 class RoomSettings(Protocol):
@@ -30,25 +30,36 @@ class RoomSettings(Protocol):
     def enable_pulse_ms(self) -> int: ...
 
 
+def names() -> tuple[str, ...]:
+    """Module names that can stand in a bench file; NAME_heard belongs to NAME."""
+    found = {module.name for module in pkgutil.iter_modules(__path__)}
+    return tuple(sorted(name for name in found if not any(name.startswith(f"{n}_") for n in found)))
+
+
 def open_room_io(driver: str, link: ByteLink, config: RoomSettings) -> RoomIO:
     """The unit side of hal/room_io/`driver`.py. ValueError names the nearest there is."""
-    opened: RoomIO = _module(driver).Driver(link, config, rtu=speaks_rtu(config.url))
+    opened: RoomIO = _module(driver, driver).Driver(link, config, rtu=speaks_rtu(config.url))
     return opened
 
 
 def open_room_desk(driver: str, model: RoomModel) -> Desk:
     """The module's side of the same protocol, over the contacts and relays in `model`."""
-    desk: Desk = _module(driver).Desk(model)
+    desk: Desk = _module(driver, driver).Desk(model)
     return desk
 
 
-def _module(driver: str) -> ModuleType:
-    known = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    if driver not in known:
-        near = get_close_matches(driver, known, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+def open_listener(driver: str, *, rtu: bool = False) -> Listener:
+    """Tells what stands on a line between unit and module; it has no link of its own."""
+    listener: Listener = _module(driver, f"{driver}_heard").listener(rtu=rtu)
+    return listener
+
+
+def _module(driver: str, module: str) -> ModuleType:
+    if driver not in names():
+        near = get_close_matches(driver, names(), n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names())}"
         raise ValueError(f"no room I/O driver {driver!r} in hal/room_io; {hint}")
-    return import_module(f"{__name__}.{driver}")
+    return import_module(f"{__name__}.{module}")
 
 
 def speaks_rtu(url: str) -> bool:
