@@ -82,7 +82,7 @@ class Kind(StrEnum):
     """What a frame does. To a device: QUERY to ACT; from it: REPLY; either way: the rest."""
 
     QUERY = "query"  # asks, changes nothing
-    SET = "set"  # a set-point: nothing happens before a beam is started
+    SET = "set"  # a set-point: makes no beam by itself
     STOP = "stop"  # ends a beam, or opens what lets one be
     BEAM = "beam"  # starts or readies a beam, or closes what lets one be
     ACT = "act"  # changes the device in another way: reset, mode, shutter, a protection

@@ -19,6 +19,10 @@ from hal.now import Now
 from hal.ports import FrameLink, LinkError, PanelCapabilities, WireError
 from hal.types import Outputs, PanelSample, PanelState
 
+SOURCE = "control: our own wire, synthetic; frames: DECTRIS Stream V1, SIMPLON API reference 1.8"
+VERIFIED = "synthetic: no maker publishes such a wire; never checked against a panel"
+DRIVES_BEAM = False
+
 LOST_COUNT = 3  # replies in a row
 WINDOW_REQUEST_US = 300_000  # T_PREP, Canon CXDI-80C (protocols.md 9.1.1)
 READOUT_US = 5_000_000  # a full image, iRay NDT1717MA class (protocols.md 10.2)

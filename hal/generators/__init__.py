@@ -14,20 +14,35 @@ from types import ModuleType
 from hal.ports import ByteLink, Desk, Generator, GeneratorModel, Listener
 
 
+class CodecOnlyError(Exception):
+    """A wire of which too little is known to make a beam: it can be listened to, and no more."""
+
+
 def names() -> tuple[str, ...]:
     """Module names that can stand in a bench file; NAME_desk, NAME_wire and such belong to NAME."""
     found = _found()
     return tuple(sorted(name for name in found if not any(name.startswith(f"{n}_") for n in found)))
 
 
+def must_drive_beam(driver: str) -> None:
+    """Raises CodecOnlyError, with its reason, where a driver can only be listened to."""
+    module = _module(driver, driver)
+    if not module.DRIVES_BEAM:
+        raise CodecOnlyError(
+            f"{driver}: codec only: {module.CODEC_ONLY}; dxrig will not make a beam with it"
+        )
+
+
 def open_generator(driver: str, link: ByteLink, **config: object) -> Generator:
     """`config`: what the driver's constructor takes (dialect, baud, status_poll_us, ...)."""
+    must_drive_beam(driver)
     generator: Generator = _module(driver, driver).Driver(link, **config)
     return generator
 
 
 def open_desk(driver: str, model: GeneratorModel, **config: object) -> Desk:
     """The device's side of the same protocol, over the physics in `model`."""
+    must_drive_beam(driver)
     desk: Desk = _module(driver, f"{driver}_desk").Desk(model, **config)
     return desk
 
@@ -41,7 +56,9 @@ def open_listener(driver: str, **options: object) -> Listener:
 
 
 def _found() -> set[str]:
-    return {module.name for module in pkgutil.iter_modules(__path__)}
+    """What begins with _ is shared by several devices and is none."""
+    found = {module.name for module in pkgutil.iter_modules(__path__)}
+    return {name for name in found if not name.startswith("_")}
 
 
 def _module(driver: str, module: str) -> ModuleType:

@@ -83,6 +83,12 @@ from hal.now import Now
 from hal.ports import ByteLink, WireError
 from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
 
+SOURCE = "MCPU_MASTER 9ba0caac, a public third-party program, the host side only"
+VERIFIED = (
+    "unverified, may need the vendor's ICD: third-party source, never checked against a device"
+)
+DRIVES_BEAM = True
+
 ON_EXPIRES_US = 200_000
 POST_TRIES = 20  # statuses that a post-exposure of the beam just made may stay away
 

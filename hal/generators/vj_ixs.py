@@ -62,6 +62,10 @@ from hal.now import Now
 from hal.ports import ByteLink
 from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
 
+SOURCE = "SPC-P314 R3 and R4 (firmware ICD), SPC-P366 R4 (product specification)"
+VERIFIED = "from vendor documents, never checked against a device"
+DRIVES_BEAM = True
+
 ON_EXPIRES_US = 200_000
 SILENCE_US = 500_000  # outside the beam: how long a reply may be owed before the link is lost
 ON_ECHO = b"\x02ENBL1\r"  # "STX text CR", section 2

@@ -44,6 +44,10 @@ from hal.ports import ByteLink, RoomCapabilities, RoomModel
 from hal.room_io import RoomSettings
 from hal.types import CONTACTS, Outputs, RoomSample
 
+SOURCE = "Waveshare wiki (Modbus RTU Relay); nobrega8/mbmap-library"
+VERIFIED = "from vendor pages, never checked against a module"
+DRIVES_BEAM = False
+
 # --- 1 the manual ------------------------------------------------------------------------------
 
 _MAP = "mbmap-library, maps/waveshare/modbus-rtu-relay; protocols.md 8.2"
