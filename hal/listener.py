@@ -1,4 +1,4 @@
-"""A conversation cut into frames, each told in one line: what `dxrig tap` and `talk` show.
+"""A conversation cut into frames, each told in one line: what a tap shows.
 
 A protocol gives two functions: `take` cuts the next frame from a buffer, and `tell` says what it
 is. The bytes are kept here, so that none is lost and nothing that a peer sends can raise.

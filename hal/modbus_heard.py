@@ -16,7 +16,8 @@ from hal.listener import WireListener
 from hal.modbus import RTU_SIZE_MAX_BYTES, crc
 from hal.ports import Direction, Kind, WireError
 
-OPEN_COUNT_MAX = 4
+OPEN_COUNT_MAX = 4  # questions that may wait for a reply
+ADU_BYTES_MAX = 260  # TCP: 7 of header and 253; RTU has fewer
 READS = {1: "coils", 2: "inputs", 3: "holding registers", 4: "input registers"}
 WRITES = {5: "coil", 6: "register", 15: "coils", 16: "registers"}
 EXCEPTIONS = {  # application protocol 1.1b3, section 7
@@ -54,11 +55,8 @@ class _Wire:
         self._open: deque[Frame] = deque(maxlen=OPEN_COUNT_MAX)
 
     def take(self, direction: Direction, buffer: bytearray) -> Frame | None:
-        noise_bytes, size_bytes = 0, None
-        while noise_bytes < len(buffer):
-            size_bytes = self._size_bytes(direction, bytes(buffer[noise_bytes:]))
-            if size_bytes != 0:
-                break
+        noise_bytes = 0
+        while (size_bytes := self._begins(direction, buffer, noise_bytes)) == 0:
             noise_bytes += 1
         if noise_bytes:
             noise = bytes(buffer[:noise_bytes])
@@ -71,6 +69,9 @@ class _Wire:
         adu = raw[self._head_bytes : len(raw) - self._tail_bytes]
         transaction_id = int.from_bytes(raw[:2], "big") if self._head_bytes else None
         return Frame(unit_id=adu[0], pdu=adu[1:], transaction_id=transaction_id)
+
+    def _begins(self, direction: Direction, buffer: bytearray, at: int) -> int | None:
+        return self._size_bytes(direction, bytes(buffer[at : at + ADU_BYTES_MAX]))
 
     def tell(self, direction: Direction, frame: Frame) -> tuple[Kind, str]:
         if pdu_bytes(direction, frame.pdu) != len(frame.pdu):
