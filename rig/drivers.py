@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hal.generators
 from firmware_py.config import GeneratorConfig
-from hal.generators import open_generator
 from hal.links import pipe
 from hal.ports import ByteLink, Generator
+from rig.exit_codes import UsageError
 
 
 def generator_of(config: GeneratorConfig, link: ByteLink) -> Generator:
-    return open_generator(
+    """Raises UsageError for a device that can only be listened to."""
+    must_drive_beam(config.driver)
+    return hal.generators.open_generator(
         config.driver,
         link,
         dialect=config.dialect,
@@ -18,6 +21,14 @@ def generator_of(config: GeneratorConfig, link: ByteLink) -> Generator:
         monitor_poll_us=config.monitor_poll_ms * 1000,
         standby_poll_us=config.standby_poll_ms * 1000,
     )
+
+
+def must_drive_beam(driver: str) -> None:
+    """Raises UsageError, with its reason, where a driver is a codec only."""
+    try:
+        hal.generators.must_drive_beam(driver)
+    except hal.generators.CodecOnlyError as error:
+        raise UsageError(str(error)) from None
 
 
 def nobody() -> ByteLink:

@@ -19,6 +19,7 @@ from hal.links import pipe
 from hal.now import NEVER_US, grid_us
 from hal.ports import FrameLink, RecorderPort
 from rig.bench import Bench
+from rig.drivers import must_drive_beam
 from sim.build import Ends, Setting, build_world
 from sim.pixels import PixelModel
 from sim.world import World
@@ -28,8 +29,9 @@ FRAME_BYTES_PER_US = 125.0  # gigabit Ethernet
 
 
 def setting_of(bench: Bench, seed: int | None = None) -> Setting:
-    """What the simulator must know of a bench."""
+    """What the simulator must know of a bench. Raises UsageError for a codec-only generator."""
     unit = bench.unit
+    must_drive_beam(unit.generator.driver)
     return Setting(
         seed=bench.sim.seed if seed is None else seed,
         ambient_c=bench.sim.ambient_c,

@@ -51,6 +51,7 @@ class SimServer:
         can't be.
         """
         injected = [step for fault in faults for step in steps_of(fault, "start")]
+        setting = setting_of(bench, seed)
         try:
             self._pty, self._listener = PtyLink(), ListenerLink()
             self._control = RouterLink(f"ipc://{sockets}/panel", refusal=REFUSAL)
@@ -69,7 +70,7 @@ class SimServer:
             panel_control=self._control,
             panel_data=self._data,
         )
-        self.world = build_world(setting_of(bench, seed), ends)
+        self.world = build_world(setting, ends)
         self.world.on_event = lambda t_us, name: self._publish("event", name=name, t_us=t_us)
         self.faults = list(faults)
         for step in injected:
