@@ -203,7 +203,11 @@ def drop(buffer: bytearray, size_bytes: int, why: str) -> None:
 
 
 class LineCodec:
-    def __init__(self, rows: Sequence[Row], *, commands: Framing, replies: Framing) -> None:
+    def __init__(
+        self, rows: Sequence[Row], *, commands: Framing, replies: Framing, between: str = ""
+    ) -> None:
+        """`between`: what stands between several replies in one frame, where that can be."""
+        self._between = between
         self.rows = tuple(rows)
         self._patterns = [(row, re.compile(_pattern(row))) for row in self.rows]
         self._framings = {Direction.TO_DEVICE: commands, Direction.FROM_DEVICE: replies}
@@ -226,6 +230,10 @@ class LineCodec:
 
     def take(self, direction: Direction, buffer: bytearray) -> str | None:
         return self._framings[direction].take(buffer)
+
+    def replies(self, text: str) -> list[str]:
+        """The replies in the text of one frame from the device."""
+        return text.split(self._between) if self._between else [text]
 
     def read(self, direction: Direction, text: str, asked: str = "") -> Line:
         """`asked`: the name of the command before a reply, "" if nobody knows.
@@ -274,7 +282,8 @@ class _Told:
 
     def tell(self, direction: Direction, frame: str) -> tuple[Kind, str]:
         if direction is Direction.FROM_DEVICE:
-            return Kind.REPLY, self._answer(frame).text
+            answers = [self._answer(text).text for text in self._codec.replies(frame)]
+            return Kind.REPLY, ", ".join(answers)
         line = self._codec.read(direction, frame)
         self._open = [*self._open, line.row.name][-OPEN_COUNT_MAX:]
         return line.row.kind, line.text

@@ -146,6 +146,15 @@ def test_a_sum_may_look_like_etx_or_nak(packet: str, text: str) -> None:
     assert texts(codec, FROM, *single(data + data)) == [text, text]
 
 
+def test_a_packet_may_hold_several_replies() -> None:
+    """protocol reference 6 [V]: "replies may be a space-separated list"; SUM added up by hand."""
+    packet = bytes.fromhex("53 54 30 30 32 20 45 52 32 31 33 03 89")
+    (heard,) = open_listener("odel").feed(FROM, 0, packet)
+    assert (heard.kind, heard.text) == (Kind.REPLY, "status 2 (standby), refused: bad data")
+    (heard,) = open_listener("odel").feed(TO, 0, packet)
+    assert heard.kind is Kind.UNKNOWN
+
+
 def test_a_packet_of_100_bytes_is_taken_and_one_more_is_not() -> None:
     longest, longer = Summed().frame("X" * 98), Summed().frame("X" * 99)
     codec = codec_of("odel")

@@ -5,7 +5,8 @@ reference; not checked against a device. Those pages end before exposure, status
 commands: neither ON nor OFF is known. What FLF0 to FLF3 choose is not stated either.
 
 SUM is the byte sum of DATA and ETX modulo 256, so it may itself be ETX or NAK: exactly one byte
-behind ETX belongs to it. A wrong sum is answered by NAK alone.
+behind ETX belongs to it. A wrong sum is answered by NAK alone. A packet holds one command, or
+several replies with a space between them.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ CODEC = LineCodec(
     ),
     commands=Summed(),
     replies=Summed(),
+    between=" ",
 )  # fmt: skip
 COMMANDS = CODEC.rows
 listener = CODEC.listener
