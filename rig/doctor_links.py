@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 from firmware_py.config import UnitConfig
+from hal.generators import CodecOnlyError, must_drive_beam
 from hal.links import SerialLink, tcp_address
 from hal.ports import LinkError
 from rig.bench_lock import owner_of
@@ -22,11 +23,20 @@ def links(unit: UnitConfig, state: Path) -> list[Finding]:
         found = f"in use by `{owner.command}` (process {owner.pid}, since {owner.since})"
         return [Finding(name="bench", verdict=Verdict.NOTE, found=f"{found}: its ports stay alone")]
     return [
+        *_codec_only(unit.generator.driver),
         endpoint("generator", unit.generator.url, unit.generator.baud),
         endpoint("room", unit.room.url),
         endpoint("panel control", unit.panel.control_url),
         endpoint("panel data", unit.panel.data_url),
     ]
+
+
+def _codec_only(driver: str) -> list[Finding]:
+    try:
+        must_drive_beam(driver)
+    except CodecOnlyError as error:
+        return [Finding(name="generator driver", verdict=Verdict.NOTE, found=str(error))]
+    return []
 
 
 def endpoint(name: str, url: str, baud: int = 9600) -> Finding:

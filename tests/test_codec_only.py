@@ -58,6 +58,13 @@ def test_it_is_refused_as_json(bench: str) -> None:
     assert json.loads(done.stdout) == {"schema": 1, "error": error}
 
 
+def test_doctor_says_it(bench: str) -> None:
+    assert (
+        f"note  generator driver: yolong_portable: {WHY}\n"
+        in dxrig("doctor", "--bench", bench).stdout
+    )
+
+
 def test_its_bench_file_is_sound_because_its_line_can_be_listened_to(bench: str) -> None:
     assert dxrig("config", "check", bench).exit_code == 0
 
