@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hal.generators import names, open_listener
-from hal.generators.vj_ixs_wire import frame
+from hal.generators.vj_ixs_wire import COMMANDS, ECHO, Question, frame
 from hal.ports import Direction, Heard, Kind, Listener
 from hal.room_io import open_listener as open_room_listener
 from tests.vectors_loader import Vector, load
@@ -147,6 +147,21 @@ def ixs(*said: tuple[Direction, str]) -> list[tuple[Kind, str]]:
 )
 def test_an_ixs_command_is_told_with_what_it_does(text: str, kind: Kind, words: str) -> None:
     assert ixs((TO, text)) == [(kind, words)]
+
+
+def test_of_all_ixs_commands_four_are_set_points_and_one_starts_a_beam() -> None:
+    """With every argument that a command takes: who may send a SET may send all of these."""
+    found: dict[Kind, set[str]] = {kind: set() for kind in Kind}
+    for command in COMMANDS.values():
+        for count in (0, 1, command.maximum) if command.digits else (None,):
+            question = Question(command, count)
+            ((kind, _),) = ixs((TO, question.text))
+            found[kind].add(question.text if kind in (Kind.BEAM, Kind.STOP) else command.name)
+    assert found[Kind.BEAM] == {"ENBL1"}
+    assert found[Kind.STOP] == {"ENBL0"}
+    assert found[Kind.SET] == {"VP", "CP", "OT", "PTM"}
+    assert found[Kind.ACT] == {"OT", "CLR", "WDOG", "BUZZENBL", "CDEN", "LRAD"}
+    assert found[Kind.QUERY] == {n for n, c in COMMANDS.items() if c.form is not ECHO}
 
 
 @pytest.mark.parametrize(
