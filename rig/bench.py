@@ -61,6 +61,29 @@ class WiringConfig(Strict):
     ]
 
 
+Label = Annotated[str, Field(max_length=16, description="as on the terminal strip, X1:3")]
+
+
+class TerminalsConfig(Strict):
+    """Where the wires of contacts and outputs end: labels for people, nothing decides by them."""
+
+    stage_1: Label = ""
+    stage_2: Label = ""
+    door: Label = ""
+    estop: Label = ""
+    chain: Label = ""
+    key: Label = ""
+    reset: Label = ""
+    lamp_current: Label = ""
+    ready_lamp: Label = ""
+    beam_lamp: Label = ""
+    buzzer: Label = ""
+    enable: Label = ""
+    contactor: Label = ""
+    prep: Label = ""
+    expose: Label = ""
+
+
 class SimConfig(Strict):
     """What only the simulated rungs read."""
 
@@ -77,6 +100,7 @@ class BenchFile(Strict):
     geometry: GeometryConfig = GeometryConfig()
     site: SiteConfig
     wiring: WiringConfig
+    terminals: TerminalsConfig = TerminalsConfig()
     limits: LimitsConfig = LimitsConfig()
     warmup: WarmupConfig | None = None
     conditioning: ConditioningConfig | None = None
@@ -91,6 +115,7 @@ class Bench:
     about: str
     unit: UnitConfig
     wiring: WiringConfig
+    terminals: TerminalsConfig
     sim: SimConfig
     hash: str  # sha256 of the values, defaults included: comments and order do not count
 
@@ -128,6 +153,7 @@ def bench_of(text: str, path: Path) -> Bench:
         about=file.bench.about,
         unit=_unit_of(file),
         wiring=file.wiring,
+        terminals=file.terminals,
         sim=file.sim,
         hash=hashlib.sha256(
             json.dumps(content, sort_keys=True, separators=(",", ":")).encode()

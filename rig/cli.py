@@ -28,6 +28,7 @@ COMMANDS = {
     "diff": "Show the first difference between two runs.",
     "sim": "Simulated devices on real ports: up, press, show.",
     "io": "Show the room's contacts and relays live.",
+    "why": "Say in one sentence who refused or ended the beam, and what to do next.",
     "status": "Show what the running unit is doing.",
     "warmup": "Warm the tube up, or condition it; each beam by the handswitch.",
     "calibrate": "Make, list and roll back a panel's calibration sets.",

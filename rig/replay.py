@@ -19,6 +19,7 @@ from firmware_py.config import UnitConfig
 from firmware_py.record import RecordError, ScanRecord, read_record, whole_bytes
 from firmware_py.recorder.archive import differences as images_differ
 from firmware_py.recorder.exposure_record import ImageError
+from firmware_py.runner import status
 from firmware_py.unit import Unit
 from hal.types import Requests
 from rig.replay_links import ByteReplay, MessageReplay, Player, RecorderReplay
@@ -75,6 +76,24 @@ def _replay_life(
             found.clear()  # what a half scan lacks follows from the damage
         found.append(_unsaid(record, scans, lines))
     return unit, found[:1]  # what comes after the first one follows from it
+
+
+def status_at_end(record: Path) -> dict[str, Any]:
+    """What `dxrig status` would have said after the last scan that decided.
+
+    Raises RecordError, OSError.
+    """
+    header, scans, _ = read_record(record)
+    unit, player = _unit(header, record)
+    requests: Requests | None = None
+    for scan in scans:
+        if scan.safe:
+            break
+        if scan.requests is not None and scan.requests != requests:
+            requests = scan.requests
+            unit.request(requests)
+        _play(unit, player, scan)
+    return status(unit)
 
 
 def _last(scans: Sequence[ScanRecord]) -> str:

@@ -55,6 +55,7 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "stop": (),
     "trace": (),
     "warmup": (*ROUTINE, "--idle", "40d"),
+    "why": (),
 }
 # These bring a hand of their own into a simulated room of their own, or are that hand.
 HANDS: dict[str, str] = {
