@@ -14,7 +14,7 @@ from firmware_py.config import UnitConfig
 from firmware_py.real_ports import ROOM_BAUD, open_byte_link
 from hal.clock import WallClock
 from hal.links import TapLink
-from hal.now import Now
+from hal.now import Now, since
 from hal.ports import LinkError
 from hal.room_io import open_room_io
 from hal.types import Outputs, RoomSample
@@ -81,6 +81,20 @@ class RoomWatch:
     def coils(self) -> dict[str, bool | None]:
         """The outputs as the module reports them; None = not known."""
         return dict(self._driver.coils()) if isinstance(self._driver, ShowsCoils) else {}
+
+    def read_back(self) -> dict[str, bool | None]:
+        """The outputs as the module answers when it is asked now; an echo of a write is no proof.
+
+        None = it did not say.
+        """
+        asked_us = self._clock.now_us()
+        end_s = time.monotonic() + FIRST_S
+        while time.monotonic() < end_s:
+            taken_us = self.poll().enable_taken_us
+            if taken_us is not None and since(taken_us, asked_us):
+                return self.coils()
+            time.sleep(POLL_S)
+        return dict.fromkeys(self.coils(), None)
 
     def make_safe(self) -> None:
         """Everything off, and asked for again until the module says so."""

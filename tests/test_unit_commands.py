@@ -176,13 +176,40 @@ def test_a_reset_waits_for_its_cause_and_names_it(standing: Standing) -> None:
 
 
 def test_whoever_comes_second_is_told_who_has_the_bench(standing: Standing) -> None:
-    for arguments in (("expose", "--kvp", "60", "--mas", "0.5"), ("io", "--once")):
+    for arguments in (("expose", "--kvp", "60", "--mas", "0.5"), ("io", "test", "enable")):
         done = standing.bench.run(*arguments)
         assert done.returncode == 3
         assert done.stderr.startswith(
             f"dxrig: bench portable is in use by `dxrig expose` (process {standing.process.pid},"
         )
     assert standing.state() == "STANDBY"
+
+
+def test_io_beside_a_unit_shows_what_the_unit_reads_and_drives(standing: Standing) -> None:
+    """It asks the unit: nothing of its own goes to the module, and the unit goes on."""
+    found = json.loads(standing.bench.run("io", "--json").stdout)
+    assert (found["state"], found["as_expected"]) == ("STANDBY", True)
+    assert (found["contacts"]["door"], found["outputs"]["contactor"]) == (True, False)
+    standing.bench.do("press e-stop")
+    table = standing.bench.run("io", "--once").stdout.splitlines()
+    standing.bench.do("pull e-stop")
+    standing.bench.do("press reset")
+    standing.bench.do("release reset")
+    standing.bench.run("reset")
+    standing.until("STANDBY")
+    assert table[0] == "Room of bench portable, unit in FAULT; outputs as it drives them"
+    assert table[5] == "input 3  X1:4      emergency stop      PRESSED  pulled out  NOT OK"
+
+
+def test_why_beside_a_unit_tells_what_a_press_would_meet(standing: Standing) -> None:
+    standing.bench.do("key off")
+    until(lambda: standing.bench.status()["inhibits"])
+    said = standing.bench.run("why").stdout.splitlines()
+    standing.bench.do("key on")
+    assert said[:2] == [
+        "interlock contact: A press would be refused: the key switch is off (input 5, X1:6).",
+        "-> Turn the key on. Contact: room input 5 (key).",
+    ]
 
 
 # --- no start anywhere (SR-12)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -48,32 +48,15 @@ def command(ctx: click.Context, named: str | None, bench: str | None, as_json: b
 def _found(bench: Bench, named: str | None) -> tuple[Path, Cause]:
     from rig.service.cause import place_of
     from rig.service.runs import find_run
+    from rig.service.unit_io import running_unit
     from rig.service.why import why_of_run, why_of_unit
     from rig.state_dir import state_home
 
-    if named is None and (running := _running(bench.name)) is not None:
+    if named is None and (running := running_unit(bench.name)) is not None:
         status, folder = running
         return folder, why_of_unit(status, folder, place_of(bench))
     run, shot = find_run(state_home() / bench.name, named)
     return run, why_of_run(run, place_of(_bench_of(run, bench)), shot)
-
-
-def _running(name: str) -> tuple[dict[str, Any], Path] | None:
-    """(status, run folder) of the unit that runs on the bench now."""
-    from rig.exit_codes import DeviceError
-    from rig.state_dir import state_home
-    from rig.unit_client import RunningUnit, read_unit
-
-    facts = read_unit(state_home() / name)
-    try:
-        unit = RunningUnit(name)
-    except DeviceError:
-        return None
-    try:
-        status = unit.ask("status")
-    finally:
-        unit.close()
-    return (status, Path(str(facts["folder"]))) if facts and "folder" in facts else None
 
 
 def _bench_of(run: Path, chosen: Bench) -> Bench:
