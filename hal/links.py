@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import socket
 import tty
 from collections import deque
@@ -23,6 +24,7 @@ from hal.ports import ByteLink, LinkError
 READ_BYTES = 4096
 RECONNECT_US = 1_000_000
 PORT_MAX = 65_535
+HUNG_UP = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
 # --- in memory --------------------------------------------------------------------------------
@@ -108,38 +110,61 @@ def pipe(
 
 
 class SerialLink:
-    """Any pyserial URL: /dev/ttyUSB0, COM3, socket://host:port, rfc2217://, spy://, loop://."""
+    """Any pyserial URL: /dev/ttyUSB0, COM3, socket://host:port, rfc2217://, spy://, loop://.
+
+    A device file that is lost is looked for once a second, under the same name, and opened again;
+    what a driver then hears begins anew. URLs are not: opening one of them may wait.
+    """
 
     def __init__(
         self, url: str, *, baud: int = 9600, parity: str = "N", stop_bits: float = 1
     ) -> None:
         self._url = url
+        self._is_file = "://" not in url and os.name == "posix"
+        self._form: dict[str, Any] = {
+            "baudrate": baud,
+            "parity": parity,
+            "stopbits": stop_bits,
+            "timeout": 0,
+            "write_timeout": None if url.startswith("loop://") else 0,  # 0 fails there
+            **({"exclusive": True} if self._is_file else {}),
+        }
         self._gone: str | None = None
+        self._retry_us = 0
+        self._fd: int | None = None
+        self._watch: select.poll | None = None
+        self._open()
+
+    def _open(self) -> None:
+        url = self._url
         try:
-            self._port = serial.serial_for_url(
-                url,
-                baudrate=baud,
-                parity=parity,
-                stopbits=stop_bits,
-                timeout=0,
-                write_timeout=None if url.startswith("loop://") else 0,  # 0 fails there
-                **({"exclusive": True} if "://" not in url and os.name == "posix" else {}),
-            )
+            self._port = serial.serial_for_url(url, **self._form)
         except (serial.SerialException, ValueError, OSError) as error:
             raise LinkError(_why_not_open(url, error)) from error
-        self._fd = self._port.fileno() if "://" not in url and os.name == "posix" else None
+        self._fd = self._port.fileno() if self._is_file else None
+        if self._fd is not None:
+            self._watch = select.poll()
+            self._watch.register(self._fd, select.POLLIN)
 
     def read(self, t_us: int) -> bytes:
         if self._gone:
-            raise LinkError(self._gone)
+            self._look_again(t_us, self._gone)
         try:
             if self._fd is None:
                 return bytes(self._port.read(READ_BYTES))
-            return os.read(self._fd, READ_BYTES)  # 1.05x the raw floor; pyserial's read is 1.2x
+            data = os.read(self._fd, READ_BYTES)  # pyserial's own read takes longer
         except BlockingIOError:
             return b""
         except (serial.SerialException, OSError) as error:
-            raise self._lost(error) from error
+            raise self._lost(t_us, error) from error
+        if not data and self._hung_up():
+            raise self._lost(t_us, OSError(errno.EIO, "the device was unplugged"))
+        return data
+
+    def _hung_up(self) -> bool:
+        """A port whose adapter was pulled out reads as one where nothing came: Linux tells here."""
+        assert self._watch is not None
+        return any(events & HUNG_UP for _, events in self._watch.poll(0))
 
     def write(self, t_us: int, data: bytes) -> None:
         if self._gone:
@@ -150,7 +175,7 @@ class SerialLink:
         except (BlockingIOError, serial.SerialTimeoutException):
             sent_bytes = 0
         except (serial.SerialException, OSError) as error:
-            raise self._lost(error) from error
+            raise self._lost(t_us, error) from error
         if sent_bytes is not None and sent_bytes != len(data):
             raise LinkError(f"{self._url}: the line is jammed, nobody reads at the other end")
 
@@ -158,15 +183,30 @@ class SerialLink:
         return NEVER_US
 
     def fileno(self) -> int:
-        """For whoever waits with select; not every URL has one."""
-        return int(self._port.fileno())
+        """For whoever waits with select, -1 while the port is gone; not every URL has one."""
+        return -1 if self._gone else int(self._port.fileno())
 
     def close(self) -> None:
         self._port.close()
 
-    def _lost(self, error: Exception) -> LinkError:
-        self._gone = f"{self._url}: the port is gone ({error}); check cable and power, then restart"
+    def _lost(self, t_us: int, error: Exception) -> LinkError:
+        then = "it is looked for every second" if self._is_file else "then restart"
+        self._gone = f"{self._url}: the port is gone ({error}); check cable and power, {then}"
+        self._retry_us = t_us + RECONNECT_US  # a beam's fault has been seen long before
+        with contextlib.suppress(serial.SerialException, OSError):
+            self._port.close()  # the name can only come back when nobody holds the old one
         return LinkError(self._gone)
+
+    def _look_again(self, t_us: int, gone: str) -> None:
+        """Raises LinkError while the port is not back."""
+        if not self._is_file or t_us < self._retry_us:
+            raise LinkError(gone)
+        self._retry_us = t_us + RECONNECT_US
+        try:
+            self._open()
+        except LinkError:
+            raise LinkError(gone) from None
+        self._gone = None
 
 
 def _why_not_open(url: str, error: Exception) -> str:

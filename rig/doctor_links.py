@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from hal.links import SerialLink, tcp_address
 from hal.ports import LinkError
 from rig.bench_lock import owner_of
 from rig.doctor import Finding, Verdict
-from rig.serial_ports import trouble_with
+from rig.serial_ports import serial_ports, trouble_with
 
 CONNECT_S = 1.0
+PASSING_NAME = re.compile(r"/dev/tty(USB|ACM)\d+")  # given in the order of plugging in
 
 
 def links(unit: UnitConfig, state: Path) -> list[Finding]:
@@ -58,7 +60,19 @@ def _serial(name: str, url: str, baud: int) -> Finding:
             SerialLink(url, baud=baud).close()
         except LinkError as error:
             trouble = str(error).removeprefix(f"{url}: ")
+    passing = PASSING_NAME.fullmatch(url)
+    if not trouble and passing:
+        return Finding(
+            name=name, verdict=Verdict.NOTE, cure=_lasting_cure(url),
+            found=f"{url}: opens, but another adapter may have this name after the next re-plug",
+        )  # fmt: skip
     return _finding(name, url, trouble, "opens")
+
+
+def _lasting_cure(url: str) -> str:
+    by_id = next((port.by_id for port in serial_ports() if port.path == url), None)
+    name = f'write url = "{by_id}"' if by_id else "`dxrig devices --ports` lists lasting names"
+    return f"{name}; or install tools/60-dxrig.rules for /dev/dxrig/NUMBER"
 
 
 def _tcp(name: str, url: str) -> Finding:

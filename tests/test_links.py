@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -152,6 +153,28 @@ def test_a_port_whose_other_end_is_gone_says_so_in_each_call() -> None:
                 unit.write(0, b"x")
             with pytest.raises(LinkError, match="the port is gone"):
                 unit.read(0)
+
+
+@pytest.mark.wire
+def test_a_port_that_is_plugged_in_again_under_its_name_comes_back(tmp_path: Path) -> None:
+    """As /dev/serial/by-id does: the name goes with the device, and comes back as another file."""
+    name = tmp_path / "usb-adapter"
+    device = PtyLink()
+    name.symlink_to(device.path)
+    with closing(SerialLink(str(name))) as unit:
+        device.close()
+        name.unlink()
+        for t_us in (0, 999_999, 1_000_000):  # the first look fails: it is not back yet
+            with pytest.raises(LinkError, match="it is looked for every second"):
+                unit.read(t_us)
+        assert unit.fileno() == -1
+        with closing(PtyLink()) as again:
+            name.symlink_to(again.path)
+            with pytest.raises(LinkError, match="the port is gone"):
+                unit.read(1_999_999)
+            assert unit.read(2_000_000) == b""
+            unit.write(2_000_000, b"back")
+            assert soon(lambda: again.read(0), 4) == b"back"
 
 
 @pytest.mark.wire
