@@ -180,6 +180,36 @@ def read_record(path: Path) -> Record:
     return Record(header, *_scans(body, links, len(head) + 1))
 
 
+class RecordTail:
+    """A record that is still being written: its header, and the scans that have been added."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises RecordError when there is no readable header (yet), OSError as usual."""
+        self._path = path
+        record = read_record(path)
+        self.header = record.header
+        self._at_bytes = whole_bytes(path)
+        self._t_us = record.scans[-1].t_us if record.scans else 0
+        self._open: list[ScanRecord] = []  # the newest scan, whose entries may still come
+
+    def news(self) -> list[ScanRecord]:
+        """The scans that are whole since the last call: a scan is, once the next has begun."""
+        with self._path.open("rb") as file:
+            file.seek(self._at_bytes)
+            body = file.read()
+        for _, kind, payload in _entries(body):
+            if kind in (Kind.SCAN, Kind.SAFE):
+                dt_us, rest = _read_varint(payload)
+                self._t_us += dt_us
+                safe = kind == Kind.SAFE
+                self._open.append(ScanRecord(self._t_us, _read_varint(rest)[0], safe))
+            elif self._open and kind != Kind.STOPPED:
+                _fill(self._open[-1], Kind(kind), payload, self.header["links"])
+            self._at_bytes += 1 + len(_varint(len(payload))) + len(payload)
+        found, self._open = self._open[:-1], self._open[-1:]
+        return found
+
+
 def whole_bytes(path: Path) -> int:
     """Up to where the file's entries are whole; less than its size when the last one is cut off.
 

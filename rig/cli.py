@@ -29,6 +29,8 @@ COMMANDS = {
     "sim": "Simulated devices on real ports: up, press, show.",
     "io": "Show the room's contacts and relays live.",
     "why": "Say in one sentence who refused or ended the beam, and what to do next.",
+    "tap": "Show what passes on a bench's links, decoded, with times.",
+    "talk": "Send one harmless command to a device, and show its reply.",
     "status": "Show what the running unit is doing.",
     "warmup": "Warm the tube up, or condition it; each beam by the handswitch.",
     "calibrate": "Make, list and roll back a panel's calibration sets.",

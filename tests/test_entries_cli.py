@@ -53,6 +53,8 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "sim show": (),
     "status": (),
     "stop": (),
+    "talk": ("generator", "ENBL1"),
+    "tap": ("--for-s", "0.2"),
     "trace": (),
     "warmup": (*ROUTINE, "--idle", "40d"),
     "why": (),

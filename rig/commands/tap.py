@@ -1,0 +1,150 @@
+"""`dxrig tap`: the decoded traffic of a bench's links, live or again; it changes no byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rig.answers import answer_json
+from rig.options import at_option, bench_option, chosen_bench, json_option
+
+if TYPE_CHECKING:
+    from rig.bench import Bench
+    from rig.service.tap_view import TapView
+
+LINKS = ("generator", "room", "panel")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dxrig tap                               the unit that runs: all its links
+  dxrig tap generator --raw
+  dxrig tap room --grep contactor
+  dxrig tap generator --through           between any program and the port
+  dxrig tap --read FILE --errors          again, from a tap or a run's folder
+
+Beside a unit that runs it follows the unit's own record: no byte is touched or delayed. With
+--through it stands between a client and the device's port: it prints the address that the
+client connects to, hands every byte on as it is, waits for a port that is pulled out, and
+keeps what passed in a file that --read shows and `dxrig talk --play` answers from.
+Ctrl-C ends it with a summary.
+"""
+)
+@click.argument("links", metavar="[generator|room|panel]...", nargs=-1, type=click.Choice(LINKS))
+@bench_option
+@at_option
+@click.option("--through", is_flag=True, help="Stand between a client and the device's port.")
+@click.option(
+    "--read", "read_from", metavar="FILE|RUN", type=click.Path(path_type=Path), help="Show again."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Of --through: the new file.")
+@click.option("--raw", is_flag=True, help="The bytes of each frame, too.")
+@click.option("--grep", metavar="TEXT", default="", help="Only lines with this text.")
+@click.option("--errors", is_flag=True, help="Only what is no frame or unknown, and lost ports.")
+@click.option("--for-s", type=click.FloatRange(0.05), help="End after so long.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    links: tuple[str, ...],
+    bench: str | None,
+    at: Path | None,
+    through: bool,
+    read_from: Path | None,
+    out: Path | None,
+    raw: bool,
+    grep: str,
+    errors: bool,
+    for_s: float | None,
+    as_json: bool,
+) -> None:
+    """Show what passes on a bench's links, decoded, with times."""
+    from rig.exit_codes import UsageError
+    from rig.service.tap_view import TapView, Wanted
+    from rig.service.until_signal import until_signal
+
+    wanted = Wanted(links=links or LINKS, grep=grep, errors=errors)
+    if read_from is not None:
+        view = _again(read_from, wanted, raw=raw, as_json=as_json)
+    else:
+        chosen = chosen_bench(ctx, bench)
+        view = TapView(chosen.unit, wanted, raw=raw, as_json=as_json)
+        if through and (len(links) > 1 or "panel" in links):
+            raise UsageError("--through stands in one byte link: generator or room")
+        with until_signal(for_s) as stopping:
+            if through:
+                _through(chosen, (links or ("generator",))[0], at, out, view, stopping)
+            else:
+                _follow(chosen, view, stopping)
+    if as_json:
+        answer_json({"frames": list(view.kept), "summary": view.summary()})
+    else:
+        view.tell_summary()
+
+
+def _again(path: Path, wanted: Any, *, raw: bool, as_json: bool) -> TapView:
+    from rig.service.tap_view import TapView
+    from rig.service.tape import read_tape
+
+    unit, passages, trouble = read_tape(path)
+    view = TapView(unit, wanted, raw=raw, as_json=as_json)
+    for passage in passages:
+        view.take(passage)
+    view.end(passages[-1].t_us if passages else 0)
+    if trouble:
+        click.echo(f"dxrig: {path}: {trouble}", err=True)
+    return view
+
+
+def _follow(bench: Bench, view: TapView, stopping: Any) -> None:
+    from rig.exit_codes import DeviceError
+    from rig.service.follow import follow
+    from rig.service.unit_io import running_unit
+
+    running = running_unit(bench.name)
+    if running is None:
+        raise DeviceError(
+            f"no unit of bench {bench.name} runs; start one, or `dxrig tap generator --through`, "
+            "or show a run again: `dxrig tap --read RUN`"
+        )
+    follow(running[1], view, stopping)
+
+
+def _through(
+    bench: Bench, link: str, at: Path | None, out: Path | None, view: TapView, stopping: Any
+) -> None:
+    from datetime import UTC, datetime
+
+    from firmware_py.real_ports import ROOM_BAUD
+    from rig.guards import ports_of
+    from rig.service.middle import open_middle, serve
+    from rig.service.tape import Passage, Tape
+    from rig.state_dir import bench_state, private_folder
+
+    unit = ports_of(bench, at=at).unit
+    url = getattr(unit, link).url
+    now = datetime.now(UTC)
+    folder = private_folder(bench_state(bench.name) / "taps")
+    path = out or folder / f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z-{link}.tap"
+
+    def tell(passage: Passage) -> None:
+        tape.write(passage)
+        view.take(passage)
+
+    middle = open_middle(link, url, unit.generator.baud if link == "generator" else ROOM_BAUD, tell)
+    try:
+        tape = Tape(path, link, unit, bench=bench.name, started_at=now.isoformat())
+        view.say(f"{link} {url} <-> {middle.front.url}: the client connects there; Ctrl-C ends it")
+        view.say(f"kept in {path}")
+        try:
+            serve(middle, lambda t_us: view.pause(t_us) or stopping())
+        finally:
+            view.end(0)
+            tape.close()
+        if tape.stopped:
+            click.echo(f"dxrig: {path}: the file ends early: {tape.stopped}", err=True)
+    finally:
+        middle.close()

@@ -1,0 +1,117 @@
+"""A man in the middle of one link who changes no byte: between a client and a device's real port.
+
+The client (a unit, or a maker's own program) connects to our end. A device that is pulled out
+is waited for under its name; what the client says meanwhile is lost, as on a pulled cable, and
+told. Each connection of a TCP client is one of the device's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+from collections.abc import Callable
+
+from hal.clock import WallClock
+from hal.links import SerialLink, TcpLink, tcp_address
+from hal.ports import ByteLink, Direction, LinkError
+from rig.exit_codes import DeviceError
+from rig.service.tape import CONNECTING, Passage
+from rig.toxic_proxy import Front, SerialFront, TcpFront
+
+WAIT_S = 0.02  # how late a signal, a new connection or a port that is back may be noticed
+
+
+class Middle:
+    """`tell` gets what passed, right after it was handed on."""
+
+    def __init__(
+        self, link: str, front: Front, device: ByteLink, tell: Callable[[Passage], None]
+    ) -> None:
+        self.front = front
+        self._link = link
+        self._device = device
+        self._tell = tell
+        self._down = ""  # why the device's port is gone, as it was told
+        self._was_up = False
+        self._connected = False
+
+    def step(self, t_us: int) -> None:
+        to_device = self.front.read(t_us)
+        self._follow_client()
+        self._hand_back(t_us)
+        if to_device:
+            self._hand_on(t_us, to_device)
+
+    def _hand_on(self, t_us: int, data: bytes) -> None:
+        try:
+            self._device.write(t_us, data)
+        except LinkError as error:
+            self._trouble(t_us, f"{data.hex(' ')} was lost: {error}")
+            return
+        self._tell(Passage(t_us=t_us, link=self._link, direction=Direction.TO_DEVICE, data=data))
+
+    def _hand_back(self, t_us: int) -> None:
+        try:
+            data = self._device.read(t_us)
+        except LinkError as error:
+            self._lost(t_us, str(error))
+            return
+        if self._down:
+            self._down = ""
+            self._trouble(t_us, "the port is back")
+        self._was_up = True
+        if data:
+            self.front.write(t_us, data)
+            self._tell(
+                Passage(t_us=t_us, link=self._link, direction=Direction.FROM_DEVICE, data=data)
+            )
+
+    def _lost(self, t_us: int, why: str) -> None:
+        """A TCP device that hangs up or is not there hangs up on the client, too."""
+        if self._was_up:
+            self.front.hang_up()
+            with contextlib.suppress(LinkError):
+                self.front.answer()
+        self._was_up = False
+        connecting = CONNECTING in why
+        if not connecting and why != self._down:
+            self._down = why
+            self._trouble(t_us, why)
+
+    def _follow_client(self) -> None:
+        before, self._connected = self._connected, self.front.connected()
+        if before and not self._connected and isinstance(self._device, TcpLink):
+            self._device.close()
+            self._was_up = False
+
+    def _trouble(self, t_us: int, why: str) -> None:
+        self._tell(
+            Passage(t_us=t_us, link=self._link, direction=Direction.FROM_DEVICE, trouble=why)
+        )
+
+    def filenos(self) -> list[int]:
+        """For whoever waits with select."""
+        device = self._device.fileno() if isinstance(self._device, SerialLink | TcpLink) else -1
+        return [*self.front.filenos(), *([device] if device >= 0 else [])]
+
+    def close(self) -> None:
+        self.front.close()
+        self._device.close()
+
+
+def open_middle(link: str, url: str, baud: int, tell: Callable[[Passage], None]) -> Middle:
+    """Raises DeviceError when the device's port can't be opened."""
+    try:
+        if url.startswith("tcp://"):
+            return Middle(link, TcpFront(), TcpLink(*tcp_address(url)), tell)
+        return Middle(link, SerialFront(), SerialLink(url, baud=baud), tell)
+    except LinkError as error:
+        raise DeviceError(str(error)) from error
+
+
+def serve(middle: Middle, stopping: Callable[[int], bool]) -> None:
+    """Until `stopping`, which is asked with the time of every step."""
+    clock = WallClock()
+    while not stopping(t_us := clock.now_us()):
+        middle.step(t_us)
+        select.select(middle.filenos(), [], [], WAIT_S)

@@ -1,0 +1,97 @@
+"""What a person types, as the bytes of one command; what may leave is decided elsewhere.
+
+Words are the device's own: mnemonics of the IXS, entries of R2CP, "inputs" and "coils" of an I/O
+module. `hex 02 4d 4f 4e 0d` is understood for every driver that has a listener.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from firmware_py.config import UnitConfig
+from rig.exit_codes import UsageError
+
+
+def bytes_of(unit: UnitConfig, link: str, text: str) -> bytes:
+    """Raises UsageError for what the driver's table does not know."""
+    head, _, rest = text.strip().partition(" ")
+    if head.lower() == "hex":
+        return _hex(rest)
+    driver = unit.generator.driver if link == "generator" else unit.room.driver
+    encode = _ENCODERS.get(driver)
+    if encode is None:
+        raise UsageError(f"{driver}: no words are known for it here; type its bytes: hex 02 ...")
+    return encode(unit, head, rest.strip())
+
+
+def _hex(text: str) -> bytes:
+    try:
+        data = bytes.fromhex(text)
+    except ValueError as error:
+        raise UsageError(f"hex {text}: {error}") from error
+    if not data:
+        raise UsageError("hex: no bytes; write them as hex 02 4d 4f 4e 0d")
+    return data
+
+
+def _ixs(unit: UnitConfig, name: str, argument: str) -> bytes:
+    """MON; VP0800 as on the wire; VP 80 in the command's unit."""
+    from hal.generators.vj_ixs_wire import COMMANDS, frame, parse_command, question
+    from hal.ports import WireError
+
+    name = name.upper()
+    try:
+        if argument and name in COMMANDS:
+            return frame(question(name, float(argument)).text)
+        return frame(parse_command(name + argument).text)
+    except WireError as error:
+        raise UsageError(f"{error}; {_near(name, COMMANDS)}") from error
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _r2cp(unit: UnitConfig, name: str, argument: str) -> bytes:
+    """status; databank 1; node 6: a GET of an entry, with its number where it takes one."""
+    from hal.generators.r2cp_wire import ENTRIES, GET, Node, Question, encode
+
+    name, argument = ((argument or name), "") if name.lower() == "get" else (name, argument)
+    name, _, number = name.partition(" ")
+    entry = ENTRIES.get(name.lower())
+    if entry is None:
+        raise UsageError(f"{name!r} is no entry; {_near(name.lower(), ENTRIES)}")
+    number = number or argument
+    try:
+        data = bytes((int(number),)) if number else b""
+        node = Node.HUB if entry.name == "node" else Node.GENERATOR
+        return encode(Question(entry.name, GET, data, node).framed(1))
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from error
+
+
+def _modbus(unit: UnitConfig, name: str, argument: str) -> bytes:
+    """inputs; coils: the eight of each."""
+    from hal.modbus import RtuClientCodec, TcpClientCodec
+    from hal.room_io import speaks_rtu
+    from hal.room_io.waveshare import ASK_COILS, ASK_INPUTS
+
+    questions = {"inputs": ASK_INPUTS, "coils": ASK_COILS}
+    words = f"{name} {argument}".lower().removeprefix("read ").strip()
+    if words not in questions:
+        raise UsageError(f"{name!r}: write inputs or coils; outputs are `dxrig io test`'s")
+    codec = RtuClientCodec if speaks_rtu(unit.room.url) else TcpClientCodec
+    return codec(device_id=unit.room.device_id).encode(questions[words])
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
+
+
+_ENCODERS: dict[str, Callable[[UnitConfig, str, str], bytes]] = {
+    "vj_ixs": _ixs,
+    "r2cp": _r2cp,
+    "waveshare": _modbus,
+}
