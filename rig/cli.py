@@ -31,6 +31,8 @@ COMMANDS = {
     "why": "Say in one sentence who refused or ended the beam, and what to do next.",
     "tap": "Show what passes on a bench's links, decoded, with times.",
     "talk": "Send one harmless command to a device, and show its reply.",
+    "params": "Save, compare and restore the settings of a bench's devices.",
+    "snapshot": "Keep a bench's state in one file, and compare two.",
     "status": "Show what the running unit is doing.",
     "warmup": "Warm the tube up, or condition it; each beam by the handswitch.",
     "calibrate": "Make, list and roll back a panel's calibration sets.",

@@ -70,7 +70,8 @@ def command(
     from rig.exit_codes import UsageError
     from rig.service.hearing import listener_of
     from rig.service.phrases import bytes_of
-    from rig.service.talk import Talker, allowed
+    from rig.service.port import talker_on
+    from rig.service.talk import allowed
 
     if as_json and words is None:
         raise UsageError("--json answers one command: name it")
@@ -80,10 +81,7 @@ def command(
         assert judge is not None
         allowed(judge, bytes_of(chosen.unit, link, words))
     with _line(chosen, link, at, play) as (unit, port, simulated):
-        listeners = [listener_of(unit, link) for _ in range(2)]
-        assert listeners[0] is not None
-        assert listeners[1] is not None
-        talker = Talker(port, listeners[0], listeners[1])
+        talker = talker_on(unit, link, port)
 
         def ask(text: str) -> Reply:
             data = bytes_of(unit, link, text)
@@ -108,26 +106,11 @@ def _line(
         numbered = link == "room" and unit.room.url.startswith("tcp://")
         yield unit, Played(passages, link, numbered=numbered), True
         return
-    from firmware_py.real_ports import ROOM_BAUD, open_byte_link
-    from hal.ports import LinkError
-    from rig.bench_lock import hold_bench
-    from rig.exit_codes import DeviceError
-    from rig.guards import ports_of
-    from rig.state_dir import bench_state
+    from rig.service.port import open_port
 
     assert bench is not None
-    ports = ports_of(bench, at=at)
-    unit = ports.unit
-    with hold_bench(bench_state(bench.name), "dxrig talk"):
-        try:
-            baud = unit.generator.baud if link == "generator" else ROOM_BAUD
-            port = open_byte_link(getattr(unit, link).url, baud)
-        except LinkError as error:
-            raise DeviceError(str(error)) from error
-        try:
-            yield unit, port, ports.simulated
-        finally:
-            port.close()
+    with open_port(bench, link, at, "dxrig talk") as opened:
+        yield opened
 
 
 def _answer(link: str, reply: Reply, *, as_json: bool) -> None:

@@ -58,6 +58,10 @@ class Talker:
             raise Refused(
                 f"{frame.text}: the port is real and this changes a set-point; add --allow-settings"
             )
+        return self.exchange(frame, data, wait_s)
+
+    def exchange(self, frame: Heard, data: bytes, wait_s: float) -> Reply:
+        """Not judged: for tables of a few commands that say themselves why each is harmless."""
         try:
             return self._exchange(frame, data, wait_s)
         except LinkError as error:
