@@ -16,7 +16,7 @@ from rig.serial_ports import serial_ports
 if TYPE_CHECKING:
     from rig.service.devices import Device
 
-UNVERIFIED = "No driver has been checked against a device: what is stated here is from documents."
+UNVERIFIED = "No driver has been checked against a device: all this is from documents."
 WIDTH = 80
 
 

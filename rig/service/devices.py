@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rig.bench_names import DRIVER_FOLDERS, ROOT, drivers
 
 _WORDS = ("SOURCE", "VERIFIED", "DRIVES_BEAM", "CODEC_ONLY", "LINE")
-NOT_STATED = "not stated in its file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,28 +36,34 @@ class Device:
 
 
 def devices() -> list[Device]:
-    return [_device(section, name) for section in DRIVER_FOLDERS for name in drivers(section)]
+    """By section; what drives a beam comes before what is a codec only."""
+    found = [_device(section, name) for section in DRIVER_FOLDERS for name in drivers(section)]
+    order = [*DRIVER_FOLDERS]
+    return sorted(found, key=lambda one: (order.index(one.section), one.drives_beam is False))
 
 
 def _device(section: str, name: str) -> Device:
-    path = ROOT / "hal" / DRIVER_FOLDERS[section] / f"{name}.py"
-    said = _constants(path.read_text(encoding="utf-8"))
+    said = _constants(ROOT / "hal" / DRIVER_FOLDERS[section], name)
     return Device(
         section=section,
         name=name,
-        source=str(said.get("SOURCE", NOT_STATED)),
-        verified=str(said.get("VERIFIED", f"unverified: {NOT_STATED}")),
-        drives_beam=bool(said.get("DRIVES_BEAM")) if section == "generator" else None,
+        source=str(said["SOURCE"]),
+        verified=str(said["VERIFIED"]),
+        drives_beam=bool(said["DRIVES_BEAM"]) if section == "generator" else None,
         codec_only=str(said.get("CODEC_ONLY", "")),
         line=str(said.get("LINE", "")),
     )
 
 
-def _constants(text: str) -> dict[str, Any]:
-    """Those of `_WORDS` that the module sets to a plain value at its top level."""
+def _constants(folder: Path, name: str) -> dict[str, Any]:
+    """Those of `_WORDS` that a module sets at its top level, or takes from a file beside it."""
     found = {}
-    for node in ast.parse(text).body:
+    for node in ast.parse((folder / f"{name}.py").read_text(encoding="utf-8")).body:
         target = node.targets[0] if isinstance(node, ast.Assign) else None
         if isinstance(node, ast.Assign) and isinstance(target, ast.Name) and target.id in _WORDS:
-            found[target.id] = ast.literal_eval(node.value)
+            value = node.value
+            if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name):
+                found[target.id] = _constants(folder, value.value.id)[value.attr]
+            else:
+                found[target.id] = ast.literal_eval(value)
     return found

@@ -16,7 +16,7 @@ from rig.exit_codes import DeviceError, UsageError
 from rig.service.phrases import bytes_of
 from rig.service.talk import Reply, Talker
 
-WAIT_S = 0.5
+WAIT_S = 0.3  # an IXS answers within 100 ms (protocols.md 2.1), the others sooner
 Value = int | float | str | bool
 
 

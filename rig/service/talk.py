@@ -21,7 +21,7 @@ _WHY = {
     Kind.UNKNOWN: "the command table does not have it",
     Kind.NOISE: "it is no frame of this device",
 }
-QUIET_S = 0.05  # more may follow the first reply, as an R2CP answer and its MSG_PROCESSED
+QUIET_S = 0.03  # more may follow the first reply, as an R2CP answer and its MSG_PROCESSED
 POLL_S = 0.001
 
 
