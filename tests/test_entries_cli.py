@@ -138,7 +138,10 @@ DONE = (
     "exposures list", "exposures verify",
 )  # fmt: skip
 # No set, no runs, no exposures: usage.
-NOTHING_THERE = ("calibrate rollback", "diff", "replay", "exposures export", "exposures show")
+NOTHING_THERE = (
+    "calibrate rollback", "diff", "replay", "exposures export", "exposures show", "params diff",
+    "params restore", "snapshot compare",
+)  # fmt: skip
 
 
 @pytest.mark.wire

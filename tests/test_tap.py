@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from rig.bench import load_bench
 from rig.cli import main
 from rig.service.hearing import Hearing
 from rig.service.middle import Middle
+from rig.service.patient_lines import PatientLines
 from rig.service.tape import Passage, Tape, passages, read_tape
 
 UNIT = load_bench("portable").unit
@@ -180,6 +183,27 @@ def test_a_panels_messages_are_shown_as_they_are() -> None:
     hearing = Hearing(UNIT)
     one = hearing.message("panel", TO, 0, [b'{"v":2,"do":"status"}'])
     assert (one.kind, one.text) == (Kind.ACT, '{"v":2,"do":"status"}')
+
+
+def test_a_reader_who_stops_reading_never_keeps_a_byte_waiting() -> None:
+    """Found with a pipe that nobody read: the tap stood still, and the unit lost its room."""
+    read_end, write_end = os.pipe()
+    lines = PatientLines(write_end)
+    for number in range(20_000):  # far more than a pipe holds
+        lines.say(f"line {number:05d} {'x' * 60}")
+        lines.pump()
+    assert not lines.pump()
+    os.set_blocking(read_end, False)
+    text = b""
+    while not lines.pump() or select.select([read_end], [], [], 0)[0]:
+        text += os.read(read_end, 1 << 16)
+    told = text.decode().splitlines()
+    assert {len(line) for line in told} == {71}
+    assert len(told) + lines.dropped_count == 20_000
+    assert told == sorted(told)
+    assert told[-1].startswith("line 19999 ")
+    os.close(read_end)
+    os.close(write_end)
 
 
 # --- the file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ from rig.options import at_option, bench_option, chosen_bench, json_option
 
 if TYPE_CHECKING:
     from rig.bench import Bench
+    from rig.service.patient_lines import PatientLines
     from rig.service.tap_view import TapView
 
+LAST_S = 1.0  # for the reader's last lines, when nothing waits for us any more
 LINKS = ("generator", "room", "panel")
 
 
@@ -63,6 +66,7 @@ def command(
 ) -> None:
     """Show what passes on a bench's links, decoded, with times."""
     from rig.exit_codes import UsageError
+    from rig.service.patient_lines import PatientLines
     from rig.service.tap_view import TapView, Wanted
     from rig.service.until_signal import until_signal
 
@@ -71,14 +75,20 @@ def command(
         view = _again(read_from, wanted, raw=raw, as_json=as_json)
     else:
         chosen = chosen_bench(ctx, bench)
-        view = TapView(chosen.unit, wanted, raw=raw, as_json=as_json)
+        lines = PatientLines(_fileno())
+        view = TapView(chosen.unit, wanted, raw=raw, as_json=as_json, write=lines.say)
+        if out is not None and not through:
+            raise UsageError("--out is --through's; a unit that runs keeps its own record")
         if through and (len(links) > 1 or "panel" in links):
             raise UsageError("--through stands in one byte link: generator or room")
         with until_signal(for_s) as stopping:
             if through:
-                _through(chosen, (links or ("generator",))[0], at, out, view, stopping)
+                _through(chosen, (links or ("generator",))[0], at, out, view, lines, stopping)
             else:
-                _follow(chosen, view, stopping)
+                _follow(chosen, view, lines, stopping)
+        lines.pump(LAST_S)
+        if lines.dropped_count:
+            click.echo(f"dxrig: {lines.dropped_count} lines were not shown: nobody read", err=True)
     if as_json:
         answer_json({"frames": list(view.kept), "summary": view.summary()})
     else:
@@ -93,13 +103,22 @@ def _again(path: Path, wanted: Any, *, raw: bool, as_json: bool) -> TapView:
     view = TapView(unit, wanted, raw=raw, as_json=as_json)
     for passage in passages:
         view.take(passage)
-    view.end(passages[-1].t_us if passages else 0)
+    view.end()
     if trouble:
         click.echo(f"dxrig: {path}: {trouble}", err=True)
     return view
 
 
-def _follow(bench: Bench, view: TapView, stopping: Any) -> None:
+def _fileno() -> int | None:
+    """None: stdout is no file, but a caller's object in this process."""
+    sys.stdout.flush()
+    try:
+        return sys.stdout.fileno()
+    except OSError:
+        return None
+
+
+def _follow(bench: Bench, view: TapView, lines: PatientLines, stopping: Any) -> None:
     from rig.exit_codes import DeviceError
     from rig.service.follow import follow
     from rig.service.unit_io import running_unit
@@ -110,11 +129,22 @@ def _follow(bench: Bench, view: TapView, stopping: Any) -> None:
             f"no unit of bench {bench.name} runs; start one, or `dxrig tap generator --through`, "
             "or show a run again: `dxrig tap --read RUN`"
         )
-    follow(running[1], view, stopping)
+
+    def ended() -> bool:
+        lines.pump()
+        return bool(stopping())
+
+    follow(running[1], view, ended)
 
 
 def _through(
-    bench: Bench, link: str, at: Path | None, out: Path | None, view: TapView, stopping: Any
+    bench: Bench,
+    link: str,
+    at: Path | None,
+    out: Path | None,
+    view: TapView,
+    lines: PatientLines,
+    stopping: Any,
 ) -> None:
     from datetime import UTC, datetime
 
@@ -139,10 +169,16 @@ def _through(
         tape = Tape(path, link, unit, bench=bench.name, started_at=now.isoformat())
         view.say(f"{link} {url} <-> {middle.front.url}: the client connects there; Ctrl-C ends it")
         view.say(f"kept in {path}")
+
+        def ended(t_us: int) -> bool:
+            view.pause(t_us)
+            lines.pump()
+            return bool(stopping())
+
         try:
-            serve(middle, lambda t_us: view.pause(t_us) or stopping())
+            serve(middle, ended)
         finally:
-            view.end(0)
+            view.end()
             tape.close()
         if tape.stopped:
             click.echo(f"dxrig: {path}: the file ends early: {tape.stopped}", err=True)

@@ -29,7 +29,7 @@ def follow(run: Path, view: TapView, stopping: Callable[[], bool]) -> None:
         if scans:
             view.pause(scans[-1].t_us)
         time.sleep(LOOK_S)
-    view.end(0)
+    view.end()
 
 
 def _read(path: Path, read: Callable[[], T]) -> T:

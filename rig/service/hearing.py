@@ -99,7 +99,8 @@ class Hearing:
         counts.from_device += 1
         if heard.kind is Kind.REPLY and line.asked is not None:
             took_us = heard.t_us - line.asked.t_us
-            if counts.longest_reply_us is None or took_us > counts.longest_reply_us:
+            longest_us = counts.longest_reply_us
+            if longest_us is None or took_us > longest_us:  # us-compare: two durations
                 counts.longest_reply_us, counts.slowest = took_us, line.asked.text
             line.asked = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,16 +29,28 @@ class Wanted:
 class TapView:
     """Times are those of the passages, shown in ms since the first one."""
 
-    def __init__(self, unit: UnitConfig, wanted: Wanted, *, raw: bool, as_json: bool) -> None:
+    def __init__(
+        self,
+        unit: UnitConfig,
+        wanted: Wanted,
+        *,
+        raw: bool,
+        as_json: bool,
+        write: Callable[[str], None] = click.echo,
+    ) -> None:
+        """`write`: takes a line; it must not wait where traffic waits for it."""
+        self._write = write
         self._hearing = Hearing(unit)
         self._wanted = wanted
         self._raw, self._as_json = raw, as_json
         self._start_us: int | None = None
+        self._last_us = 0
         self.kept: deque[dict[str, Any]] = deque(maxlen=KEPT_COUNT)
 
     def take(self, passage: Passage) -> None:
         if passage.link not in self._wanted.links:
             return
+        self._last_us = passage.t_us
         if self._start_us is None:
             self._start_us = passage.t_us
         if passage.trouble:
@@ -57,11 +69,11 @@ class TapView:
     def pause(self, t_us: int) -> bool:
         """Nothing may have come for a while: never a reason to end."""
         self._show_rest(t_us)
-        sys.stdout.flush()
         return False
 
-    def end(self, t_us: int) -> None:
-        self._show_rest(t_us, ended=True)
+    def end(self) -> None:
+        """Nothing more will come: what waits for its end never gets it."""
+        self._show_rest(self._last_us, ended=True)
 
     def say(self, text: str) -> None:
         """To the person, beside the answer."""
@@ -90,9 +102,9 @@ class TapView:
         self.kept.append({**row, "raw": data.hex(" ")})
         if self._as_json:
             return
-        click.echo(f"{t_ms:11.3f} {link:<9} {arrow} {kind:<7} {text}")
+        self._write(f"{t_ms:11.3f} {link:<9} {arrow} {kind:<7} {text}")
         if self._raw and data:
-            click.echo(f"{'':24} {data.hex(' ')}")
+            self._write(f"{'':24} {data.hex(' ')}")
 
     def summary(self) -> dict[str, Any]:
         return {link: self._hearing.counts[link].as_dict() for link in self._wanted.links}
