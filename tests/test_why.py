@@ -130,6 +130,13 @@ def test_a_ready_that_was_held_too_long_is_the_timers_and_told_once() -> None:
     assert cause_of(attempt, PLACE).layer == "timer"
 
 
+def test_a_fault_of_another_version_is_told_by_its_code() -> None:
+    (attempt,) = attempts([line(0, "refused", because=["TEAPOT"])])
+    assert cause_of(attempt, PLACE).sentence == (
+        "TEAPOT: this version of dxrig does not know that fault."
+    )
+
+
 def test_every_fault_has_a_layer_and_every_contact_among_them_a_pin_and_a_word() -> None:
     assert set(LAYERS) == set(FAULTS)
     assert set(CONTACT_OF) | set(COIL_OF) == set(_MOVED)

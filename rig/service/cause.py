@@ -89,6 +89,11 @@ def way_out(waits_for: Sequence[str]) -> str:
 
 def _by_fault(attempt: Attempt, place: Place) -> Cause:
     first = _first(attempt)
+    if first not in FAULTS:
+        text = f"{first}{_when(attempt)}: this version of dxrig does not know that fault."
+        return _cause(
+            attempt, UNIT, text, "Ask the version that wrote the run.", codes=attempt.codes
+        )
     pin = _pin(first, place)
     what = f"{_lower(FAULTS[first].text)}{_where(pin)}{_also(attempt.codes, first)}"
     if attempt.why == "press_refused":

@@ -47,9 +47,9 @@ def _device(section: str, name: str) -> Device:
     return Device(
         section=section,
         name=name,
-        source=str(said["SOURCE"]),
-        verified=str(said["VERIFIED"]),
-        drives_beam=bool(said["DRIVES_BEAM"]) if section == "generator" else None,
+        source=str(said.get("SOURCE", "not stated in its file")),
+        verified=str(said.get("VERIFIED", "unverified: nothing is stated in its file")),
+        drives_beam=bool(said.get("DRIVES_BEAM")) if section == "generator" else None,
         codec_only=str(said.get("CODEC_ONLY", "")),
         line=str(said.get("LINE", "")),
     )
