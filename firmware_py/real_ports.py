@@ -13,13 +13,13 @@ from hal.ports import ByteLink
 ROOM_BAUD = 9600  # RTU modules: protocols.md 8.2
 
 
-def open_byte_link(url: str, baud: int) -> ByteLink:
+def open_byte_link(url: str, baud: int, *, parity: str = "N", stop_bits: float = 1) -> ByteLink:
     """tcp://HOST:PORT, else whatever pyserial opens. Raises LinkError with one sentence.
 
     May block for as long as a host name takes; the link itself never does.
     """
     if not url.startswith("tcp://"):
-        return SerialLink(url, baud=baud)
+        return SerialLink(url, baud=baud, parity=parity, stop_bits=stop_bits)
     return TcpLink(*tcp_address(url))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -164,10 +165,12 @@ def test_a_port_that_is_plugged_in_again_under_its_name_comes_back(tmp_path: Pat
     with closing(SerialLink(str(name))) as unit:
         device.close()
         name.unlink()
+        held = len(os.listdir("/proc/self/fd"))
         for t_us in (0, 999_999, 1_000_000):  # the first look fails: it is not back yet
             with pytest.raises(LinkError, match="it is looked for every second"):
                 unit.read(t_us)
         assert unit.fileno() == -1
+        assert len(os.listdir("/proc/self/fd")) == held - 1  # held, it would keep its name busy
         with closing(PtyLink()) as again:
             name.symlink_to(again.path)
             with pytest.raises(LinkError, match="the port is gone"):

@@ -26,15 +26,21 @@ from tests.fake_generator import FakeModel
 from tests.test_waveshare import Room
 
 
+REPLIED_US = 1_000_000  # long after any reply of a desk
+
+
 class DeskLink:
-    """A ByteLink straight to a desk: every command that reached it is kept."""
+    """A ByteLink straight to a desk, whose replies are there at once, however busy the computer.
+
+    Every command that reached it is kept.
+    """
 
     def __init__(self, desk: Any) -> None:
         self._desk = desk
         self.heard: list[bytes] = []
 
     def read(self, t_us: int) -> bytes:
-        return bytes(self._desk.poll(Now(t_us)))
+        return bytes(self._desk.poll(Now(t_us + REPLIED_US)))
 
     def write(self, t_us: int, data: bytes) -> None:
         self.heard.append(data)
@@ -66,7 +72,7 @@ class Site:
         unit = bench.unit.model_copy(update={"generator": generator, "room": room})
         return Ports(unit=unit, simulator=None if self.real else {})
 
-    def open(self, url: str, baud: int) -> DeskLink:
+    def open(self, url: str, baud: int, **_: object) -> DeskLink:
         link = DeskLink(self.make() if url == "/dev/ttyGEN" else self.module)
         self.links.append(link)
         return link
@@ -405,6 +411,15 @@ def test_two_moments_without_a_change_are_equal(site: Site, tmp_path: Path) -> N
     snapshot(tmp_path, "b.json")
     done = dxrig("snapshot", "compare", tmp_path / "a.json", tmp_path / "b.json")
     assert (done.exit_code, done.stdout) == (0, "a.json and b.json: no difference\n")
+
+
+def test_snapshots_of_two_benches_are_not_compared(site: Site, tmp_path: Path) -> None:
+    snapshot(tmp_path, "a.json")
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    (tmp_path / "b.json").write_text(text.replace('"portable"', '"mobile"'), encoding="utf-8")
+    done = dxrig("snapshot", "compare", tmp_path / "a.json", tmp_path / "b.json")
+    assert done.exit_code == 2
+    assert done.stderr == "dxrig: these are snapshots of two benches, portable and mobile\n"
 
 
 def test_a_silent_device_stands_in_it_with_the_reason(site: Site, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from firmware_py.config import UnitConfig
 from hal.generators.vj_ixs_wire import COMMANDS, frame
 from hal.ports import Direction, Kind
 from hal.room_io.waveshare import Coil
@@ -17,6 +18,7 @@ from rig.exit_codes import Refused, UsageError
 from rig.service.hearing import listener_of
 from rig.service.phrases import bytes_of
 from rig.service.play import Played
+from rig.service.port import Form, form_of
 from rig.service.talk import allowed
 from rig.service.tape import Passage
 from tests.test_tap import FROM, IS_ON, MON, MONITOR, STAT, TALK, TO, written
@@ -92,6 +94,7 @@ def test_what_may_not_is_refused_by_name(text: str, why: str) -> None:
         frame("ENBL1") + MON,
         b"\x02" + frame("ENBL1"),
         b"ENBL1\r" + MON,
+        MON + frame("ENBL1")[:-1],  # a next command's first byte could end it
         MON[:-1],
         b"\x00",
     ],
@@ -180,6 +183,45 @@ def test_what_is_no_command_is_usage(link: str, text: str, why: str) -> None:
     with pytest.raises(UsageError) as wrong:
         bytes_of(UNIT, link, text)
     assert why in str(wrong.value)
+
+
+def bench_of(driver: str) -> UnitConfig:
+    generator = UNIT.generator.model_copy(update={"driver": driver})
+    return UNIT.model_copy(update={"generator": generator})
+
+
+@pytest.mark.parametrize(
+    ("driver", "text", "data", "may"),
+    [
+        ("faxitron", "?S", "3f 53 0d", True),
+        ("isodebyeflex", "ID", "49 44 0a", True),
+        ("yolong_portable", "DEN?", "0a 44 45 4e 3f 0d", True),
+        ("yolong_portable", "XRII", "0a 58 52 49 49 0d", False),  # expose
+        ("technix", "d1", "64 31 0d", False),  # a set-point without its value
+    ],
+)
+def test_a_codec_only_device_is_spoken_to_in_its_own_lines(
+    driver: str, text: str, data: str, may: bool
+) -> None:
+    unit = bench_of(driver)
+    assert bytes_of(unit, "generator", text) == bytes.fromhex(data)
+    if may:
+        assert judged(bytes.fromhex(data), unit=unit) is Kind.QUERY
+    else:
+        with pytest.raises(Refused):
+            judged(bytes.fromhex(data), unit=unit)
+
+
+@pytest.mark.parametrize(
+    ("driver", "parity", "stop_bits"),
+    [("vj_ixs", "N", 1), ("yolong_portable", "E", 1), ("odel", "N", 2), ("isovolt", "N", 1)],
+)  # protocols.md: 2.1, 5, 6; that of the last is not known
+def test_a_port_is_opened_in_the_form_that_the_driver_states(
+    driver: str, parity: str, stop_bits: int
+) -> None:
+    form = form_of(bench_of(driver), "generator")
+    assert (form.baud, form.parity, form.stop_bits) == (9600, parity, stop_bits)
+    assert form_of(bench_of(driver), "room") == Form(baud=9600)
 
 
 # --- a device played from a tap

@@ -168,6 +168,15 @@ def test_the_longest_reply_time_is_from_the_question_to_the_end_of_its_reply() -
     }  # fmt: skip
 
 
+def test_what_no_device_understands_is_no_question_that_a_reply_belongs_to() -> None:
+    hearing = Hearing(UNIT)
+    hearing.take("generator", TO, 0, STAT)
+    hearing.take("generator", TO, 1_000, b"\x02NOPE\r")
+    hearing.take("generator", FROM, 90_000, IS_ON)
+    counts = hearing.counts["generator"]
+    assert (counts.errors, counts.longest_reply_us) == (1, None)
+
+
 def test_a_frame_that_never_ends_is_given_up_after_a_silence_and_counted() -> None:
     hearing = Hearing(UNIT)
     hearing.take("generator", FROM, 0, b"\x0207")
@@ -249,8 +258,8 @@ def test_a_tap_shows_the_same_lines_again(tmp_path: Path) -> None:
         "                         02 31 0d",
         "     98.000 generator !! port    the port is gone",
         "",
-        "generator: 2 frames to the device, 2 back, 0 errors, port lost 1 times; longest reply "
-        "3.5 ms (monitor?)",
+        "generator: 2 frames to the device, 2 back, 0 errors, port lost 1 times",
+        "  longest reply 3.5 ms (monitor?)",
     ]
 
 

@@ -95,6 +95,8 @@ def test_the_moment_is_that_of_the_contact_and_not_of_the_scan_that_decided() ->
         line(1_000, "state", **{"from": "READY", "to": "PREP"}, why="pressed"),
         line(2_000, "state", **{"from": "INTERLOCK_CHECK", "to": "EXPOSE"}, why="x"),
         line(10_000, "generator", beam_on=True),
+        line(15_000, "generator", beam_on=None),
+        line(20_000, "generator", beam_on=True),  # asked again; the beam began before
         line(22_000, "room", door=False),
         line(30_000, "state", **{"from": "EXPOSE", "to": "FAULT"}, why="fault_that_trips",
              faults=["DOOR_OPEN"]),

@@ -64,31 +64,26 @@ def _pins(bench: Bench) -> dict[str, Pin]:
 def _show_unit(bench: Bench, *, once: bool, as_json: bool) -> bool:
     """False: no unit runs."""
     from rig.io_view import Contacts, live
-    from rig.service.runs import lines_of
-    from rig.service.unit_io import commanded, running_unit
+    from rig.service.unit_io import Commanded, running_unit
 
     running = running_unit(bench.name)
     if running is None:
         return False
-    contacts = Contacts(_pins(bench))
-
-    def look() -> tuple[dict[str, Any], dict[str, bool]]:
-        status, folder = running_unit(bench.name) or running
-        contacts.take(status["room"])
-        return status, commanded(lines_of(folder))
+    status, folder = running
+    contacts, outputs = Contacts(_pins(bench)), Commanded(folder)
+    contacts.take(status["room"])
 
     def rows() -> Any:
-        status, outputs = look()
+        status, _ = running_unit(bench.name) or running
+        contacts.take(status["room"])
         time.sleep(0.2)
-        return contacts.rows(outputs, status["state"])
+        return contacts.rows(outputs.now(), status["state"])
 
     if as_json:
-        status, outputs = look()
-        _answer(bench, status["room"], outputs, status["state"])
+        _answer(bench, status["room"], outputs.now(), status["state"])
     elif once:
-        status, outputs = look()
         _table(
-            contacts.rows(outputs, status["state"]),
+            contacts.rows(outputs.now(), status["state"]),
             f"Room of bench {bench.name}, unit in {status['state']}; outputs as it drives them",
         )
     else:

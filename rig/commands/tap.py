@@ -148,7 +148,6 @@ def _through(
 ) -> None:
     from datetime import UTC, datetime
 
-    from firmware_py.real_ports import ROOM_BAUD
     from rig.guards import ports_of
     from rig.service.middle import open_middle, serve
     from rig.service.tape import Passage, Tape
@@ -164,7 +163,7 @@ def _through(
         tape.write(passage)
         view.take(passage)
 
-    middle = open_middle(link, url, unit.generator.baud if link == "generator" else ROOM_BAUD, tell)
+    middle = open_middle(link, unit, tell)
     try:
         tape = Tape(path, link, unit, bench=bench.name, started_at=now.isoformat())
         view.say(f"{link} {url} <-> {middle.front.url}: the client connects there; Ctrl-C ends it")

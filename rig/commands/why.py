@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from rig.options import bench_option, chosen_bench, json_option
 if TYPE_CHECKING:
     from rig.bench import Bench
     from rig.service.cause import Cause
+
+WIDTH = 80
 
 
 @click.command(
@@ -40,9 +44,14 @@ def command(ctx: click.Context, named: str | None, bench: str | None, as_json: b
     if as_json:
         answer_json({"bench": chosen.name, "run": str(run), **asdict(cause)})
         return
-    click.echo(f"{cause.layer}: {cause.sentence}")
-    click.echo(f"-> {cause.next}")
+    _tell(f"{cause.layer}: {cause.sentence}")
+    _tell(f"-> {cause.next}")
     click.echo(f"run {run}")
+
+
+def _tell(text: str) -> None:
+    """Wrapped for a person; one line for a program."""
+    click.echo(textwrap.fill(text, WIDTH) if sys.stdout.isatty() else text)
 
 
 def _found(bench: Bench, named: str | None) -> tuple[Path, Cause]:

@@ -11,10 +11,12 @@ import contextlib
 import select
 from collections.abc import Callable
 
+from firmware_py.config import UnitConfig
 from hal.clock import WallClock
-from hal.links import SerialLink, TcpLink, tcp_address
+from hal.links import SerialLink, TcpLink
 from hal.ports import ByteLink, Direction, LinkError
 from rig.exit_codes import DeviceError
+from rig.service.port import open_link
 from rig.service.tape import CONNECTING, Passage
 from rig.toxic_proxy import Front, SerialFront, TcpFront
 
@@ -99,14 +101,14 @@ class Middle:
         self._device.close()
 
 
-def open_middle(link: str, url: str, baud: int, tell: Callable[[Passage], None]) -> Middle:
+def open_middle(link: str, unit: UnitConfig, tell: Callable[[Passage], None]) -> Middle:
     """Raises DeviceError when the device's port can't be opened."""
     try:
-        if url.startswith("tcp://"):
-            return Middle(link, TcpFront(), TcpLink(*tcp_address(url)), tell)
-        return Middle(link, SerialFront(), SerialLink(url, baud=baud), tell)
+        device = open_link(unit, link)
     except LinkError as error:
         raise DeviceError(str(error)) from error
+    front = TcpFront() if isinstance(device, TcpLink) else SerialFront()
+    return Middle(link, front, device, tell)
 
 
 def serve(middle: Middle, stopping: Callable[[int], bool]) -> None:

@@ -7,8 +7,10 @@ module. `hex 02 4d 4f 4e 0d` is understood for every driver that has a listener.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from importlib import import_module
 
 from firmware_py.config import UnitConfig
+from hal.ports import Direction
 from rig.exit_codes import UsageError
 
 
@@ -19,9 +21,19 @@ def bytes_of(unit: UnitConfig, link: str, text: str) -> bytes:
         return _hex(rest)
     driver = unit.generator.driver if link == "generator" else unit.room.driver
     encode = _ENCODERS.get(driver)
-    if encode is None:
+    return encode(unit, head, rest.strip()) if encode else _line(driver, link, text.strip())
+
+
+def _line(driver: str, link: str, text: str) -> bytes:
+    """A device that speaks in lines: as it stands on the line, framed by its codec."""
+    folder = "generators" if link == "generator" else "room_io"
+    codec = getattr(import_module(f"hal.{folder}.{driver}"), "CODEC", None)
+    if codec is None:
         raise UsageError(f"{driver}: no words are known for it here; type its bytes: hex 02 ...")
-    return encode(unit, head, rest.strip())
+    try:
+        return bytes(codec.frame(Direction.TO_DEVICE, text))
+    except (ValueError, UnicodeEncodeError) as error:
+        raise UsageError(f"{text!r}: {error}") from error
 
 
 def _hex(text: str) -> bytes:

@@ -55,7 +55,7 @@ def lines_of(run: Path) -> list[dict[str, Any]]:
 
 
 def _lines(run: Path) -> Iterator[dict[str, Any]]:
-    for trace in _traces(run):
+    for trace in traces(run):
         try:
             data = trace.read_bytes()
         except OSError as error:
@@ -71,6 +71,6 @@ def _lines(run: Path) -> Iterator[dict[str, Any]]:
             yield found
 
 
-def _traces(run: Path) -> list[Path]:
+def traces(run: Path) -> list[Path]:
     """trace.jsonl, trace-2.jsonl, ... in the order of the unit's lives."""
     return sorted(run.glob("trace*.jsonl"), key=lambda path: (len(path.name), path.name))

@@ -75,7 +75,9 @@ class Talker:
         self._listener.feed(Direction.TO_DEVICE, t_us, data)
         heard: list[Heard] = []
         end_s, took_ms = time.monotonic() + wait_s, None
-        while time.monotonic() < end_s:
+        over = False
+        while not over:
+            over = time.monotonic() > end_s  # and then one more look, however late we are
             now_us = self._clock.now_us()
             came = self._link.read(now_us)
             heard += self._listener.feed(Direction.FROM_DEVICE, now_us, came)

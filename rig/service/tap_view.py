@@ -122,5 +122,5 @@ def _told(counts: dict[str, Any]) -> str:
     lost = f", port lost {counts['port_lost']} times" if counts["port_lost"] else ""
     return (
         f"{counts['frames_to_device']} frames to the device, {counts['frames_from_device']} back, "
-        f"{counts['errors']} errors{lost}; longest reply {slow}"
+        f"{counts['errors']} errors{lost}\n  longest reply {slow}"
     )
