@@ -170,7 +170,7 @@ def test_a_port_that_is_plugged_in_again_under_its_name_comes_back(tmp_path: Pat
             with pytest.raises(LinkError, match="it is looked for every second"):
                 unit.read(t_us)
         assert unit.fileno() == -1
-        assert len(os.listdir("/proc/self/fd")) == held - 1  # held, it would keep its name busy
+        assert len(os.listdir("/proc/self/fd")) < held  # or its name would stay busy
         with closing(PtyLink()) as again:
             name.symlink_to(again.path)
             with pytest.raises(LinkError, match="the port is gone"):

@@ -25,7 +25,6 @@ from rig.service.clock_state import clock_state
 from tests.fake_generator import FakeModel
 from tests.test_waveshare import Room
 
-
 REPLIED_US = 1_000_000  # long after any reply of a desk
 
 
