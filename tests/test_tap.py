@@ -17,6 +17,7 @@ from hal.links import PipeLink, pipe
 from hal.ports import Direction, Kind, LinkError
 from rig.bench import load_bench
 from rig.cli import main
+from rig.service import tap_view
 from rig.service.hearing import Hearing
 from rig.service.middle import Middle
 from rig.service.patient_lines import PatientLines
@@ -281,6 +282,18 @@ def test_filters_leave_out_lines_and_no_counts(
     assert [one["text"] for one in found["frames"]] == texts
     if "room" not in words:
         assert found["summary"]["generator"]["frames_to_device"] == 2
+
+
+def test_an_answer_that_grows_too_long_says_how_much_it_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tap_view, "KEPT_COUNT", 3)
+    path = written(tmp_path / "one.tap", TALK)
+    found = json.loads(dxrig("tap", "--read", path, "--json").stdout)
+    assert [one["text"] for one in found["frames"]] == [
+        "X-ray on?", "X-ray on? yes", "the port is gone",
+    ]  # fmt: skip
+    assert found["older_frames_left_out"] == 2
 
 
 def test_a_file_that_is_no_tap_is_told(tmp_path: Path) -> None:

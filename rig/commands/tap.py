@@ -90,7 +90,8 @@ def command(
         if lines.dropped_count:
             click.echo(f"dxrig: {lines.dropped_count} lines were not shown: nobody read", err=True)
     if as_json:
-        answer_json({"frames": list(view.kept), "summary": view.summary()})
+        left_out = {"older_frames_left_out": view.left_out_count}
+        answer_json({"frames": list(view.kept), **left_out, "summary": view.summary()})
     else:
         view.tell_summary()
 

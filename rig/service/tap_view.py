@@ -46,6 +46,7 @@ class TapView:
         self._start_us: int | None = None
         self._last_us = 0
         self.kept: deque[dict[str, Any]] = deque(maxlen=KEPT_COUNT)
+        self.left_out_count = 0  # older ones, which `kept` has no room for
 
     def take(self, passage: Passage) -> None:
         if passage.link not in self._wanted.links:
@@ -99,6 +100,7 @@ class TapView:
             return
         t_ms = (t_us - (self._start_us or 0)) / 1000
         row = {"t_ms": t_ms, "link": link, "way": arrow, "kind": kind, "text": text}
+        self.left_out_count += len(self.kept) == KEPT_COUNT
         self.kept.append({**row, "raw": data.hex(" ")})
         if self._as_json:
             return
