@@ -16,6 +16,9 @@ from rig import doctor_links
 from rig.bench import bench_of
 from rig.doctor import Verdict
 from rig.serial_ports import SerialPort
+from rig.service.middle import Middle
+from rig.service.tape import Passage
+from rig.toxic_proxy import SerialFront
 from tests.fake_generator import FakeModel
 from tests.live_bench import PORTABLE, ROOT
 
@@ -128,6 +131,36 @@ def test_in_the_beam_it_is_lost_and_what_comes_back_is_told_off_and_never_on(
     assert ON not in adapter.heard
     assert adapter.driver.sample.off_confirmed_us is not None
     assert adapter.t_us - lost_us > 1_000_000
+
+
+def test_a_tap_waits_for_the_adapter_and_goes_on(tmp_path: Path) -> None:
+    name = tmp_path / "usb-adapter"
+    device = PtyLink()
+    name.symlink_to(device.path)
+    told: list[Passage] = []
+    middle = Middle("generator", SerialFront(), SerialLink(str(name)), told.append)
+    client = SerialLink(middle.front.url)
+    client.write(0, b"\x02STAT\r")
+    middle.step(0)
+    assert device.read(0) == b"\x02STAT\r"
+    device.close()
+    name.unlink()
+    for t_us in range(1, 2_000_000, 100_000):
+        middle.step(t_us)
+    again = PtyLink()
+    name.symlink_to(again.path)
+    for t_us in range(2_000_001, 4_000_000, 100_000):
+        middle.step(t_us)
+    client.write(0, b"\x02MON\r")
+    middle.step(4_000_000)
+    assert again.read(0) == b"\x02MON\r"
+    assert [one.trouble.partition(": ")[2] or one.trouble for one in told if one.trouble] == [
+        "the port is gone ([Errno 5] the device was unplugged); check cable and power, it is "
+        "looked for every second",
+        "the port is back",
+    ]
+    for link in (client, middle, again):
+        link.close()
 
 
 # --- names that last
