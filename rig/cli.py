@@ -38,6 +38,8 @@ COMMANDS = {
     "calibrate": "Make, list and roll back a panel's calibration sets.",
     "stop": "End the beam of the running unit, or its preparation.",
     "reset": "Clear a latched fault whose cause is gone.",
+    "meter": "Import, pair and judge what an independent meter measured.",
+    "scope": "Import and measure the trace of an oscilloscope.",
     "exposures": "List, show, verify, repair and export the exposures of a bench.",
     "recover": "List and acknowledge exposures that an earlier run left incomplete.",
     "doctor": "Find what keeps a bench from working on this computer.",

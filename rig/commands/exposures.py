@@ -92,13 +92,15 @@ def show(ctx: click.Context, which: str, bench: str | None, as_json: bool) -> No
     """All that is known of one exposure."""
     from rig.exposures.stored import stored
     from rig.exposures.words import sheet, whole
+    from rig.instruments.kept import read_kept, values_of
 
     name, state = _bench(ctx, bench)
     found = stored(state, which)
+    measured = list(values_of(read_kept(state), found.exposure.shot_id))
     if as_json:
-        answer_json({"bench": name, **whole(found)})
+        answer_json({"bench": name, **whole(found, measured)})
         return
-    for line in sheet(found):
+    for line in sheet(found, measured):
         click.echo(line)
 
 

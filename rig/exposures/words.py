@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -35,17 +35,19 @@ def as_dict(one: Exposure) -> dict[str, Any]:
     return content | {"dose": one.dose_text, "image": one.image is not None}
 
 
-def whole(found: Stored) -> dict[str, Any]:
+def whole(found: Stored, independent: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     return {
         **as_dict(found.exposure),
         "folder": None if found.folder is None else str(found.folder),
         "files": found.sha256,
         "quarantine": [asdict(event) for event in events_of(found)],
+        "independent": list(independent),
         "details": {"intent": found.intent, "dose": found.dose},
     }
 
 
-def sheet(found: Stored) -> Iterator[str]:
+def sheet(found: Stored, independent: Sequence[dict[str, Any]] = ()) -> Iterator[str]:
+    """`independent`: of `rig.instruments.kept.values_of`."""
     one, shot = found.exposure, found.intent.get("shot", {})
     yield f"Exposure {one.number}, {one.shot_id}: {one.outcome}"
     yield ""
@@ -59,6 +61,7 @@ def sheet(found: Stored) -> Iterator[str]:
         ("at most", _at_most(one)),
         ("dose", _dose(one)),
         ("indicated", _values(found.dose, _INDICATED)),
+        *(("independent", text) for text in map(_measured, independent)),
         ("ended by", one.reason or "nobody has said yet"),
         ("fault", found.dose.get("fault") or ""),
         ("image", _image(one)),
@@ -105,6 +108,21 @@ def _lines(*pairs: tuple[str, str]) -> Iterator[str]:
 def _values(found: dict[str, Any], units: tuple[tuple[str, str], ...]) -> str:
     given = [(found.get(name), unit) for name, unit in units]
     return ", ".join(f"{plain_number(value)} {unit}" for value, unit in given if value is not None)
+
+
+_MEASURED = (
+    ("kv", "kV"), ("ma", "mA"), ("mas", "mAs"), ("time_ms", "ms"), ("dose_ugy", "uGy"),
+    ("hvl_mm", "mm Al HVL"),
+)  # fmt: skip
+
+
+def _measured(found: dict[str, Any]) -> str:
+    """The values, and the instrument that they are by."""
+    instrument = found["instrument"]
+    by = " ".join(filter(None, (instrument["model"], instrument["serial"]))) or "not stated"
+    due = ", CALIBRATION PAST DUE" if found["calibration"] == "past due" else ""
+    values = _values(found["values"], _MEASURED) or "nothing"
+    return f"{values}; by {by}{due} (import {found['import']}, row {found['row']})"
 
 
 def _when(at: str) -> str:

@@ -44,7 +44,7 @@ def shots_svg(record: RoutineRecord) -> str:
         buffer = io.BytesIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(buffer, format="svg", metadata=nothing)
-    return _inline(buffer.getvalue().decode())
+    return inline(buffer.getvalue().decode())
 
 
 def legend(record: RoutineRecord) -> str:
@@ -61,7 +61,7 @@ def _minutes(at: datetime, start: datetime) -> float:
     return (at - start).total_seconds() / 60.0
 
 
-def _inline(svg: str) -> str:
+def inline(svg: str) -> str:
     """Without prologue and namespaces: HTML knows them, and the page then names no address."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'\s+xmlns(:xlink)?="[^"]*"', "", svg)

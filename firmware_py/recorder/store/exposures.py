@@ -6,6 +6,7 @@ ten thousand.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -137,6 +138,21 @@ def read_exposure(journal: Path, which: str) -> tuple[Exposure, dict[str, str]] 
             )
         }
     return exposure, details
+
+
+def read_beams(journal: Path) -> list[tuple[int, str, dict[str, Any], str, dict[str, Any]]]:
+    """Each beam whose rows are sound, oldest first. Raises JournalError.
+
+    Number, id, detail of the intent; when the beam ended, ISO 8601; detail of the dose.
+    """
+    sql = (
+        "SELECT i.number, i.shot_id, i.detail, d.at, d.detail FROM intent i JOIN dose d "
+        f"USING (shot_id) WHERE d.beam AND {sound('intent', 'i')} AND {sound('dose', 'd')} "
+        "ORDER BY i.number"
+    )
+    with _reading(journal) as connection:
+        rows = connection.execute(sql).fetchall()
+    return [(row[0], row[1], json.loads(row[2]), row[3], json.loads(row[4])) for row in rows]
 
 
 def read_image_at(journal: Path, shot_id: str) -> str | None:

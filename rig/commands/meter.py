@@ -1,0 +1,309 @@
+"""`dxrig meter`: what an independent meter measured, beside what the unit indicated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rig.answers import answer_json, answer_table
+from rig.exit_codes import UsageError
+from rig.options import bench_option, json_option
+
+if TYPE_CHECKING:
+    from rig.instruments.importing import Order
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  dxrig meter maps
+  dxrig meter import meter.csv --map raysafe-like --uncertainty kv=2 --uncertainty dose=5
+  dxrig meter list
+  dxrig meter show 3
+
+A meter's rows are paired with the exposures of a bench by order and time, judged against limits,
+and kept. `dxrig exposures show` then has the independent values beside the indicated ones.
+"""
+)
+def command() -> None:
+    """Import and judge what an independent meter measured."""
+
+
+@command.command(
+    name="import",
+    epilog="""\b
+Examples:
+  dxrig meter import meter.csv --map raysafe-like
+  dxrig meter import meter.xlsx --map mine.toml --distance 75cm --out report.html
+  dxrig meter import meter.csv --map mine.toml --drop 9 --pair 5=4 --operator "A. Meier"
+  dxrig meter import al.csv --map mine.toml --al 6=1 --al 7=2 --al 8=3 --uncertainty dose=5
+
+Rows are the file's own, the header counted; exposures have the numbers of `dxrig exposures list`.
+The meter's clock may be wrong: its offset is found in the pattern of times. What could be either
+is left over and told; say --pair, --drop or --clock then, and who decides. A file that was
+imported before changes nothing, unless it comes with other decisions; the earlier one stays.
+
+Uncertainties are expanded (k = 2), in % of the reading: kv, dose, dose_rate, time, hvl, ma, mas.
+--repeat is the meter's scatter alone, for ratios; without it the whole uncertainty counts there.
+
+\b
+Exit codes: 0 nothing failed; 1 a value failed or is not decided, a row waits for your word, or
+the calibration is past due; 2 the file, the map or an option; 3 journal or disk.
+""",
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@bench_option
+@click.option("--map", "map_name", required=True, metavar="NAME|FILE", help="A column map.")
+@click.option(
+    "--limits",
+    "limits_name",
+    default="us",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="us, us-before-2006, iec, or a file of your own.",
+)
+@click.option(
+    "--pair", "pairs", multiple=True, metavar="ROW=NUMBER", help="A row is this exposure."
+)
+@click.option(
+    "--drop",
+    "dropped",
+    multiple=True,
+    type=click.IntRange(1),
+    metavar="ROW",
+    help="Leave a row out.",
+)
+@click.option(
+    "--clock", "clock_s", type=float, metavar="SECONDS", help="How far the meter's clock is ahead."
+)
+@click.option("--shots", metavar="A-B", help="Only these exposures, by number.")
+@click.option(
+    "--tolerance-s",
+    type=click.FloatRange(0.01, 60),
+    default=2.0,
+    show_default=True,
+    help="How far apart a row and its exposure may lie.",
+)
+@click.option(
+    "--uncertainty",
+    "uncertainties",
+    multiple=True,
+    metavar="WHAT=PCT",
+    help="Of the meter, k = 2, % of the reading.",
+)
+@click.option(
+    "--repeat", "repeats", multiple=True, metavar="WHAT=PCT", help="Of its scatter alone, k = 2."
+)
+@click.option("--al", "layers", multiple=True, metavar="ROW=MM", help="Aluminium in the beam.")
+@click.option("--distance", metavar="LENGTH", help="Focus to meter, such as 75cm or 1m.")
+@click.option("--model", default="", help="Of the meter, where the file does not say it.")
+@click.option("--serial", default="", help="Of the meter.")
+@click.option("--due", metavar="YYYY-MM-DD", help="Until when its calibration is valid.")
+@click.option("--operator", default="", metavar="NAME", help="Who decides; stands in the record.")
+@click.option("--dry-run", is_flag=True, help="Pair and judge, and keep nothing.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A page to print, HTML.",
+)
+@json_option
+@click.pass_context
+def import_(ctx: click.Context, /, bench: str | None, **options: Any) -> None:
+    """Read, pair, judge and keep a meter's file."""
+    from datetime import UTC, datetime
+
+    from rig.instruments.importing import content_of, run
+    from rig.instruments.kept import keep
+    from rig.instruments.shots import shots_seen
+
+    name, state = bench_of(ctx, bench)
+    now = datetime.now(UTC)
+    result = run(_order(options), shots_seen(state), today=now.date())
+    content = content_of(result, now)
+    number, is_new = None, True
+    if not options["dry_run"]:
+        kept, is_new = keep(state, content)
+        number, content = kept.number, kept.content
+    if options["out"] is not None:
+        _write_page(options["out"], name, number, content)
+    about = {"bench": name, "import": number, "new": is_new and number is not None}
+    if options["as_json"]:
+        answer_json({**about, **content})
+    else:
+        _tell(content)
+        click.echo(_kept_words(number, is_new=is_new, content=content))
+    ctx.exit(result.exit_code)
+
+
+@command.command(
+    name="list",
+    epilog="""\b
+Examples:
+  dxrig meter list
+  dxrig meter list --json | jq '.imports[].verdict'
+""",
+)
+@bench_option
+@json_option
+@click.pass_context
+def list_(ctx: click.Context, bench: str | None, as_json: bool) -> None:
+    """What was imported, oldest first."""
+    from rig.instruments.kept import read_kept
+    from rig.instruments.words import LIST_HEADINGS, list_row
+
+    name, state = bench_of(ctx, bench)
+    kept = read_kept(state)
+    current = {one.number for one in kept.current}
+    if as_json:
+        whole = [{"import": one.number, **one.content} for one in kept.imports]
+        answer_json({"bench": name, "imports": whole, "damaged": list(kept.damaged)})
+        return
+    for damaged in kept.damaged:
+        click.echo(damaged, err=True)
+    if not kept.imports:
+        click.echo(f"Bench {name}: nothing imported yet; `dxrig meter import` does it")
+        return
+    rows = [
+        list_row(one.number, one.content, superseded=one.number not in current)
+        for one in kept.imports
+    ]
+    answer_table(LIST_HEADINGS, rows, title=f"Imports of bench {name}")
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  dxrig meter show 3
+  dxrig meter show 3 --out report.html
+"""
+)
+@click.argument("number", type=click.IntRange(1))
+@bench_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A page to print, HTML.",
+)
+@json_option
+@click.pass_context
+def show(
+    ctx: click.Context, number: int, bench: str | None, out: Path | None, as_json: bool
+) -> None:
+    """An import as it was judged on its day."""
+    from rig.instruments.kept import read_kept
+
+    name, state = bench_of(ctx, bench)
+    kept = read_kept(state)
+    found = next((one for one in kept.imports if one.number == number), None)
+    if found is None:
+        known = ", ".join(str(one.number) for one in kept.imports) or "none"
+        raise UsageError(f"no import {number}; there are: {known}")
+    if out is not None:
+        _write_page(out, name, number, found.content)
+    if as_json:
+        answer_json({"bench": name, "import": number, **found.content})
+    else:
+        _tell(found.content)
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  dxrig meter maps
+  dxrig meter maps raysafe-like > mine.toml
+"""
+)
+@click.argument("name", required=False)
+@json_option
+def maps(name: str | None, as_json: bool) -> None:
+    """The column maps that ship; or the text of one, to start your own."""
+    from rig.instruments.column_map import load_map, map_path, shipped_maps
+
+    if name is not None:
+        click.echo(map_path(name).read_text(encoding="utf-8"), nl=False)
+        return
+    about = {shipped: load_map(map_path(shipped)).about for shipped in shipped_maps()}
+    if as_json:
+        answer_json({"maps": about})
+    else:
+        answer_table(("map", "about"), list(about.items()))
+        click.echo("All are synthetic: compare their headers with your file, and copy one.")
+
+
+def bench_of(ctx: click.Context, bench: str | None) -> tuple[str, Path]:
+    """Name and state, without a look into the bench's file."""
+    from rig.state_dir import state_home
+    from rig.unit_client import bench_name
+
+    name = bench_name(ctx.obj, bench)
+    return name, state_home() / name
+
+
+def _order(options: dict[str, Any]) -> Order:
+    from rig.instruments import given
+    from rig.instruments.importing import Order
+    from rig.instruments.meter_rows import Instrument
+
+    instrument = Instrument(
+        model=options["model"], serial=options["serial"], calibration_due=given.day(options["due"])
+    )
+    return Order(
+        file=options["file"],
+        map_name=options["map_name"],
+        limits_name=options["limits_name"],
+        pairs=given.row_pairs(options["pairs"]),
+        dropped=options["dropped"],
+        clock_s=options["clock_s"],
+        tolerance_s=options["tolerance_s"],
+        shots=given.number_range(options["shots"]),
+        uncertainty_pct=given.percents("--uncertainty", options["uncertainties"]),
+        repeat_pct=given.percents("--repeat", options["repeats"]),
+        added_al_mm=given.layers_mm(options["layers"]),
+        distance_mm=given.length_mm(options["distance"]),
+        instrument=instrument,
+        operator=options["operator"],
+    )
+
+
+def _tell(content: dict[str, Any]) -> None:
+    from rig.instruments import words
+
+    for line in words.wrapped(words.head(content)):
+        click.echo(line)
+    findings: Sequence[dict[str, Any]] = content["findings"]
+    for headings, rows in (
+        (words.PER_EXPOSURE, words.per_exposure(findings)),
+        (words.PER_SERIES, words.per_series(findings)),
+    ):
+        if rows:
+            click.echo("")
+            answer_table(headings, rows)
+    click.echo("")
+    for line in words.wrapped(words.reasons(findings)):
+        click.echo(line)
+    for line in words.wrapped([words.verdict(content)]):
+        click.echo(line)
+
+
+def _kept_words(number: int | None, *, is_new: bool, content: dict[str, Any]) -> str:
+    if number is None:
+        return "nothing kept (--dry-run)"
+    if not is_new:
+        return f"this file is import {number} already, of {content['at']}: nothing changed"
+    before = content["supersedes"]
+    return f"kept as import {number}" + (f"; supersedes import {before}" if before else "")
+
+
+def _write_page(out: Path, bench: str, number: int | None, content: dict[str, Any]) -> None:
+    from rig.instruments.page import page
+
+    try:
+        out.write_text(page(bench, number, content), encoding="utf-8")
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise UsageError(f"{out}: can't be written: {why}") from error

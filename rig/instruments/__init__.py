@@ -1,0 +1,1 @@
+"""Independent instruments: their files read, their rows paired with exposures, and judged."""
