@@ -129,13 +129,13 @@ def import_(ctx: click.Context, /, bench: str | None, **options: Any) -> None:
         kept, is_new = keep(state, content)
         number, content = kept.number, kept.content
     if options["out"] is not None:
-        _write_page(options["out"], name, number, content)
+        write_page(options["out"], name, number, content)
     about = {"bench": name, "import": number, "new": is_new and number is not None}
     if options["as_json"]:
         answer_json({**about, **content})
     else:
         _tell(content)
-        click.echo(_kept_words(number, is_new=is_new, content=content))
+        click.echo(kept_words(number, is_new=is_new, content=content))
     ctx.exit(result.exit_code)
 
 
@@ -204,7 +204,7 @@ def show(
         known = ", ".join(str(one.number) for one in kept.imports) or "none"
         raise UsageError(f"no import {number}; there are: {known}")
     if out is not None:
-        _write_page(out, name, number, found.content)
+        write_page(out, name, number, found.content)
     if as_json:
         answer_json({"bench": name, "import": number, **found.content})
     else:
@@ -290,7 +290,7 @@ def _tell(content: dict[str, Any]) -> None:
         click.echo(line)
 
 
-def _kept_words(number: int | None, *, is_new: bool, content: dict[str, Any]) -> str:
+def kept_words(number: int | None, *, is_new: bool, content: dict[str, Any]) -> str:
     if number is None:
         return "nothing kept (--dry-run)"
     if not is_new:
@@ -299,7 +299,7 @@ def _kept_words(number: int | None, *, is_new: bool, content: dict[str, Any]) ->
     return f"kept as import {number}" + (f"; supersedes import {before}" if before else "")
 
 
-def _write_page(out: Path, bench: str, number: int | None, content: dict[str, Any]) -> None:
+def write_page(out: Path, bench: str, number: int | None, content: dict[str, Any]) -> None:
     from rig.instruments.page import page
 
     try:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from rig.instruments.quantities import QUANTITIES
 from rig.records.words import plain_number
 
 WIDTH = 80
@@ -52,7 +53,7 @@ def calibration(content: Content) -> str:
 
 def instrument(found: Mapping[str, Any]) -> str:
     serial = f"serial {found['serial']}" if found["serial"] else "serial not stated"
-    return f"{found['model'] or 'a meter'}, {serial}"
+    return f"{found['model'] or 'an instrument'}, {serial}"
 
 
 def verdict(content: Content) -> str:
@@ -99,6 +100,12 @@ def reasons(findings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"limit [{mark}: {MARKS[mark]}] {source}"
 
 
+def values_text(values: Mapping[str, float]) -> str:
+    """70.4 kV, 101 ms."""
+    shown = ((QUANTITIES[name], value) for name, value in values.items())
+    return ", ".join(f"{plain_number(value)} {about.unit}".strip() for about, value in shown)
+
+
 def list_row(number: int, content: Content, *, superseded: bool) -> tuple[str, ...]:
     count = f"{len(content['pairs'])} of {len(content['rows'])}"
     word = "superseded" if superseded else content["verdict"]
@@ -136,7 +143,7 @@ def _with_u(finding: Mapping[str, Any], *, signed: bool = False) -> str:
     found, u, unit = finding["found"], finding["uncertainty"], finding["found_unit"]
     if found is None:
         return "not found"
-    text = f"{found:+.1f}" if signed else plain_number(found)
+    text = f"{round(found, 1) + 0.0:+.1f}" if signed else plain_number(found)
     if u is not None:
         text += f" ±{u:.1f}" if signed else f" ±{plain_number(u, 2)}"
     return f"{text} {unit}".strip()
