@@ -198,7 +198,9 @@ def _field(path: Path, model: type[BaseModel]) -> FieldInfo | None:
     field: FieldInfo | None = None
     inner: type[BaseModel] | None = model
     for part in path:
-        if isinstance(part, int) or inner is None:
+        if isinstance(part, int):
+            continue
+        if inner is None:
             break
         field = inner.model_fields.get(part)
         inner = section_model(field) if field else None

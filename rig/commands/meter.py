@@ -235,6 +235,70 @@ def maps(name: str | None, as_json: bool) -> None:
         click.echo("All are synthetic: compare their headers with your file, and copy one.")
 
 
+@command.command(
+    epilog="""\b
+Examples:
+  dxrig meter live --port /dev/ttyUSB0 --count 1
+  dxrig meter live --port socket://127.0.0.1:4001 --rearm --out doses.csv
+  dxrig meter import doses.csv --map multidos-live --shots 3-14
+
+For a PTW MULTIDOS in its application Dual Dosemeter; from its public manual, not checked against an
+instrument. A reading counts when the meter holds and says the same twice. Ends with Ctrl-C, too.
+""",
+)
+@click.option("--port", required=True, metavar="URL", help="A serial port or pyserial URL.")
+@click.option(
+    "--baud",
+    type=click.Choice(["4800", "9600", "19200", "38400"]),
+    default="38400",
+    show_default=True,
+)
+@click.option("--count", type=click.IntRange(1), metavar="N", help="End after N readings.")
+@click.option("--rearm", is_flag=True, help="RESET and START first, and after each reading.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A new CSV file with a row a reading.",
+)
+@json_option
+def live(
+    port: str, baud: str, count: int | None, rearm: bool, out: Path | None, as_json: bool
+) -> None:
+    """Show the readings of a dosemeter as it holds them; no generator is addressed."""
+    from contextlib import ExitStack, closing
+    from itertools import islice
+
+    from hal.links import SerialLink
+    from hal.ports import LinkError
+    from rig.exit_codes import DeviceError
+    from rig.instruments.live import HeldFile, LiveMeter
+    from rig.instruments.words import held_text
+
+    if as_json and count is None:
+        raise UsageError("--json answers once: say --count N")
+    with ExitStack() as stack:
+        try:
+            link = stack.enter_context(closing(SerialLink(port, baud=int(baud))))
+        except LinkError as error:
+            raise DeviceError(str(error)) from error
+        meter = LiveMeter(link)
+        sample = meter.identified()
+        file = stack.enter_context(closing(HeldFile(out, sample))) if out is not None else None
+        if not as_json:
+            click.echo(f"{sample.model}, serial {sample.serial}: {sample.status}")
+        readings = []
+        for held in islice(meter.readings(rearm=rearm), count):
+            if file is not None:
+                file.add(held)
+            readings.append({"at": held.at.isoformat(), "values": held.values, "unit": held.unit})
+            if not as_json:
+                click.echo(held_text(held.at, held.values, held.unit, held.flags))
+        if as_json:
+            meter_is = {"model": sample.model, "serial": sample.serial}
+            answer_json({"meter": meter_is, "readings": readings})
+
+
 def bench_of(ctx: click.Context, bench: str | None) -> tuple[str, Path]:
     """Name and state, without a look into the bench's file."""
     from rig.state_dir import state_home

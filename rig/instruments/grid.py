@@ -77,7 +77,7 @@ def _decoded(data: bytes, path: Path, encoding: str) -> str:
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        hint = "UTF-16 without its mark? " if data[:64].count(0) >= 16 else ""
+        hint = "UTF-16 without its mark? " if 4 * data[:64].count(0) >= len(data[:64]) else ""
         raise UsageError(f"{path}:{line}: has NUL bytes: {hint}no text file that was meant")
     return text
 

@@ -16,9 +16,11 @@ Decimal = Literal[".", ","]
 _NOTHING = frozenset(("", "-", "--", "---", "----", "n/a", "na", "none", "nan", "#n/a", "\u2014"))
 _OVERLOAD = frozenset(("ol", "ovl", "over", "overload", "overrange", "inf", "+inf"))
 _POINT = re.compile(
-    r"[+-]?(?:\d+|\d{1,3}(?:[,' ]\d{3})+)?(?:\.\d+|(?<=\d)\.)?(?:[eE][+-]?\d{1,3})?"
+    r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:[,' ][0-9]{3})+)?(?:\.[0-9]+|(?<=[0-9])\.)?(?:[eE][+-]?[0-9]{1,3})?"
 )
-_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:[.' ]\d{3})+)?(?:,\d+|(?<=\d),)?(?:[eE][+-]?\d{1,3})?")
+_COMMA = re.compile(
+    r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:[.' ][0-9]{3})+)?(?:,[0-9]+|(?<=[0-9]),)?(?:[eE][+-]?[0-9]{1,3})?"
+)
 LARGEST = 1e9  # in any unit of a file; beyond it lies a shifted column, no measurement
 
 

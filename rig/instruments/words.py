@@ -106,6 +106,12 @@ def values_text(values: Mapping[str, float]) -> str:
     return ", ".join(f"{plain_number(value)} {about.unit}".strip() for about, value in shown)
 
 
+def held_text(at: datetime, values: Sequence[float | None], unit: str, flags: Sequence[str]) -> str:
+    shown = ", ".join("overload" if v is None else f"{v:.4g} {unit}" for v in values)
+    complaint = f" ({'; '.join(flags)})" if flags else ""
+    return f"{at:%H:%M:%S}  {shown}{complaint}"
+
+
 def list_row(number: int, content: Content, *, superseded: bool) -> tuple[str, ...]:
     count = f"{len(content['pairs'])} of {len(content['rows'])}"
     word = "superseded" if superseded else content["verdict"]
