@@ -45,6 +45,11 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "exposures verify": (),
     "io": ("--once",),
     "io test": ("enable",),
+    "meter import": ("{}/none.csv", "--map", "raysafe-like"),
+    "meter list": (),
+    "meter live": ("--port", "{}/none", "--count", "1"),
+    "meter maps": (),
+    "meter show": ("1",),
     "params diff": ("{}/none.toml",),
     "params restore": ("{}/none.toml",),
     "params save": ("{}/params.toml",),
@@ -52,6 +57,8 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "recover": (),
     "replay": ("{}/a",),
     "reset": (),
+    "scope import": ("{}/none.csv", "--map", "tek-like"),
+    "scope maps": (),
     "sim do": ("press reset",),
     "sim show": (),
     "snapshot compare": ("{}/a", "{}/b"),
@@ -135,12 +142,12 @@ def started(bench: LiveBench, entry: str, folder: Path) -> tuple[int, str]:
 
 DONE = (
     "stop", "status", "reset", "sim show", "sim do", "plan", "devices", "config check",
-    "exposures list", "exposures verify",
+    "exposures list", "exposures verify", "meter list", "meter maps", "scope maps",
 )  # fmt: skip
 # No set, no runs, no exposures: usage.
 NOTHING_THERE = (
     "calibrate rollback", "diff", "replay", "exposures export", "exposures show", "params diff",
-    "params restore", "snapshot compare",
+    "params restore", "snapshot compare", "meter import", "meter show", "scope import",
 )  # fmt: skip
 
 

@@ -15,12 +15,12 @@ Decimal = Literal[".", ","]
 
 _NOTHING = frozenset(("", "-", "--", "---", "----", "n/a", "na", "none", "nan", "#n/a", "\u2014"))
 _OVERLOAD = frozenset(("ol", "ovl", "over", "overload", "overrange", "inf", "+inf"))
-_POINT = re.compile(
-    r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:[,' ][0-9]{3})+)?(?:\.[0-9]+|(?<=[0-9])\.)?(?:[eE][+-]?[0-9]{1,3})?"
+_FORM = (  # groups of thousands, decimal sign twice
+    r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:[%s' ][0-9]{3})+)?"
+    r"(?:%s[0-9]+|(?<=[0-9])%s)?(?:[eE][+-]?[0-9]{1,3})?"
 )
-_COMMA = re.compile(
-    r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:[.' ][0-9]{3})+)?(?:,[0-9]+|(?<=[0-9]),)?(?:[eE][+-]?[0-9]{1,3})?"
-)
+_POINT = re.compile(_FORM % (",", r"\.", r"\."))
+_COMMA = re.compile(_FORM % (".", ",", ","))
 LARGEST = 1e9  # in any unit of a file; beyond it lies a shifted column, no measurement
 
 

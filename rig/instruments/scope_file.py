@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from rig.instruments.scope_map import SECONDS, ScopeMap
 
 PIECE_BYTES = 8_000_000
 SAMPLES_MAX_COUNT = 50_000_000
+LEAST_COUNT = 10
 HEADER_ROWS_COUNT = 200
 LINE_MAX_BYTES = 4096
 
@@ -75,28 +77,19 @@ class _Reader:
 
     def read(self, on_piece: Callable[[], None]) -> ScopeFile:
         self._header()
-        has_times = bool(self._layout.time.header)
-        kept = [tempfile.TemporaryFile() for _ in self._means]  # noqa: SIM115 (mapped below)
-        for piece in self._pieces():
-            values = self._numbers(piece)
-            if has_times:
-                self._take_times(values[:, 0])
-                values = values[:, 1:]
-            self._count += len(values)
-            if self._count > SAMPLES_MAX_COUNT:
-                raise UsageError(f"{self._path}: has over {SAMPLES_MAX_COUNT} samples: export less")
-            for column, file in zip(values.T, kept, strict=True):
-                file.write(np.ascontiguousarray(column, np.float32).tobytes())
-            on_piece()
-        if self._count < 10:
-            raise UsageError(f"{self._path}: has {self._count} samples: no trace")
-        if has_times:
+        with ExitStack() as stack:
+            kept = [stack.enter_context(tempfile.TemporaryFile()) for _ in self._means]
+            for piece in self._pieces():
+                self._keep(piece, kept)
+                on_piece()
+            if self._count < LEAST_COUNT:
+                raise UsageError(f"{self._path}: has {self._count} samples: no trace")
+            volts: dict[str, Samples] = {}
+            for means, file in zip(self._means, kept, strict=True):
+                file.flush()
+                volts[means] = np.memmap(file, np.float32, mode="r")  # lives on without its file
+        if self._layout.time.header:
             self._step_us = (self._last_us - self._start_us) / (self._count - 1)
-        volts: dict[str, Samples] = {}
-        for means, file in zip(self._means, kept, strict=True):
-            file.flush()
-            volts[means] = np.memmap(file, np.float32, mode="r")
-            file.close()
         return ScopeFile(
             path=self._path,
             sha256=self._digest.hexdigest(),
@@ -105,6 +98,17 @@ class _Reader:
             step_us=self._step_us,
             volts=volts,
         )
+
+    def _keep(self, piece: bytes, kept: Sequence[IO[bytes]]) -> None:
+        values = self._numbers(piece)
+        if self._layout.time.header:
+            self._take_times(values[:, 0])
+            values = values[:, 1:]
+        self._count += len(values)
+        if self._count > SAMPLES_MAX_COUNT:
+            raise UsageError(f"{self._path}: has over {SAMPLES_MAX_COUNT} samples: export less")
+        for column, file in zip(values.T, kept, strict=True):
+            file.write(np.ascontiguousarray(column, np.float32).tobytes())
 
     # the head
 

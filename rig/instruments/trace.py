@@ -117,14 +117,15 @@ def _levels(wave: _Wave, file: ScopeFile, name: str) -> tuple[float, float, floa
             f"{file.path}: the trace goes down to {low:.3g} {unit}, not up: wrong polarity? "
             "turn the sign of per_volt in the map"
         )
+    middle = (low + high) / 2.0
     for _ in range(3):  # a spike of a few samples is no beam
-        middle = (low + high) / 2.0
         if np.count_nonzero(coarse > middle) >= 5:
             break
         coarse = coarse[coarse <= middle]
         high = float(coarse.max())
-    below = coarse[coarse <= middle]
-    zero, top = float(np.median(below)), float(np.median(coarse[coarse > middle]))
+        middle = (low + high) / 2.0
+    below, above = coarse[coarse <= middle], coarse[coarse > middle]
+    zero, top = float(np.median(below)), float(np.median(above)) if len(above) else low
     noise = 1.4826 * float(np.median(np.abs(below - zero))) * width**0.5  # ramps don't count
     if top - zero < LEAST[name] or top - zero < LEAST_NOISES * noise:
         raise UsageError(
@@ -227,8 +228,10 @@ def _current(
         return {}
     wave = _Wave(file.volts["ma"], channel.per_volt, file.step_us)
     if name == "kv":
-        before = max(0, foot[0] - max(10, (span[1] - span[0]) // 10))
-        zero = wave.mean(before, foot[0]) if foot[0] > before else 0.0
+        # Away from the foot by as long as it took from 10 to 25 %: there it had not begun.
+        quiet = foot[0] - max(3, span[0] - foot[0])
+        before = max(0, quiet - max(10, (span[1] - span[0]) // 10))
+        zero = wave.mean(before, quiet) if quiet > before else 0.0
         level = wave.mean(*plateau) - zero
     seconds = (foot[1] + 1 - foot[0]) * file.step_us / 1e6
     return {"ma": level, "mas": (wave.mean(foot[0], foot[1] + 1) - zero) * seconds}
