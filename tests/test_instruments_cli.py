@@ -435,7 +435,7 @@ def test_pages_are_whole_and_show_no_text_of_a_file_as_markup(state: Path, tmp_p
     assert (tmp_path / "again.html").read_text() == text
 
 
-@pytest.mark.parametrize("words", [("meter", "list"), ("meter", "--help"), ("scope", "--help")])
+@pytest.mark.parametrize("words", [("meter", "list"), ("scope", "--help")])
 def test_a_look_imports_nothing_heavy(state: Path, words: tuple[str, ...]) -> None:
     heavy = ("pydantic", "numpy", "matplotlib", "rich")
     script = (

@@ -111,6 +111,16 @@ def test_a_flipped_bit_is_refused_or_a_digit_that_only_a_second_answer_can_show(
     assert believed <= 60  # of over 500
 
 
+def test_a_line_without_an_end_is_dropped_when_no_telegram_is_as_long() -> None:
+    buffer = bytearray(b"7" * 81)
+    with pytest.raises(WireError, match="longer than any telegram"):
+        wire.take_line(buffer)
+    assert buffer == b""
+    short = bytearray(b"7" * 80)
+    assert wire.take_line(short) is None
+    assert len(short) == 80
+
+
 def test_every_telegram_of_the_table_has_a_source() -> None:
     assert all(telegram.source.startswith("D177") for telegram in wire.TELEGRAMS.values())
 
@@ -286,6 +296,20 @@ def test_a_meter_that_falls_silent_is_lost_and_named_anew_when_it_is_back() -> N
     line.mute = False
     line.meter.serial = "000777"
     assert line.run(3_000).serial == "000777"
+
+
+def asked(desk: Desk, data: bytes) -> bytes:
+    desk.receive(Now(0), data)
+    return desk.poll(Now(30_000_000))
+
+
+def test_the_device_answers_as_its_manual_says_and_one_question_at_a_time() -> None:
+    desk = Desk(FakeMeter())
+    assert asked(desk, b"S\r\n") == b"SRES\r\n"
+    assert asked(desk, b"XYZ\r\n") == b"E01\r\n"
+    assert asked(desk, b"\xff\xfe\r\nSER\r\n") == b"SER000123\r\n"
+    assert asked(desk, b"SER\r\nPTW\r\n") == b"SER000123\r\n"  # the second was lost
+    assert asked(desk, b"SE") == b""
 
 
 def test_an_order_that_is_none_is_refused() -> None:

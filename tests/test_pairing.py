@@ -180,7 +180,7 @@ def test_without_times_a_row_too_many_pairs_none_but_what_a_person_parts() -> No
 lists_s = st.lists(st.integers(0, 3000).map(lambda n: n / 10), min_size=1, max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(lists_s, lists_s)
 def test_pairs_never_cross_and_never_lie_apart_whatever_the_times(
     rows_s: list[float], shots_s: list[float]

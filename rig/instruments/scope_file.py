@@ -155,7 +155,7 @@ class _Reader:
             self._step_us = float(text.replace(self._layout.decimal, ".")) * self._unit_us
         except ValueError:
             self._step_us = 0.0
-        if not 0 < self._step_us <= 1e6:
+        if not 0 < self._step_us <= 1e6:  # us-compare: a scope's interval, nothing waits
             header = self._layout.time.interval_header
             raise UsageError(f"{self._path}:{self._row}: {header}: {text[:40]!r} is no interval")
 
@@ -226,7 +226,7 @@ class _Reader:
         times_us = times * self._unit_us
         if self._count == 0:
             self._start_us = float(times_us[0])
-        elif len(times_us) and times_us[0] <= self._last_us:
+        elif len(times_us) and times_us[0] <= self._last_us:  # us-compare: a scope's own times
             raise UsageError(f"{self._path}: its times run backwards near row {self._row}")
         steps = np.diff(times_us)
         if len(steps) and (steps.min() < 0 or steps.max() > 3 * max(np.median(steps), 1e-9)):

@@ -144,7 +144,8 @@ def _spans(wave: _Wave, level: float) -> list[tuple[int, int]]:
     edges += [len(wave)] if len(edges) % 2 else []
     spans: list[tuple[int, int]] = []
     for first, last in zip(edges[::2], edges[1::2], strict=True):
-        if spans and (first - spans[-1][1]) * wave.step_us < GAP_US:
+        gap_us = (first - spans[-1][1]) * wave.step_us if spans else GAP_US
+        if gap_us < GAP_US:  # us-compare: two durations
             spans[-1] = (spans[-1][0], last)
         else:
             spans.append((first, last))
