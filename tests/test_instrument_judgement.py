@@ -136,6 +136,8 @@ def test_four_shots_pass_oregon_and_fail_washington() -> None:
     assert (oregon.limit, oregon.verdict) == (0.2, "pass")
     assert (washington.limit, washington.verdict) == (0.1, "fail")
     assert oregon.uncertainty == pytest.approx(sqrt(2) * 0.005)
+    longer = of(judge(doses(100.0, 100.0, 100.0, 114.0, 100.0), TERMS), "four shots")[0]
+    assert (longer.found, longer.exposures) == (oregon.found, (1, 2, 3, 4))  # the first four
 
 
 def test_linearity_of_neighbours_is_the_difference_over_the_sum() -> None:

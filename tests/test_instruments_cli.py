@@ -109,8 +109,9 @@ def run(*words: str, code: int = 0) -> Result:
     return result
 
 
-def answer(*words: str, code: int = 0) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(run(*words, "--json", code=code).stdout)
+def answer(*words: str, code: int = 0, dry: bool = False) -> dict[str, Any]:
+    more = ("--dry-run",) if dry else ()
+    content: dict[str, Any] = json.loads(run(*words, *more, "--json", code=code).stdout)
     return content
 
 
@@ -221,11 +222,15 @@ def test_the_session_in_words_tells_instrument_calibration_and_pairs_first(
 def test_an_overdue_calibration_is_told_at_once_and_fails_the_import(
     state: Path, tmp_path: Path
 ) -> None:
-    path = meter_file(tmp_path / "meter.csv", due="2026-02-28")
-    only_kv = ("--map", "raysafe-like", "--uncertainty", "kv=0.1", "--json", "--shots", "1-8")
-    result = CliRunner().invoke(main, ["meter", "import", str(path), *only_kv])
-    assert result.exit_code == 1
-    assert json.loads(result.stdout)["calibration"] == "past due"
+    """The same values pass on the last day, and are worth nothing on the next."""
+    good = [
+        word for name in ("kv", "time", "dose", "hvl") for word in ("--uncertainty", f"{name}=1")
+    ]
+    words = ("--map", "raysafe-like", "--shots", "1-8", *good)
+    for due, state_is, code in (("2026-03-01", "valid", 0), ("2026-02-28", "past due", 1)):
+        path = str(meter_file(tmp_path / "meter.csv", due=due))
+        found = answer("meter", "import", path, *words, code=code, dry=due == "2026-03-01")
+        assert (found["calibration"], found["verdict"]) == (state_is, "pass")
     shown = run("meter", "show", "1").stdout
     assert (
         shown.splitlines()[1] == "CALIBRATION PAST DUE since 2026-02-28: these values prove nothing"

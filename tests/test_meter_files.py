@@ -99,6 +99,12 @@ def test_a_zone_and_its_summer_time_are_the_maps(tmp_path: Path) -> None:
     assert read(tmp_path, text, layout).rows[0].start == datetime(2026, 7, 1, 7, tzinfo=UTC)
 
 
+def test_a_scale_of_the_map_is_on_top_of_the_unit(tmp_path: Path) -> None:
+    layout = own_map(tmp_path, MAP.replace('unit = "mGy"', 'unit = "mGy"\nscale = 1.02'))
+    text = "At,kVp,Dose\n2026-03-01 09:00:00,70,0.5\n"
+    assert read(tmp_path, text, layout).rows[0].values["dose_ugy"] == pytest.approx(510.0)
+
+
 def test_rows_out_of_order_are_sorted_and_told(tmp_path: Path) -> None:
     head = "At,kVp,Dose\n"
     one, two, three = (f"2026-03-01 09:0{n}:00,7{n},0.5\n" for n in range(3))

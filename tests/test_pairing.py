@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rig.exit_codes import UsageError
+from rig.instruments.clock import Pairs, aligned
 from rig.instruments.meter_rows import MeterRow
 from rig.instruments.pairing import TOLERANCE_S, Pairing, Said, pair
 from tests.meter_files import rows_at, shots_at
@@ -137,6 +138,11 @@ def test_a_persons_pair_is_the_clock_where_no_pattern_tells_it() -> None:
     assert found.offset_s == pytest.approx(-60.0)
 
 
+def test_nothing_crosses_what_a_person_paired() -> None:
+    said = Said(pairs={4: 1}, offset_s=0.0)
+    assert made(pair(rows_at(0, 1, 2), shots_at(0, 1, 2), said=said)) == [(4, 1)]
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [
@@ -178,6 +184,33 @@ def test_without_times_a_row_too_many_pairs_none_but_what_a_person_parts() -> No
 # --- properties
 
 lists_s = st.lists(st.integers(0, 3000).map(lambda n: n / 10), min_size=1, max_size=12)
+
+
+def every_way(rows_s: list[float], shots_s: list[float]) -> list[Pairs]:
+    """All that never crosses and lies within 2 s, by trying."""
+    if not rows_s:
+        return [[]]
+    at = len(rows_s) - 1
+    found = every_way(rows_s[:-1], shots_s)
+    for j, shot_s in enumerate(shots_s):
+        if abs(rows_s[-1] - shot_s) <= 2.0:
+            found += [[*pairs, (at, j)] for pairs in every_way(rows_s[:-1], shots_s[:j])]
+    return found
+
+
+crowd_s = st.lists(st.integers(0, 60).map(lambda n: n / 10), min_size=1, max_size=5).map(sorted)
+
+
+@settings(max_examples=100, deadline=None)
+@given(crowd_s, crowd_s)
+def test_the_most_pairs_are_found_and_of_those_the_closest(
+    rows_s: list[float], shots_s: list[float]
+) -> None:
+    def rank(pairs: Pairs) -> tuple[int, float]:
+        return len(pairs), -round(sum(abs(rows_s[i] - shots_s[j]) for i, j in pairs), 6)
+
+    best = max(map(rank, every_way(rows_s, shots_s)))
+    assert rank(aligned(rows_s, shots_s, 0.0, 2.0)) == best
 
 
 @settings(max_examples=60, deadline=None)

@@ -14,7 +14,7 @@ from rig.instruments.scope_import import chosen_beam
 from rig.instruments.scope_map import ScopeMap, load_scope_map, scope_map_path, shipped_scope_maps
 from rig.instruments.scope_picture import trace_svg
 from rig.instruments.trace import Beam, beams_in
-from tests.scope_files import KV, MA, SYNC, line, samples, write_tek
+from tests.scope_files import KV, MA, line, samples, write_tek
 
 TEK = load_scope_map(scope_map_path("tek-like"))
 
@@ -41,6 +41,15 @@ def test_a_beam_is_measured_by_its_definitions(tmp_path: Path) -> None:
     # 2 mA for 98 ms, and triangles of 2 ms and 0.2 ms: 0.1982 mAs, less what is below 10 %.
     assert beam.values["mas"] == pytest.approx(0.1982, abs=3e-4)
     assert beam.notes == ()
+
+
+def test_75_pct_is_of_the_plateau_however_slowly_it_was_reached(tmp_path: Path) -> None:
+    """80 kV within 40 ms, then level to 100 ms: kVp is 79.84 kV, 75 % of it at 29.94 ms."""
+    slow = line([(0.0, 0.0), (40.0, 80.0), (100.0, 80.0), (101.0, 0.0)])
+    (beam,) = beams(tmp_path, kv=slow)
+    assert beam.level == pytest.approx((3 * 77 + 53.2 * 80) / 56.2, abs=0.02)
+    assert beam.start_us / 1000 == pytest.approx(29.94, abs=0.11)
+    assert beam.values["time_ms"] == pytest.approx(70.3, abs=0.15)
 
 
 def test_overshoot_and_ripple_are_of_the_plateau(tmp_path: Path) -> None:
@@ -96,8 +105,11 @@ def test_ma_alone_is_measured_by_itself(tmp_path: Path) -> None:
 def test_a_falling_edge_may_be_the_sync(tmp_path: Path) -> None:
     sync = TEK.sync.model_copy(update={"edge": "falling"})
     layout = TEK.model_copy(update={"sync": sync})
-    (beam,) = beams(tmp_path, layout, sync=lambda ms: 5.0 - SYNC(ms))
+    pulse = line([(-15.0, 0.0), (-14.95, 5.0), (-5.0, 5.0), (-4.95, 0.0)])
+    (beam,) = beams(tmp_path, layout, sync=pulse)
     assert beam.delay_ms == pytest.approx(6.5, abs=0.11)
+    (risen,) = beams(tmp_path, sync=pulse)
+    assert risen.delay_ms == pytest.approx(16.5, abs=0.11)
     (none,) = beams(tmp_path, layout, sync=lambda _ms: 5.0)
     assert (none.delay_ms, none.notes) == (None, ("the sync channel has no edge",))
 

@@ -370,4 +370,5 @@ def write_page(out: Path, bench: str, number: int | None, content: dict[str, Any
         out.write_text(page(bench, number, content), encoding="utf-8")
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        raise UsageError(f"{out}: can't be written: {why}") from error
+        kept = f"; import {number} is kept: dxrig meter show {number} --out FILE" if number else ""
+        raise UsageError(f"{out}: can't be written: {why}{kept}") from error

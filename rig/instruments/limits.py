@@ -43,9 +43,7 @@ class Limit(Strict):
 
     def least_hvl_mm(self, kv: float) -> float:
         """On the line through two points of the nearest range, and on beyond its ends."""
-        points = min(
-            self.hvl_mm, key=lambda range_: max(range_[0][0] - kv, kv - range_[-1][0], 0.0)
-        )
+        points = min(self.hvl_mm, key=lambda range_: max(range_[0][0] - kv, kv - range_[-1][0]))
         at = min(max(bisect_right([kv for kv, _ in points], kv) - 1, 0), len(points) - 2)
         (kv_a, mm_a), (kv_b, mm_b) = points[at : at + 2]
         return mm_a + (mm_b - mm_a) * (kv - kv_a) / (kv_b - kv_a)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -244,9 +245,9 @@ def _sync_us(file: ScopeFile, layout: ScopeMap) -> float | None:
         return None
     sign = 1.0 if layout.sync.edge == "rising" else -1.0
     wave = _Wave(volts, sign, file.step_us)
-    edges = list(wave.edges(sign * layout.sync.threshold_v))
-    risen = [edge for edge in edges[:EDGES_MAX_COUNT] if edge > 0]
-    return _clock(file)(risen[0]) if risen else None
+    edges = list(islice(wave.edges(sign * layout.sync.threshold_v), EDGES_MAX_COUNT))
+    arrivals = [edge for edge in edges[::2] if edge > 0]  # at 0 it was there before
+    return _clock(file)(arrivals[0]) if arrivals else None
 
 
 def _notes(
