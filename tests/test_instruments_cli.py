@@ -356,6 +356,14 @@ def test_a_file_without_times_wants_to_be_told_which_exposures(state: Path, tmp_
     ]  # fmt: skip
 
 
+def test_what_has_one_reason_is_told_once(state: Path, tmp_path: Path) -> None:
+    path = str(meter_file(tmp_path / "meter.csv"))
+    words = ("--map", "raysafe-like", "--clock", "0", "--operator", "A. Meier", "--dry-run")
+    lines = run("meter", "import", path, *words, code=1).stdout.splitlines()
+    assert "0 of 13 rows paired" in lines
+    assert "  rows 6-18: no exposure lies in the time of the file" in lines
+
+
 def test_a_bench_without_exposures_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     path = str(meter_file(tmp_path / "meter.csv"))

@@ -50,8 +50,8 @@ Uncertainties are expanded (k = 2), in % of the reading: kv, dose, dose_rate, ti
 --repeat is the meter's scatter alone, for ratios; without it the whole uncertainty counts there.
 
 \b
-Exit codes: 0 nothing failed; 1 a value failed or is not decided, a row waits for your word, or
-the calibration is past due; 2 the file, the map or an option; 3 journal or disk.
+Exit codes: 0 nothing failed; 1 a value failed or is not decided, a row waits for your word, no
+row is paired, or the calibration is past due; 2 the file, the map or an option; 3 journal or disk.
 """,
 )
 @click.argument("file", type=click.Path(path_type=Path))

@@ -60,9 +60,10 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        """0 only where nothing failed, waits for a person, or rests on an overdue instrument."""
+        """0 only where rows are paired, and nothing failed, waits, or rests on what is overdue."""
         wrong = self.verdict in ("fail", "not decided") or self.calibration == "past due"
-        return CHECK_FAILED if wrong or self.pairing.ambiguous else DONE
+        waits = self.pairing.ambiguous or not self.pairing.pairs
+        return CHECK_FAILED if wrong or waits else DONE
 
 
 def run(order: Order, shots: Sequence[ShotSeen], *, today: date) -> Result:

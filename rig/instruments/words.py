@@ -33,13 +33,23 @@ def head(content: Content) -> Iterator[str]:
     if content["clock_ahead_s"] is not None:
         worst = max((abs(pair["residual_s"] or 0.0) for pair in pairs), default=0.0)
         yield f"its clock: {_ahead(content['clock_ahead_s'])}; pairs lie within {worst:.1f} s of it"
-    yield from (f"note: {note}" for note in content["notes"])
+    told = {left["why"] for left in content["rows_left"]}
+    yield from (f"note: {note}" for note in content["notes"] if note not in told)
     numbers = _ranges([pair["number"] for pair in pairs])
     yield f"{len(pairs)} of {len(rows)} rows paired" + (f": exposures {numbers}" if pairs else "")
-    yield from (f"  row {left['row']}: {left['why']}" for left in content["rows_left"])
-    yield from (f"  exposure {left['number']}: {left['why']}" for left in content["exposures_left"])
+    yield from _left("row", content["rows_left"], "row")
+    yield from _left("exposure", content["exposures_left"], "number")
     for row in rows:
         yield from (f"  row {row['row']}: {note}" for note in row["notes"])
+
+
+def _left(word: str, left: Sequence[Mapping[str, Any]], key: str) -> Iterator[str]:
+    """A line a reason."""
+    reasons: dict[str, list[int]] = {}
+    for one in left:
+        reasons.setdefault(one["why"], []).append(one[key])
+    for why, numbers in reasons.items():
+        yield f"  {word if len(numbers) == 1 else word + 's'} {_ranges(numbers)}: {why}"
 
 
 def calibration(content: Content) -> str:
