@@ -45,6 +45,7 @@ class GeneratorContract:
     settings: tuple[bytes, ...]  # what the echo of each loading factor begins with
     stray_on: bytes  # what the status "X-ray on" looks like on the wire
     most_changes = 9  # of the sample in 2 s of standby: one answer per 500 ms
+    timed_out_us = 150_000  # after so long a question is given up, and another one waits
 
     def make_driver(self, link: ByteLink, **polls_us: int) -> Generator:
         raise NotImplementedError
@@ -271,7 +272,7 @@ class GeneratorContract:
         bench.run_until(lambda s: s.beam_on is False, Outputs())
         bench.edit = lambda reply: b""
         self.wait_until_asked(bench)
-        bench.run(150_000)  # that question has timed out, another one waits
+        bench.run(self.timed_out_us)
         for _ in range(3):
             bench.device_end.write(bench.t_us, self.stray_on)
             bench.run(20_000)

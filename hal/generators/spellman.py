@@ -1,0 +1,577 @@
+"""Spellman XRV, uX and uXMAN: continuous HV supplies on RS-232, USB or TCP. The unit's side.
+
+Modelled on public sources: the manual 118153-001 of the uX and, for the XRV, pymeasure's driver
+(MIT), which is a **third-party source: unverified**; not checked against hardware. Section numbers
+are those of the project's protocol reference.
+
+Beside it: spellman_framing.py (frames, checksum), spellman_opcodes.py (questions and replies),
+spellman_tables.py (each model's opcodes), spellman_faults.py (flags), spellman_identity.py (who is
+there?), spellman_ratings.py (what may be asked, what is promised), spellman_desk.py (the device).
+
+What shapes this driver:
+- Opcodes mean different things on different models (3.14). Until the answers have shown that it is
+  the model that the bench names nothing leaves but queries that are queries on every model; not
+  even OFF, unless an ON of ours may have been obeyed. 98 is HV on one model and a query on another.
+- A frame with a wrong checksum is ignored in silence, and one random corruption in 64 passes it; so
+  do transposed digits. Set-points are read back after the last of them was set, within one count.
+- `98,$` is the answer to ON and to OFF, and says nothing of HV: a beam is what the status shows. ON
+  counts as accepted when its answer, the status and the risen kV have all been seen.
+- The supply has no timer: the unit orders OFF (`has_own_timer` is False), and the relay's pulse
+  ends what OFF does not. No watchdog either: its unit and setter are not known.
+- A reply carries its opcode. After a time-out nothing counts before the answer to opcode 16, which
+  is asked for nothing else, so a late reply of any other question is past by then.
+- A uX tells once, unasked, that its interlock opened or a fault came, and shows the flag no more
+  (3.6): that is kept until faults are cleared. Some answer a bare `E#1`, without a frame.
+
+Silent: chosen:
+- A pre-warning (27) must be 0, and the bench's full scale must be what 28 says: else no beam. The
+  units of 27 are not known.
+- An XRV's filament is switched on (70) before a beam and left on. Limit and preheat, focus, power
+  limits, ramps and baud are service's: never written.
+- "Supply ready" (status 15) is not waited for: it may need the interlock that stage 2 closes.
+- HV that the status does not show 150 ms after ON's answer was refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hal.exchange import Answer, Exchange
+from hal.generators.spellman_faults import Status, faults_of, status_of
+from hal.generators.spellman_framing import Checksum, Dsp
+from hal.generators.spellman_identity import mismatch
+from hal.generators.spellman_opcodes import Codec, Question, Reply, Scale
+from hal.generators.spellman_ratings import (
+    REPLY_US,
+    Step,
+    capabilities,
+    effective,
+    exchange_us,
+    is_answered,
+    maximum_mas,
+    preparation,
+)
+from hal.generators.spellman_tables import CODEC_ONLY, MODELS, NAMES, XRV
+from hal.now import Now, since
+from hal.ports import ByteLink, WireError
+from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
+
+SOURCE = "Spellman 118153-001 Rev B (uX); pymeasure 0.16, spellmanXRV (XRV), third-party"
+VERIFIED = False  # against a device
+DRIVES_BEAM = True  # XRV, uX, uXMAN; the other models are codec only
+
+ON_EXPIRES_US = 200_000
+SILENCE_US = 500_000  # outside the beam: how long a reply may be owed before the link is lost
+TRIES = 3  # preparations that did not read back as set, before it is a fault
+RISEN = 0.95  # of the kV set
+WHO = {"XRV": ("status", "faults"), "uX": ("status",), "uXMAN": ("status",)}
+HELLO = {
+    "XRV": ("identity", "scaling", "configuration", "monitor"),
+    "uX": ("identity", "model", "faults", "monitor"),
+    "uXMAN": ("identity", "model", "faults", "monitor"),
+}
+MAY_BE_SILENT = ("identity", "model")  # on a uX: [I]
+RESYNC = 16  # harmless everywhere; asked for nothing else
+
+
+class Driver:
+    """Levels in, samples out: each scan it sends what is missing between ordered and confirmed."""
+
+    def __init__(
+        self,
+        link: ByteLink,
+        *,
+        model: str = "XRV",
+        full_scale_kv: float = 160.0,
+        full_scale_ma: float = 30.0,
+        checksum: Checksum = "inclusive",
+        dialect: str = "",
+        baud: int = 9600,
+        status_poll_us: int = 20_000,
+        monitor_poll_us: int = 100_000,
+        standby_poll_us: int = 500_000,
+    ) -> None:
+        """`full_scale_*`: what 4095 counts are on this unit. `dialect`: of other wires."""
+        if model not in MODELS or model in CODEC_ONLY:
+            raise ValueError(no_beam(model))
+        self._model = MODELS[model]
+        self._scale = Scale(kv=full_scale_kv, ma=full_scale_ma)
+        self._framing = Dsp(checksum)
+        self._baud = baud
+        self.capabilities = capabilities(self._model, baud, self._framing)
+        self.sample = GeneratorSample(taken_us=0)
+        self._on, self._off = (self._hv(state) for state in (1, 0))
+        self._status, self._faults = self._model.query("status"), self._model.query("faults")
+        self._monitor = self._model.query("monitor")
+        self._status_poll_us = status_poll_us
+        self._monitor_poll_us = monitor_poll_us
+        self._standby_poll_us = standby_poll_us
+        resync = Question(self._model, self._model.by_number[RESYNC])
+        self._exchange: Exchange[Question, Reply] = Exchange(
+            link,
+            Codec(self._model, self._framing),
+            timeout_us=self._exchange_us(self._status),
+            resync_question=resync,
+        )
+        self._asked_us: dict[str, int] = {}
+        self._last = self._status
+        self._silent_until_us: int | None = None  # a reply is owed; OFFLINE when none came by then
+        self._offline = True
+        self._turn = 0
+        self._turned_us: int | None = None
+        self._order_us: int | None = None
+        self._on_open = False  # the order's ON has neither left nor expired
+        self._was_ready = False  # ... when it was ordered: ON is not kept for a read-back to come
+        self._on_left = False  # an ON of ours may be obeyed: nothing has proved HV off since
+        self._acked_us: int | None = None  # ON was answered `$`
+        self._clear_us: int | None = None
+        self._clear_due = False
+        self._ended_alone = False
+        self._shown = Status(hv_on=False, interlock_closed=False, fault=False)
+        self._flags: tuple[str, ...] = ()  # codes of the fault list
+        self._flag_text = ""
+        self._refusal = ""
+        self._latched: dict[str, str] = {}  # told once, unasked: code -> the vendor's words
+        self._stray = bytearray()  # what answered nothing: unasked frames come in pieces
+        self._technique: Technique | None = None
+        self._forget()
+        self._start_over()
+
+    def effective(self, technique: Technique) -> Technique:
+        return effective(technique, self._model, self._scale)
+
+    def maximum_mas(self, technique: Technique) -> float:
+        return maximum_mas(technique)
+
+    def read(self, now: Now) -> GeneratorSample:
+        asked, lost_count = self._exchange.waiting_for, self._exchange.timeouts_count
+        answer = self._exchange.read(now)
+        if answer is not None:
+            self._take(now, answer)
+        elif self._exchange.timeouts_count != lost_count:
+            self._lost(now, asked)
+        self._hear_unasked(now)
+        self._watch_link(now)
+        self._show(now)
+        return self.sample
+
+    def write(self, now: Now, outputs: Outputs) -> None:
+        self._follow_technique(now, outputs.technique)
+        self._follow_order(now, outputs.expose_from_us)
+        self._follow_clear(outputs.clear_faults_from_us)
+        if self._order_us is None and self._must_off and (self._known or self._on_left):
+            self._exchange.preempt(now, self._off, self._exchange_us(self._off))
+        self._exchange.settle(now)
+        if self._exchange.free:
+            self._ask(now, self._next(now))
+        waiting_for = self._exchange.waiting_for
+        if waiting_for is not None and self._silent_until_us is None:
+            self._silent_until_us = now.t_us + self._patience_us(waiting_for)
+            now.wake(self._silent_until_us)
+        self._show(now)
+
+    # what is ordered
+
+    def _follow_technique(self, now: Now, technique: Technique | None) -> None:
+        if technique != self._technique:
+            self._technique = technique
+            self._unprepare(now)
+        elif self._spent and self._order_us is None and self.sample.beam_on is False:
+            self._unprepare(now)  # one preparation, one beam
+
+    def _unprepare(self, now: Now) -> None:
+        self._start_over()
+        self._set(now, confirmed=None)
+
+    def _start_over(self) -> None:
+        self._steps: list[Step] = []
+        self._tries = 0
+        self._failed = ""
+        self._prepared = False
+        self._spent = False
+
+    def _follow_order(self, now: Now, order_us: int | None) -> None:
+        if order_us != self._order_us:
+            self._order_us = order_us
+            self._on_open = order_us is not None
+            self._was_ready = self._prepared and not self._spent
+            if order_us is not None:
+                self._must_off = True  # from here on ON may leave: OFF will have to be answered
+                self._acked_us = None
+                self._refusal = ""
+                self._set(
+                    now, on_sent_us=None, on_answered_us=None, refused=False, off_confirmed_us=None
+                )
+        if self._on_open and order_us is not None and now.reached(order_us + ON_EXPIRES_US):
+            self._on_open = False
+            self._set(now, refused=True)
+
+    def _follow_clear(self, clear_us: int | None) -> None:
+        if clear_us is not None and clear_us != self._clear_us:
+            self._clear_us = clear_us
+            self._clear_due = True
+
+    # what is asked next
+
+    def _next(self, now: Now) -> Question | None:
+        if not self._known:
+            return self._next_unknown(now)
+        if self._on_open:
+            return self._start(now)  # nothing else may take the line now
+        if self.sample.beam_on is not False:
+            return self._next_in_beam(now)
+        if self._clear_due:
+            return self._model.query("clear")
+        if self._hello:
+            return self._model.query(self._hello[0])
+        if self._faults_due:
+            return self._faults
+        if self._technique is not None:
+            return self._next_step(self._technique) or self._next_armed(now)
+        return self._next_idle(now)
+
+    def _next_unknown(self, now: Now) -> Question | None:
+        """A stranger is asked again now and then: it may be replaced by the right one."""
+        if self._stranger and not self._turn_is_due(now):
+            return None
+        return self._model.query(self._who[0])
+
+    def _start(self, now: Now) -> Question | None:
+        if not self._was_ready or not self._prepared or self._unable():
+            return None
+        if self.sample.beam_on is not False:
+            return self._status  # ON meets no beam that somebody else has started
+        self._on_open = False
+        self._spent = self._on_left = True
+        self._set(
+            now, on_sent_us=now.t_us, beam_on=None, beam_taken_us=None,
+            kv=None, ma=None, monitor_taken_us=None,
+        )  # fmt: skip
+        return self._on
+
+    def _next_in_beam(self, now: Now) -> Question | None:
+        """Status and monitor take turns: neither starves the other, and kV is seen to rise."""
+        if self._last == self._status and self._monitoring(now):
+            return self._monitor
+        return self._status if self._due(now, self._status, self._status_poll_us) else None
+
+    def _monitoring(self, now: Now) -> bool:
+        if self._order_us is None or self._acked_us is None or self.sample.beam_on is not True:
+            return False
+        rising = self.sample.on_answered_us is None
+        return rising or self._due(now, self._monitor, self._monitor_poll_us)
+
+    def _next_step(self, technique: Technique) -> Question | None:
+        if self._prepared or self._failed or self._order_us is not None:
+            return None
+        if not self._steps:
+            try:
+                self._steps = preparation(technique, self._model, self._scale)
+            except ValueError as error:
+                self._failed = str(error)
+                return None
+        return self._steps[0][0]
+
+    def _next_armed(self, now: Now) -> Question | None:
+        """Status and fault list in turn: a beam that nobody ordered shows before ours (SR-34)."""
+        pair = (self._status, self._faults)
+        first, second = pair if self._last != self._status else pair[::-1]
+        return next((q for q in (first, second) if self._due(now, q, self._status_poll_us)), None)
+
+    def _next_idle(self, now: Now) -> Question | None:
+        if not self._turn_is_due(now):
+            return None
+        turns = (self._faults, self._status, self._monitor, self._status)
+        return turns[self._turn % len(turns)]
+
+    def _turn_is_due(self, now: Now) -> bool:
+        if self._turned_us is not None and not now.reached(self._turned_us + self._standby_poll_us):
+            return False
+        self._turned_us = now.t_us
+        self._turn += 1
+        return True
+
+    def _due(self, now: Now, question: Question, period_us: int) -> bool:
+        asked_us = self._asked_us.get(question.opcode.name)
+        return asked_us is None or now.reached(asked_us + period_us)
+
+    def _ask(self, now: Now, question: Question | None) -> None:
+        if question is None:
+            return
+        self._last = question
+        self._asked_us[question.opcode.name] = now.t_us
+        self._reads_beam = self.sample.beam_on is True
+        self._exchange.ask(now, question, self._exchange_us(question))
+
+    # what is answered
+
+    def _take(self, now: Now, answer: Answer[Question, Reply]) -> None:
+        self._silent_until_us = None
+        self._offline = False
+        self._set(now, taken_us=answer.asked_us)
+        name, reply = answer.question.opcode.name, answer.reply
+        if self._steps and answer.question == self._steps[0][0]:
+            self._took_step(reply)
+        elif reply.accepted and name in self._TAKERS:
+            self._TAKERS[name](self, now, answer)
+        elif answer.question == self._on:
+            self._refuse(now, reply.error)
+        elif name == "clear":
+            self._clear_due = False  # refused: asked again when it is ordered again
+        if self._known and self._hello[:1] == [name]:
+            self._took_hello(now, name, reply)
+        elif self._who[:1] == [name] and reply.accepted:
+            self._who.pop(0)
+            self._known = not self._who
+
+    def _took_status(self, now: Now, answer: Answer[Question, Reply]) -> None:
+        shown = status_of(self._model, answer.reply)
+        self._set(
+            now, interlock_closed=shown.interlock_closed, interlock_taken_us=answer.asked_us
+        )
+        if shown.fault and not self._shown.fault:
+            self._faults_due = True
+            self._latch_fault(shown)
+        self._shown = shown
+        self._saw_beam(now, answer.asked_us, shown.hv_on)
+
+    def _saw_beam(self, now: Now, asked_us: int, is_on: bool) -> None:
+        was_off = self.sample.beam_on is False
+        if is_on and self._order_us is None:
+            self._must_off = True  # SR-33: OFF again until the feedback says so
+        if not is_on and self._is_starting(asked_us):
+            return  # HV has its time to come: no "off" yet
+        if not is_on and self._order_us is not None and self.sample.on_answered_us is None:
+            self._refuse(now, "no HV after ON")
+        if not is_on and not was_off:
+            self._faults_due = True  # why it ended, or the final look
+            answered = self.sample.on_answered_us is not None
+            self._ended_alone = self._order_us is not None and answered
+        if not is_on and self._order_us is None:
+            self._on_left = False
+        self._set(now, beam_on=is_on, beam_taken_us=asked_us)
+
+    def _is_starting(self, asked_us: int) -> bool:
+        """ON is on its way, or was answered less than a reply time before this was asked."""
+        if self._order_us is None or self.sample.on_sent_us is None or self.sample.refused:
+            return False
+        if self.sample.on_answered_us is not None or self.sample.beam_on is True:
+            return False
+        return self._acked_us is not None and not since(asked_us, self._acked_us + REPLY_US)
+
+    def _took_hv(self, now: Now, answer: Answer[Question, Reply]) -> None:
+        if answer.question == self._on:
+            self._acked_us = now.t_us if self._order_us is not None else None
+        elif self._order_us is None:
+            self._must_off = False
+            self._set(now, off_confirmed_us=now.t_us)
+
+    def _refuse(self, now: Now, why: str) -> None:
+        """Not when OFF has overtaken ON: this may be OFF's answer."""
+        if self._order_us is not None and self.sample.on_sent_us is not None:
+            self._refusal = f"ON was refused: {why}"
+            self._set(now, refused=True)
+
+    def _took_monitor(self, now: Now, answer: Answer[Question, Reply]) -> None:
+        names = [made.name for made in self._model.by_name["monitor"].answers]
+        values = dict(zip(names, answer.reply.values, strict=True))
+        fields = {made.name: made for made in self._model.by_name["monitor"].answers}
+        if not self._reads_beam or self.sample.beam_on is not True:
+            return
+        kv = fields["kv"].value(values["kv"], self._scale)
+        ma = fields["ma"].value(values["ma"], self._scale)
+        risen = self._technique is not None and kv >= RISEN * self._technique.kv
+        if self.sample.on_answered_us is None and self._acked_us is not None and risen:
+            self._set(now, on_answered_us=now.t_us)
+        if self.sample.on_answered_us is not None:
+            self._set(now, kv=kv, ma=ma, monitor_taken_us=answer.asked_us)
+
+    def _took_faults(self, now: Now, answer: Answer[Question, Reply]) -> None:
+        found = faults_of(self._model, answer.reply)
+        self._faults_due = False
+        if not found and self._shown.fault and self._model is XRV:
+            self._latched.setdefault("GENERATOR_UNKNOWN", "status: fault, and no flag of 68 is set")
+        self._flags = tuple(dict.fromkeys(fault.code for fault in found))
+        self._flag_text = ", ".join(fault.text for fault in found)
+
+    def _took_clear(self, now: Now, answer: Answer[Question, Reply]) -> None:
+        self._clear_due = False
+        self._ended_alone = False
+        self._latched.clear()
+        self._faults_due = True
+
+    def _took_step(self, reply: Reply) -> None:
+        step = self._steps.pop(0)
+        if not is_answered(step, reply):
+            told = reply.error or f"{reply.values[0]:g} counts, set were {step[1]}"
+            self._tries += 1
+            self._steps = []
+            if self._tries == TRIES:
+                self._failed = f"{step[0].opcode.name} was answered {told}"
+        elif not self._steps:
+            self._prepared = True
+
+    _TAKERS = {  # noqa: RUF012 (a constant)
+        "status": _took_status,
+        "hv": _took_hv,
+        "monitor": _took_monitor,
+        "faults": _took_faults,
+        "clear": _took_clear,
+    }
+
+    # who is there
+
+    def _took_hello(self, now: Now, name: str, reply: Reply) -> None:
+        self._hello.pop(0)
+        if not reply.accepted:
+            self._unfit = "" if name in MAY_BE_SILENT else f"it refused {name}: {reply.error}"
+        elif name in MAY_BE_SILENT:
+            self._names.extend(reply.texts)
+        elif name == "scaling":
+            self._check_scale(reply)
+        elif name == "configuration" and reply.values[4] != 0:
+            self._unfit = f"its pre-warning is {reply.values[4]:g} (27), and must be 0"
+        if not self._hello:
+            self._set(now, identity=" ".join((f"Spellman {self._model.name}", *self._names)))
+
+    def _check_scale(self, reply: Reply) -> None:
+        kv, ma = reply.values[:2]
+        if (kv, ma) != (self._scale.kv, self._scale.ma):
+            self._unfit = (
+                f"its full scale is {kv:g} kV and {ma:g} mA (28), "
+                f"the bench says {self._scale.kv:g} kV and {self._scale.ma:g} mA"
+            )
+
+    def _lost(self, now: Now, asked: Question | None) -> None:
+        if self.sample.beam_on is False:
+            self._set(now, beam_on=None)  # asked again before an ON: who knows what it heard
+        if asked is None or not self._hello or asked.opcode.name != self._hello[0]:
+            return
+        self._unheard += 1
+        if self._hello[0] in MAY_BE_SILENT and self._model is not XRV and self._unheard >= TRIES:
+            self._hello.pop(0)
+            self._unheard = 0
+
+    def _hear_unasked(self, now: Now) -> None:
+        """Frames that answered nothing: the uX's own 22, or another model's answer."""
+        if not self._exchange.unasked:
+            return
+        self._stray = self._stray[-2 * 100 :] + self._exchange.unasked
+        while self._stray:
+            try:
+                text = self._framing.take(self._stray)
+                if text is None:
+                    return
+                self._heard(now, text)
+            except WireError:
+                continue
+
+    def _heard(self, now: Now, text: str) -> None:
+        if not self._known:
+            self._suspect(text)
+        elif self._model is not XRV:
+            reply = self._model.reply(self._status, text)
+            if reply.accepted:
+                self._latch_fault(status_of(self._model, reply))
+                self._asked_us.pop("status", None)  # what is so now?
+                self._faults_due = True
+
+    def _suspect(self, text: str) -> None:
+        """An answer to what was asked, with the number of values of another model."""
+        number, *values = text.rstrip(",").split(",")
+        asked = self._model.query(self._who[0]).opcode.number
+        if number == f"{asked:02d}":
+            self._stranger = mismatch(self._model, asked, len(values))
+
+    def _latch_fault(self, shown: Status) -> None:
+        """3.6: told once; afterwards the flag reads 0 again."""
+        if self._model is XRV or not shown.fault:
+            return
+        code = "GENERATOR_FAULT" if shown.interlock_closed else "INTERLOCK_OPEN"
+        open_text = "closed" if shown.interlock_closed else "open"
+        self._latched[code] = f"22: fault, interlock {open_text}"
+
+    # the link
+
+    def _hv(self, state: int) -> Question:
+        return self._model.question("hv", state, scale=self._scale)
+
+    def _exchange_us(self, question: Question) -> int:
+        return exchange_us(question, self._baud, self._framing)
+
+    def _patience_us(self, question: Question) -> int:
+        in_beam = self.sample.beam_on is not False and self.sample.on_answered_us is not None
+        if in_beam or question == self._on:
+            return self.capabilities.status_age_us
+        return max(SILENCE_US, self._exchange_us(question))
+
+    def _watch_link(self, now: Now) -> None:
+        silent = self._silent_until_us is not None and now.reached(self._silent_until_us)
+        if (silent or self._exchange.down) and not self._offline:
+            self._offline = True
+            self._forget()
+            self._unprepare(now)
+            self._set(now, beam_on=None, interlock_closed=None)
+
+    def _forget(self) -> None:
+        """Whoever answers next may be another device, or the same one after a power cycle."""
+        self._who = list(WHO[self._model.name])
+        self._known = False  # nothing but harmless queries may leave
+        self._stranger = ""  # who answers instead
+        self._hello = list(HELLO[self._model.name])
+        self._names: list[str] = []
+        self._unheard = 0
+        self._unfit = ""
+        self._must_off = True  # a beam counts as on until it is proven off
+        self._faults_due = True
+        self._reads_beam = False
+
+    # what is shown
+
+    def _show(self, now: Now) -> None:
+        confirmed = self._technique if self._prepared and not self._unable() else None
+        told = (self._stranger, self._unfit, self._failed, self._refusal, self._flag_text)
+        local = "it is in local mode" if self._shown.local else ""
+        words = (self._exchange.down or "", *told, local, *self._latched.values())
+        raw = "; ".join(word for word in words if word)
+        self._set(
+            now, state=self._state(), faults=self._codes(), raw_faults=raw, confirmed=confirmed
+        )
+
+    def _codes(self) -> tuple[str, ...]:
+        found = [*self._flags, *self._latched]
+        found += ["GENERATOR_IDENTITY"] if self._stranger or self._unfit else []
+        found += ["GENERATOR_FAULT"] if self._failed or self._shown.local else []
+        alone = self._ended_alone and self.sample.interlock_closed is False
+        found += ["INTERLOCK_OPEN"] if alone else []
+        return tuple(dict.fromkeys(found))
+
+    def _unable(self) -> bool:
+        """Prepared or not, no ON may leave."""
+        return bool(self._stranger or self._unfit or self._shown.local)
+
+    def _state(self) -> GeneratorState:
+        if self._offline:
+            return GeneratorState.OFFLINE
+        if self.sample.beam_on:
+            return GeneratorState.BEAM
+        if self._failed or self._shown.fault or self._unable():
+            return GeneratorState.FAULT
+        if self._technique is None:
+            return GeneratorState.STANDBY
+        return GeneratorState.READY if self._prepared else GeneratorState.PREPARING
+
+    def _set(self, now: Now, **changes: Any) -> None:
+        """After a change the horizon is zero: whoever looks at the sample must look again."""
+        if any(getattr(self.sample, name) != value for name, value in changes.items()):
+            self.sample = replace(self.sample, **changes)
+            now.wake(now.t_us)
+
+
+def no_beam(model: str) -> str:
+    """Why this model can't stand in a bench."""
+    beams = ", ".join(name for name, made in MODELS.items() if made.drives_beam)
+    if model not in NAMES:
+        return f"no Spellman model {model!r}; there are {', '.join(NAMES)}"
+    return f"Spellman {model}: codec only, its ON, OFF or status is not public; beams: {beams}"
