@@ -45,13 +45,7 @@ def open_devices(
     recorder_link: Arrivals | None = None,
 ) -> Devices:
     generator = open_generator(
-        config.generator.driver,
-        links.generator,
-        dialect=config.generator.dialect,
-        status_poll_us=config.generator.status_poll_ms * 1000,
-        monitor_poll_us=config.generator.monitor_poll_ms * 1000,
-        standby_poll_us=config.generator.standby_poll_ms * 1000,
-        baud=config.generator.baud,
+        config.generator.driver, links.generator, **config.generator.options()
     )
     return Devices(
         room=open_room_io(config.room.driver, links.room, config.room),

@@ -59,6 +59,8 @@ def limits(
         off_lead_us=generator.off_typical_us + scan_us,
         ramp_us=generator.kv_rise_us,
         time_step_us=round(generator.time_step_ms * 1000),
+        has_own_timer=generator.has_own_timer,
+        overrun_us=0 if generator.has_own_timer else dead_us(generator, room),
         enable_pulse_us=room.pulse_us,
         safety_relay=config.safety_relay,
         tube=tube_data(config),
@@ -128,6 +130,12 @@ def bounds(
         Bound(sr="SR-10", what="window request -> integrating", goal_us=300_000,
               bound_us=panel.window_request_us, layer="wire"),
     ]  # fmt: skip
+    if not generator.has_own_timer:
+        rows.append(
+            Bound(sr="SR-21", what="planned end -> kV off, though OFF is lost", goal_us=150_000,
+                  bound_us=scan_us + pulse_us, layer="relay pulse",
+                  note="the generator has no timer: the unit is the timer, and renews the pulse")
+        )  # fmt: skip
     if watchdog_us is not None:
         rows.append(
             Bound(sr="SR-28", what="line silent -> kV off, by the generator's watchdog",

@@ -33,6 +33,36 @@ class GeneratorConfig(Strict):
     status_poll_ms: Annotated[int, Field(ge=5, le=1000)] = 20
     monitor_poll_ms: Annotated[int, Field(ge=20, le=2000)] = 100
     standby_poll_ms: Annotated[int, Field(ge=20, le=2000)] = 500
+    model: Annotated[
+        str | None, Field(description="of a driver that speaks for several, such as XRV")
+    ] = None
+    full_scale_kv: Annotated[
+        Positive | None, Field(description="what the wire's 4095 counts are on this unit")
+    ] = None
+    full_scale_ma: Positive | None = None
+    checksum: Annotated[
+        Literal["inclusive", "exclusive", "none"] | None,
+        Field(description="default: none on tcp://, else inclusive"),
+    ] = None
+
+    def options(self) -> dict[str, object]:
+        """What the driver's constructor takes."""
+        own: dict[str, object] = {
+            "dialect": self.dialect,
+            "baud": self.baud,
+            "status_poll_us": self.status_poll_ms * 1000,
+            "monitor_poll_us": self.monitor_poll_ms * 1000,
+            "standby_poll_us": self.standby_poll_ms * 1000,
+        }
+        if self.model is None:
+            return own
+        line = "none" if self.url.startswith("tcp://") else "inclusive"
+        return own | {
+            "model": self.model,
+            "full_scale_kv": self.full_scale_kv,
+            "full_scale_ma": self.full_scale_ma,
+            "checksum": self.checksum or line,
+        }
 
 
 class RoomConfig(Strict):

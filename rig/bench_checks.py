@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from hal.generators import ends_alone
+from hal.generators.spellman_tables import CODEC_ONLY, NAMES
 from rig.bench_names import DRIVER_FOLDERS, drivers
 from rig.config_errors import Mistake, section_model, shown, suggestion
 from rig.toml_lines import Path
@@ -114,6 +116,61 @@ def _driver_exists(values: Values) -> Iterator[Mistake]:
             yield Mistake(path=(section, "driver"), text=text)
 
 
+def _models(values: Values) -> Iterator[Mistake]:
+    """One driver speaks for several models; their opcodes and full scales differ."""
+    driver, model = values.text("generator", "driver"), values.text("generator", "model")
+    if driver is None:
+        return
+    if driver != "spellman":
+        if model is not None:
+            yield Mistake(path=("generator", "model"), text=f"{driver} has no models")
+        return
+    if model is None:
+        text = f"is missing: spellman speaks for {', '.join(NAMES)}"
+        yield Mistake(path=("generator", "model"), text=text)
+    elif model not in NAMES:
+        text = f"no Spellman {shown(model)}; {suggestion(model, NAMES)}"
+        yield Mistake(path=("generator", "model"), text=text)
+    elif model in CODEC_ONLY:
+        text = f"a Spellman {model} can't expose: not all of its ON, OFF and status is public"
+        yield Mistake(path=("generator", "model"), text=text)
+    yield from _full_scale(values)
+
+
+def _full_scale(values: Values) -> Iterator[Mistake]:
+    for key, top, unit in (("full_scale_kv", "kv_max", "kV"), ("full_scale_ma", "ma_max", "mA")):
+        full, most = values.number("generator", key), values.number("tube", top)
+        if full is None:
+            text = f"is missing: the {unit} of 4095 counts, as the unit itself has them"
+            yield Mistake(path=("generator", key), text=text)
+        elif most is not None and most > full:
+            text = f"{most:g} is above the generator's full scale, {full:g} {unit}"
+            yield Mistake(path=("tube", top), text=text)
+
+
+def _ends_alone(values: Values) -> Iterator[Mistake]:
+    """Design, "Hard-wired chain": without a timer of its own a source must have such a relay."""
+    generator, room = values.text("generator", "driver"), values.text("room", "driver")
+    if generator not in drivers("generator") or room not in drivers("room"):
+        return
+    if ends_alone(generator) or _has_pulse(room):
+        return
+    text = (
+        f"no beam: {generator} has no timer and no watchdog, and {room} no self-timed pulse that "
+        f"opens the enable relay when the unit dies; use a module that has one, such as waveshare"
+    )
+    yield Mistake(path=("room", "driver"), text=text)
+
+
+def _has_pulse(room_driver: str) -> bool:
+    from firmware_py.config import RoomConfig
+    from hal.room_io import open_room_io
+    from rig.drivers import nobody
+
+    opened = open_room_io(room_driver, nobody(), RoomConfig(driver=room_driver, url="sim"))
+    return opened.capabilities.pulse_us is not None
+
+
 def _endpoints(values: Values) -> Iterator[Mistake]:
     rung = values.text("bench", "rung")
     for section, key, patterns, example in _ENDPOINTS:
@@ -191,5 +248,6 @@ def _beam_time(values: Values, section: str) -> Iterator[Mistake]:
 
 
 _CHECKS = (
-    _ordered, _power, _window, _field_fits, _driver_exists, _endpoints, _wired, _routines,
+    _ordered, _power, _window, _field_fits, _driver_exists, _models, _ends_alone, _endpoints,
+    _wired, _routines,
 )  # fmt: skip

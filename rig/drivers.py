@@ -12,15 +12,7 @@ from rig.exit_codes import UsageError
 def generator_of(config: GeneratorConfig, link: ByteLink) -> Generator:
     """Raises UsageError for a device that can only be listened to."""
     must_drive_beam(config.driver)
-    return hal.generators.open_generator(
-        config.driver,
-        link,
-        dialect=config.dialect,
-        baud=config.baud,
-        status_poll_us=config.status_poll_ms * 1000,
-        monitor_poll_us=config.monitor_poll_ms * 1000,
-        standby_poll_us=config.standby_poll_ms * 1000,
-    )
+    return hal.generators.open_generator(config.driver, link, **config.options())
 
 
 def must_drive_beam(driver: str) -> None:

@@ -23,6 +23,7 @@ WORDS = {
     "ready_held_too_long": "held ready for too long",
     "everything_true_in_this_scan": "everything needed is true in one scan",
     "planned_charge_reached": "the planned mAs is reached",
+    "planned_time_reached": "the planned time was reached",
     "generator_timer_ended": "the generator's own timer ended the beam",
     "everything_saved": "beam proved off, dose and image saved",
     "reset_pressed": "reset pressed",

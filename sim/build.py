@@ -19,11 +19,12 @@ from sim.generator import MonoblockModel
 from sim.mischief_links import MischiefFrames, MischiefLink, MischiefOutlet
 from sim.pixels import PixelModel
 from sim.room import SimRoom
+from sim.supply import SupplyModel
 from sim.wiring import LOOP, NETS, Wiring
 from sim.world import World
 
 # By the name of the driver whose protocol it speaks.
-MODELS: dict[str, type[MonoblockModel]] = {}
+MODELS: dict[str, type[MonoblockModel]] = {"spellman": SupplyModel}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,9 @@ class Setting:
     driver: str = "vj_ixs"  # whose desk stands before the generator, and which model it is
     room_driver: str = "waveshare"
     dialect: Dialect = "R3"
+    kind: str | None = None  # of a driver that speaks for several models, and their full scale
+    full_scale_kv: float | None = None
+    full_scale_ma: float | None = None
     interlock_pair: tuple[str, ...] = NETS
     safety_relay: tuple[str, ...] = LOOP
     panel_id: str = "SIM-PANEL-1"
@@ -76,8 +80,10 @@ def generator_model(setting: Setting) -> MonoblockModel:
 
 
 def generator_desk(setting: Setting, model: MonoblockModel) -> Desk:
-    """Dialects are a matter of the IXS."""
-    own = {"dialect": setting.dialect} if setting.driver == "vj_ixs" else {}
+    """Dialects are a matter of the IXS, kinds one of drivers that speak for several models."""
+    own: dict[str, object] = {"dialect": setting.dialect} if setting.driver == "vj_ixs" else {}
+    if setting.kind is not None:
+        own = {name: getattr(setting, name) for name in ("kind", "full_scale_kv", "full_scale_ma")}
     return open_desk(setting.driver, model, **own)
 
 

@@ -159,7 +159,8 @@ def _end_us(memory: Memory, ending: Ending, generator: GeneratorSample) -> int:
     assert shot is not None
     timer_us = beams.timer_us_of(_beam(memory), shot.technique, memory.limits)
     end_us = _proof_us(memory, ending, generator)
-    return end_us if ending.overran else min(end_us, timer_us)
+    timed = memory.limits.has_own_timer and not ending.overran
+    return min(end_us, timer_us) if timed else end_us
 
 
 def _proof_us(memory: Memory, ending: Ending, generator: GeneratorSample) -> int:

@@ -102,6 +102,18 @@ def charge_end_us(beam: Beam, technique: Technique, limits: Limits) -> int | Non
     return from_us + missing_us - limits.off_lead_us
 
 
+def time_end_us(beam: Beam, technique: Technique, limits: Limits) -> int | None:
+    """When OFF must be written to a generator without a timer; None = it has one, or not known yet.
+
+    From the middle of the ramp, as the time of a beam is counted.
+    """
+    if limits.has_own_timer or technique.ms is None or beam.accepted_us is None:
+        return None
+    assert beam.sent_us is not None
+    start_us = (beam.sent_us + beam.accepted_us) // 2
+    return start_us + round(technique.ms * 1000) - limits.off_lead_us
+
+
 def indicated_mas(beam: Beam, end_us: int) -> float | None:
     """The charge up to `end_us`; None when no monitor read came before the end."""
     if beam.read_us is None:
@@ -134,6 +146,8 @@ def ended_by_itself(
     """True: the generator's timer ended the beam. False: ended before its time. None: it is on."""
     if beam.sent_us is None or not went_off(beam, sample):
         return None
+    if not limits.has_own_timer:
+        return False
     tolerance_us = timer_us(technique, limits) // 10 + limits.time_step_us
     return since(sample.beam_taken_us, beam.sent_us + timer_us(technique, limits) - tolerance_us)
 
@@ -153,6 +167,11 @@ def start_us(beam: Beam, end_us: int) -> int | None:
 
 
 def timer_end_us(beam: Beam, technique: Technique, limits: Limits) -> int:
-    """SR-21: 1.1 x the generator's own timer + 10 ms, and the age that a status may have."""
+    """SR-21: 1.1 x the generator's own timer + 10 ms, and the age that a status may have.
+
+    Without one the unit waits for nobody.
+    """
+    if not limits.has_own_timer:
+        return timer_us_of(beam, technique, limits)
     start_us = beam.sent_us if beam.sent_us is not None else beam.ordered_us
     return start_us + timer_us(technique, limits) * 11 // 10 + 10_000 + limits.status_age_us

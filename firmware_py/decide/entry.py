@@ -17,6 +17,7 @@ REASONS = {
     "handswitch_released": EndReason.RELEASED,
     "stop_requested": EndReason.STOPPED,
     "planned_charge_reached": EndReason.PLANNED,
+    "planned_time_reached": EndReason.PLANNED,
     "generator_timer_ended": EndReason.PLANNED,
 }
 TOLD = {"ready_held_too_long": "READY_TIMEOUT", "shot_changed": "SHOT_CHANGED"}

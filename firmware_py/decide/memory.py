@@ -45,6 +45,8 @@ class Limits:
     fall_us: int = 50_000  # HV off -> the status says so
     ramp_us: int = 500_000  # worst kV rise; the generator's back-up time includes it for mAs
     time_step_us: int = 10_000
+    has_own_timer: bool = True  # False: the unit is the timer of a beam by time, too
+    overrun_us: int = 0  # ... and so long HV may outlive it: until the relay's pulse has lapsed
     window_margin_us: int = 200_000  # SR-10
     settle_us: int = 100_000  # after "accepted", before the bands count
     kv_band_pct: float = 10.0

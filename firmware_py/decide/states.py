@@ -221,6 +221,15 @@ def planned_charge_reached(view: View) -> bool:
     return end_us is not None and view.now.reached(end_us)
 
 
+def planned_time_reached(view: View) -> bool:
+    """The planned end of a beam by time where the generator has no timer: the unit is it."""
+    memory = view.memory
+    if memory.beam is None or memory.shot is None:
+        return False
+    end_us = beams.time_end_us(memory.beam, memory.shot.technique, memory.limits)
+    return end_us is not None and view.now.reached(end_us)
+
+
 def generator_timer_ended(view: View) -> bool:
     """The planned end of a beam by time; for mAs the timer is the back-up, and a fault."""
     memory = view.memory
@@ -293,6 +302,7 @@ SEQUENCE = (
     Row(S.EXPOSE, S.READOUT, handswitch_released),
     Row(S.EXPOSE, S.READOUT, stop_requested),
     Row(S.EXPOSE, S.READOUT, planned_charge_reached),
+    Row(S.EXPOSE, S.READOUT, planned_time_reached),
     Row(S.EXPOSE, S.READOUT, generator_timer_ended),
     Row(S.READOUT, S.RELEASE_WAIT, everything_saved),
     Row(S.RELEASE_WAIT, S.STANDBY, both_stages_open),

@@ -7,15 +7,22 @@ from hal.types import Shot, ShotKind, Technique, TubeData
 
 
 def timer_us(technique: Technique, limits: Limits) -> int:
-    """What the generator's own timer is set to: its step rounded up, the ramp on top for mAs."""
+    """What the generator's own timer is set to: its step rounded up, the ramp on top for mAs.
+
+    Where it has none this is the unit's own back-up time, and the ramp is on top for both.
+    """
     step_us = limits.time_step_us
     asked_us = -(-round(technique.planned_ms * 1000) // step_us) * step_us
-    return asked_us + (limits.ramp_us if technique.mas is not None else 0)
+    with_ramp = technique.mas is not None or not limits.has_own_timer
+    return asked_us + (limits.ramp_us if with_ramp else 0)
 
 
 def maximum_mas(technique: Technique, limits: Limits) -> float:
-    """The bound on an unknown dose: full current for as long as the generator's timer allows."""
-    return technique.ma * timer_us(technique, limits) / 1e6
+    """The bound on an unknown dose: full current for as long as the generator's timer allows.
+
+    Without one: as long as the unit does, and the relay's pulse after it.
+    """
+    return technique.ma * (timer_us(technique, limits) + limits.overrun_us) / 1e6
 
 
 def permitted(technique: Technique, limits: Limits, kind: ShotKind) -> bool:

@@ -60,6 +60,7 @@ from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
 SOURCE = "Spellman 118153-001 Rev B (uX); pymeasure 0.16, spellmanXRV (XRV), third-party"
 VERIFIED = False  # against a device
 DRIVES_BEAM = True  # XRV, uX, uXMAN; the other models are codec only
+ENDS_ALONE = False  # neither a timer nor a known watchdog: the room's relay must end the beam
 
 ON_EXPIRES_US = 200_000
 SILENCE_US = 500_000  # outside the beam: how long a reply may be owed before the link is lost

@@ -1,0 +1,31 @@
+"""A continuous HV supply with its tube, of the Spellman class: on the mains, without a timer.
+
+HV stays on until it is told otherwise, or until a wire does it: pair or contactor. The protocol
+reference (3.5, 3.6) gives opcodes and flags, and no times: the ramp, the fall, the oil and the two
+part numbers' use as a name are *synthetic*. No watchdog: a fault flag names one, nothing says how it
+is set.
+"""
+
+from __future__ import annotations
+
+from sim.generator import MonoblockModel, Ratings
+
+SUPPLY = Ratings(
+    model_number="SWM9999-999",  # pymeasure's example of a DSP part number
+    serial_number="56234",  # ... and of its version
+    ramp_us=300_000,
+    fall_us=20_000,
+    watchdog_us=None,
+    on_mains=True,
+    oil_j_per_c=40_000.0,
+    oil_tau_s=3_600.0,
+)
+
+
+class SupplyModel(MonoblockModel):
+    """The monoblock's physics with a supply's ratings; nobody sets it an exposure time."""
+
+    def __init__(
+        self, *, seed: int = 1, ambient_c: float = 22.0, ratings: Ratings | None = None
+    ) -> None:
+        super().__init__(seed=seed, ambient_c=ambient_c, ratings=ratings or SUPPLY)
