@@ -223,6 +223,17 @@ def _timer_ran_out(case: Case) -> Case:
     return before, replace(now, generator=off, requests=Requests(shot=BY_TIME))
 
 
+def _time_over_without_timer(case: Case) -> Case:
+    """The shot is one by time, and its time is over; the generator has no timer and goes on."""
+    before, now = case
+    if before.state is not S.EXPOSE or before.beam is None:
+        return case
+    beam = replace(before.beam, sent_us=T_US - 1_100_000, accepted_us=T_US - 1_000_000)
+    limits = replace(before.limits, has_own_timer=False)
+    before = replace(before, shot=BY_TIME, beam=beam, limits=limits)
+    return before, replace(now, requests=Requests(shot=BY_TIME))
+
+
 def _charge_given(case: Case) -> Case:
     before, now = case
     beam = before.beam and replace(before.beam, read_mas=0.49)
@@ -293,6 +304,7 @@ WHEN: dict[str, Callable[[Case], Case]] = {
     "status says beam on": _in("generator", beam_on=True, beam_taken_us=T_US + LIMITS.fall_us),
     "status says beam off": _in("generator", beam_on=False, beam_taken_us=T_US),
     "generator's timer ran out": _timer_ran_out,
+    "planned time over, no timer": _time_over_without_timer,
     "planned charge reached": _charge_given,
     "twice the planned charge": _far_too_much,
     "third arc in ten beams": _of_memory(arcs=(True, False, True, True)),

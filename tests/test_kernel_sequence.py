@@ -16,6 +16,7 @@ from firmware_py.decide.states import (
     everything_true_in_this_scan,
     generator_timer_ended,
     planned_charge_reached,
+    planned_time_reached,
     reset_with_cause_gone,
     trips,
 )
@@ -125,9 +126,13 @@ def test_a_readout_is_not_over_before_the_beam_is_proved_off_whatever_is_saved()
 
 
 @pytest.mark.parametrize("missing", [{"beam": None}, {"shot": None}])
-@pytest.mark.parametrize("rule", [planned_charge_reached, generator_timer_ended])
+@pytest.mark.parametrize(
+    "rule", [planned_charge_reached, planned_time_reached, generator_timer_ended]
+)
 def test_no_beam_has_no_end(rule: Any, missing: dict[str, Any]) -> None:
-    timed: Memory = replace(exposing(shot=replace(SHOT, technique=BY_TIME)), **missing)
+    limits = replace(LIMITS, has_own_timer=rule is not planned_time_reached)
+    shot = replace(SHOT, technique=BY_TIME)
+    timed: Memory = replace(exposing(shot=shot, limits=limits), **missing)
     view = View(timed, in_beam(T_US + 60_000_000), Now(T_US + 60_000_000))
     assert rule(view) is False
 

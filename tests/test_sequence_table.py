@@ -123,6 +123,14 @@ TAKEN: dict[tuple[State, State, str], tuple[Memory, Inputs]] = {
         in_beam(requests=Requests(shot=SHOT, stop=True)),
     ),
     (S.EXPOSE, S.READOUT, "planned_charge_reached"): (exposing(READ), in_beam()),
+    (S.EXPOSE, S.READOUT, "planned_time_reached"): (
+        exposing(
+            replace(READ, sent_us=T_US - 1_100_000, accepted_us=T_US - 1_000_000),
+            shot=BY_TIME,
+            limits=replace(LIMITS, has_own_timer=False),
+        ),
+        in_beam(),
+    ),
     (S.EXPOSE, S.READOUT, "generator_timer_ended"): (
         replace(exposing(replace(READ, sent_us=T_US - 1_000_000)), shot=BY_TIME),
         in_beam(generator=replace(ON, beam_on=False)),
@@ -228,7 +236,7 @@ IN_ORDER = {
     ),
     S.EXPOSE: (
         "fault_that_locks", "fault_that_trips", "handswitch_released", "stop_requested",
-        "planned_charge_reached", "generator_timer_ended",
+        "planned_charge_reached", "planned_time_reached", "generator_timer_ended",
     ),
     S.READOUT: ("fault_that_locks", "fault_that_trips", "everything_saved"),
     S.RELEASE_WAIT: ("fault_that_locks", "fault_that_trips", "both_stages_open"),

@@ -6,7 +6,6 @@ from hal.generators.spellman import Driver
 from hal.generators.spellman_desk import Desk
 from hal.generators.spellman_framing import Dsp
 from hal.ports import ByteLink, WireError
-from hal.types import Technique
 from tests.contract_generator import GeneratorContract
 from tests.fake_generator import FakeModel
 

@@ -5,8 +5,9 @@ Modelled on public sources: the manual 118153-001 of the uX and, for the XRV, py
 are those of the project's protocol reference.
 
 Beside it: spellman_framing.py (frames, checksum), spellman_opcodes.py (questions and replies),
-spellman_tables.py (each model's opcodes), spellman_faults.py (flags), spellman_identity.py (who is
-there?), spellman_ratings.py (what may be asked, what is promised), spellman_desk.py (the device).
+spellman_tables.py (each model's opcodes), spellman_faults.py (flags), spellman_identity.py and
+spellman_hello.py (who is there?), spellman_ratings.py (what may be asked, what is promised),
+spellman_desk.py (the device).
 
 What shapes this driver:
 - Opcodes mean different things on different models (3.14). Until the answers have shown that it is
@@ -40,7 +41,7 @@ from typing import Any
 from hal.exchange import Answer, Exchange
 from hal.generators.spellman_faults import Status, faults_of, status_of
 from hal.generators.spellman_framing import Checksum, Dsp
-from hal.generators.spellman_identity import mismatch
+from hal.generators.spellman_hello import Hello
 from hal.generators.spellman_opcodes import Codec, Question, Reply, Scale
 from hal.generators.spellman_ratings import (
     REPLY_US,
@@ -66,13 +67,6 @@ ON_EXPIRES_US = 200_000
 SILENCE_US = 500_000  # outside the beam: how long a reply may be owed before the link is lost
 TRIES = 3  # preparations that did not read back as set, before it is a fault
 RISEN = 0.95  # of the kV set
-WHO = {"XRV": ("status", "faults"), "uX": ("status",), "uXMAN": ("status",)}
-HELLO = {
-    "XRV": ("identity", "scaling", "configuration", "monitor"),
-    "uX": ("identity", "model", "faults", "monitor"),
-    "uXMAN": ("identity", "model", "faults", "monitor"),
-}
-MAY_BE_SILENT = ("identity", "model")  # on a uX: [I]
 RESYNC = 16  # harmless everywhere; asked for nothing else
 
 
@@ -161,7 +155,7 @@ class Driver:
         self._follow_technique(now, outputs.technique)
         self._follow_order(now, outputs.expose_from_us)
         self._follow_clear(outputs.clear_faults_from_us)
-        if self._order_us is None and self._must_off and (self._known or self._on_left):
+        if self._order_us is None and self._must_off and (self._hello.known or self._on_left):
             self._exchange.preempt(now, self._off, self._exchange_us(self._off))
         self._exchange.settle(now)
         if self._exchange.free:
@@ -216,7 +210,8 @@ class Driver:
     # what is asked next
 
     def _next(self, now: Now) -> Question | None:
-        if not self._known:
+        hello = self._hello.next
+        if not self._hello.known:
             return self._next_unknown(now)
         if self._on_open:
             return self._start(now)  # nothing else may take the line now
@@ -224,8 +219,8 @@ class Driver:
             return self._next_in_beam(now)
         if self._clear_due:
             return self._model.query("clear")
-        if self._hello:
-            return self._model.query(self._hello[0])
+        if hello:
+            return self._model.query(hello)
         if self._faults_due:
             return self._faults
         if self._technique is not None:
@@ -234,9 +229,9 @@ class Driver:
 
     def _next_unknown(self, now: Now) -> Question | None:
         """A stranger is asked again now and then: it may be replaced by the right one."""
-        if self._stranger and not self._turn_is_due(now):
+        if self._hello.next is None or (self._hello.problem and not self._turn_is_due(now)):
             return None
-        return self._model.query(self._who[0])
+        return self._model.query(self._hello.next)
 
     def _start(self, now: Now) -> Question | None:
         if not self._was_ready or not self._prepared or self._unable():
@@ -320,17 +315,12 @@ class Driver:
             self._refuse(now, reply.error)
         elif name == "clear":
             self._clear_due = False  # refused: asked again when it is ordered again
-        if self._known and self._hello[:1] == [name]:
-            self._took_hello(now, name, reply)
-        elif self._who[:1] == [name] and reply.accepted:
-            self._who.pop(0)
-            self._known = not self._who
+        self._hello.took(name, reply)
+        self._set(now, identity=self._hello.identity or self.sample.identity)
 
     def _took_status(self, now: Now, answer: Answer[Question, Reply]) -> None:
         shown = status_of(self._model, answer.reply)
-        self._set(
-            now, interlock_closed=shown.interlock_closed, interlock_taken_us=answer.asked_us
-        )
+        self._set(now, interlock_closed=shown.interlock_closed, interlock_taken_us=answer.asked_us)
         if shown.fault and not self._shown.fault:
             self._faults_due = True
             self._latch_fault(shown)
@@ -421,38 +411,13 @@ class Driver:
         "clear": _took_clear,
     }
 
-    # who is there
-
-    def _took_hello(self, now: Now, name: str, reply: Reply) -> None:
-        self._hello.pop(0)
-        if not reply.accepted:
-            self._unfit = "" if name in MAY_BE_SILENT else f"it refused {name}: {reply.error}"
-        elif name in MAY_BE_SILENT:
-            self._names.extend(reply.texts)
-        elif name == "scaling":
-            self._check_scale(reply)
-        elif name == "configuration" and reply.values[4] != 0:
-            self._unfit = f"its pre-warning is {reply.values[4]:g} (27), and must be 0"
-        if not self._hello:
-            self._set(now, identity=" ".join((f"Spellman {self._model.name}", *self._names)))
-
-    def _check_scale(self, reply: Reply) -> None:
-        kv, ma = reply.values[:2]
-        if (kv, ma) != (self._scale.kv, self._scale.ma):
-            self._unfit = (
-                f"its full scale is {kv:g} kV and {ma:g} mA (28), "
-                f"the bench says {self._scale.kv:g} kV and {self._scale.ma:g} mA"
-            )
+    # what was not answered, and what answered nothing
 
     def _lost(self, now: Now, asked: Question | None) -> None:
         if self.sample.beam_on is False:
             self._set(now, beam_on=None)  # asked again before an ON: who knows what it heard
-        if asked is None or not self._hello or asked.opcode.name != self._hello[0]:
-            return
-        self._unheard += 1
-        if self._hello[0] in MAY_BE_SILENT and self._model is not XRV and self._unheard >= TRIES:
-            self._hello.pop(0)
-            self._unheard = 0
+        if asked is not None:
+            self._hello.lost(asked.opcode.name)
 
     def _hear_unasked(self, now: Now) -> None:
         """Frames that answered nothing: the uX's own 22, or another model's answer."""
@@ -469,21 +434,14 @@ class Driver:
                 continue
 
     def _heard(self, now: Now, text: str) -> None:
-        if not self._known:
-            self._suspect(text)
+        if not self._hello.known:
+            self._hello.overheard(text)
         elif self._model is not XRV:
             reply = self._model.reply(self._status, text)
             if reply.accepted:
                 self._latch_fault(status_of(self._model, reply))
                 self._asked_us.pop("status", None)  # what is so now?
                 self._faults_due = True
-
-    def _suspect(self, text: str) -> None:
-        """An answer to what was asked, with the number of values of another model."""
-        number, *values = text.rstrip(",").split(",")
-        asked = self._model.query(self._who[0]).opcode.number
-        if number == f"{asked:02d}":
-            self._stranger = mismatch(self._model, asked, len(values))
 
     def _latch_fault(self, shown: Status) -> None:
         """3.6: told once; afterwards the flag reads 0 again."""
@@ -517,13 +475,7 @@ class Driver:
 
     def _forget(self) -> None:
         """Whoever answers next may be another device, or the same one after a power cycle."""
-        self._who = list(WHO[self._model.name])
-        self._known = False  # nothing but harmless queries may leave
-        self._stranger = ""  # who answers instead
-        self._hello = list(HELLO[self._model.name])
-        self._names: list[str] = []
-        self._unheard = 0
-        self._unfit = ""
+        self._hello = Hello(self._model, self._scale)
         self._must_off = True  # a beam counts as on until it is proven off
         self._faults_due = True
         self._reads_beam = False
@@ -532,7 +484,7 @@ class Driver:
 
     def _show(self, now: Now) -> None:
         confirmed = self._technique if self._prepared and not self._unable() else None
-        told = (self._stranger, self._unfit, self._failed, self._refusal, self._flag_text)
+        told = (self._hello.problem, self._failed, self._refusal, self._flag_text)
         local = "it is in local mode" if self._shown.local else ""
         words = (self._exchange.down or "", *told, local, *self._latched.values())
         raw = "; ".join(word for word in words if word)
@@ -542,7 +494,7 @@ class Driver:
 
     def _codes(self) -> tuple[str, ...]:
         found = [*self._flags, *self._latched]
-        found += ["GENERATOR_IDENTITY"] if self._stranger or self._unfit else []
+        found += ["GENERATOR_IDENTITY"] if self._hello.problem else []
         found += ["GENERATOR_FAULT"] if self._failed or self._shown.local else []
         alone = self._ended_alone and self.sample.interlock_closed is False
         found += ["INTERLOCK_OPEN"] if alone else []
@@ -550,7 +502,7 @@ class Driver:
 
     def _unable(self) -> bool:
         """Prepared or not, no ON may leave."""
-        return bool(self._stranger or self._unfit or self._shown.local)
+        return bool(self._hello.problem or self._shown.local)
 
     def _state(self) -> GeneratorState:
         if self._offline:

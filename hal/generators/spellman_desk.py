@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hal.generators.spellman_framing import Checksum, Dsp
-from hal.generators.spellman_opcodes import Does, Field, OutOfRange, Question, Scale
+from hal.generators.spellman_opcodes import Does, Field, OutOfRangeError, Question, Scale
 from hal.generators.spellman_tables import MODELS, UXMAN, XRV
 from hal.now import Now
 from hal.ports import GeneratorModel, WireError
@@ -93,7 +93,7 @@ class Desk:
                 if text is None:
                     return
                 self._obey(now, self._kind.read(text))
-            except OutOfRange:
+            except OutOfRangeError:
                 assert text is not None
                 self._refuse(now, int(text[:2]), "1")
             except WireError:
@@ -190,8 +190,12 @@ class Desk:
 
     def _count(self, made: Field, value: float) -> int:
         """What leaves the converter's range shows its end."""
-        top = made.value(made.most, self._scale)
+        top = made.value(made.most_count, self._scale)
         return made.count(max(0.0, min(top, value)), self._scale)
+
+    def _configuration(self) -> tuple[object, ...]:
+        full = (round(self._scale.kv), round(self._scale.ma))
+        return (0, 110, 0, 0, self.prewarning_count, 0, 0, 0, 0, *full, 0)
 
     # what it says
 
@@ -230,10 +234,7 @@ class Desk:
         "model": lambda desk, _t_us: (desk._model.model_number,),
         "fpga": lambda _desk, _t_us: ("SWM00199-001", 3261),  # pymeasure's example
         "scaling": lambda desk, _t_us: (f"{desk._scale.kv:g}", f"{desk._scale.ma:g}", 0),
-        "configuration": lambda desk, _t_us: (
-            0, 110, 0, 0, desk.prewarning_count, 0, 0, 0, 0,
-            round(desk._scale.kv), round(desk._scale.ma), 0,
-        ),  # fmt: skip
+        "configuration": lambda desk, _t_us: desk._configuration(),
         "hours": lambda desk, _t_us: (f"{desk._model.on_time_s() / 3600:.2f}",),
         "power_limits": lambda desk, _t_us: (*desk._counts["set_power_limits"], 0, 0, 0, 0),
         "supply_minus_15_v": lambda _desk, _t_us: (1768,),  # pymeasure's example, as in 69:

@@ -1,9 +1,9 @@
 """Who is there? Asked with nothing that any Spellman model could take for a command.
 
-An opcode of one model does something else on another (3.14): 28 is harmless on an XRV and sets the
-watchdog of an XRB011, 32 asks a uX and switches the focus of an XRV. So before anything else leaves,
-only opcodes do that are queries on every model of the tables. Their answers tell models apart by how
-many values they have: 22 has 17 flags on an XRV, 3 on a uX, 8 on an SLM, 26 on a PMX.
+An opcode of one model does something else on another (3.14): 28 is harmless on an XRV and sets
+the watchdog of an XRB011, 32 asks a uX and switches the focus of an XRV. So before anything else
+leaves, only opcodes do that are queries on every model of the tables. Their answers tell models
+apart by how many values they have: 22 has 17 flags on an XRV, 3 on a uX, 8 on an SLM, 26 on a PMX.
 
 Of XRB011 and PMX not all opcodes are public (13): on those a query may be harmless or unknown.
 """
@@ -29,7 +29,9 @@ def fitting(number: int, count: int, models: Iterable[Model] = MODELS.values()) 
     """The models whose answer to this query has so many values."""
     rows = ((model.name, model.by_number.get(number)) for model in models)
     return tuple(
-        name for name, row in rows if row and not row.is_text and count in row.counts and row.answers
+        name
+        for name, row in rows
+        if row and not row.is_text and count in row.counts and row.answers
     )
 
 

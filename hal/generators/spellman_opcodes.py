@@ -19,7 +19,7 @@ FULL_COUNT = 4095  # "4095 scale": 12 bits over the full range
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """What 4095 counts are on this unit. 3.6: it "may differ from the manual", so a bench says it."""
+    """What 4095 counts are on this unit; 3.6: it "may differ from the manual"."""
 
     kv: float
     ma: float
@@ -34,8 +34,8 @@ class Field:
     per_count: float = 1.0  # units of one count
     of: str = ""
     over: float = 1.0  # 1.2: the converter's range goes 20 % over full scale
-    least: int = 0
-    most: int = FULL_COUNT
+    least_count: int = 0
+    most_count: int = FULL_COUNT
 
     def value(self, count: float, scale: Scale) -> float:
         return count * self._per_count(scale)
@@ -43,8 +43,8 @@ class Field:
     def count(self, value: float, scale: Scale) -> int:
         """Rounded; ValueError outside the range."""
         count = round(value / self._per_count(scale))
-        if not self.least <= count <= self.most:
-            low, high = (self.value(end, scale) for end in (self.least, self.most))
+        if not self.least_count <= count <= self.most_count:
+            low, high = (self.value(end, scale) for end in (self.least_count, self.most_count))
             raise ValueError(f"{self.name} must be {low:g}-{high:g} {self.unit}, got {value!r}")
         return count
 
@@ -67,15 +67,17 @@ class Opcode:
     source: str  # section of the protocol reference, and its tag
     sends: tuple[Field, ...] = ()
     answers: tuple[Field, ...] = ()  # of a query; a command is answered `$`
-    fewest: int | None = None  # where document and its own example disagree; None: all
-    most: int | None = None
+    fewest_count: int | None = None  # where document and its own example disagree; None: all
+    most_count: int | None = None
     is_text: bool = False  # the answer is part numbers and names, of any count
 
     @property
     def counts(self) -> range:
         """How many arguments a reply may have."""
-        fewest = len(self.answers) if self.fewest is None else self.fewest
-        return range(fewest, (len(self.answers) if self.most is None else self.most) + 1)
+        fewest = len(self.answers) if self.fewest_count is None else self.fewest_count
+        return range(
+            fewest, (len(self.answers) if self.most_count is None else self.most_count) + 1
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +149,10 @@ class Model:
             raise WireError(f"{text!r} is no command of {self.name}")
         counts = tuple(_whole(argument) for argument in arguments)
         for made, count in zip(opcode.sends, counts, strict=True):
-            if not made.least <= count <= made.most:
-                raise OutOfRange(f"{text!r}: {made.name} must be {made.least}-{made.most}")
+            if not made.least_count <= count <= made.most_count:
+                raise OutOfRangeError(
+                    f"{text!r}: {made.name} must be {made.least_count}-{made.most_count}"
+                )
         return Question(self, opcode, counts)
 
     def reply(self, question: Question, text: str) -> Reply:
@@ -184,7 +188,7 @@ class Model:
         return f"{error} ({self.errors.get(error, 'not in its manual')})"
 
 
-class OutOfRange(WireError):
+class OutOfRangeError(WireError):
     """An argument beyond its field: devices answer that, they don't ignore it."""
 
 
@@ -217,8 +221,10 @@ def _inside(opcode: Opcode, arguments: tuple[str, ...]) -> tuple[float, ...]:
     values = tuple(_number(argument) for argument in arguments)
     fields = opcode.answers + opcode.answers[-1:] * len(values)
     for made, value in zip(fields, values, strict=False):
-        if not made.least <= value <= made.most:
-            raise WireError(f"{opcode.name}: {made.name} {value:g} is not {made.least}-{made.most}")
+        if not made.least_count <= value <= made.most_count:
+            raise WireError(
+                f"{opcode.name}: {made.name} {value:g} is not {made.least_count}-{made.most_count}"
+            )
     return values
 
 

@@ -33,7 +33,7 @@ def exchange_us(question: Question, baud: int, framing: Dsp) -> int:
     """Longest permitted question and reply: characters both ways and the reply time."""
     opcode = question.opcode
     fields = opcode.answers + opcode.answers[-1:] * (opcode.counts.stop - 1 - len(opcode.answers))
-    reply_bytes = len("..,$,") + sum(len(str(made.most)) + 1 for made in fields)
+    reply_bytes = len("..,$,") + sum(len(str(made.most_count)) + 1 for made in fields)
     reply_bytes = TEXT_BYTES if opcode.is_text else reply_bytes
     characters = len(framing.frame(question.text)) + reply_bytes + len("\x02c\x03")
     return math.ceil(characters * 10e6 / baud) + REPLY_US
@@ -84,7 +84,7 @@ def maximum_mas(technique: Technique) -> float:
 
 
 def effective(technique: Technique, model: Model, scale: Scale) -> Technique:
-    """The technique in this unit's counts, 5 ms upwards, mAs in 1 uAs. ValueError with the field."""
+    """The technique in this unit's counts, 5 ms upwards, mAs in 1 uAs. ValueError else."""
     problems = technique.problems()
     if problems:
         raise ValueError("; ".join(problems))

@@ -17,12 +17,12 @@ ASK, SET, ACT = Does.ASK, Does.SET, Does.ACT
 
 
 def flags(*names: str) -> tuple[Field, ...]:
-    return tuple(Field(name, most=1) for name in names)
+    return tuple(Field(name, most_count=1) for name in names)
 
 
 def plain(*names: str) -> tuple[Field, ...]:
     """Counts and numbers whose unit the reference does not state."""
-    return tuple(Field(name, most=999_999) for name in names)
+    return tuple(Field(name, most_count=999_999) for name in names)
 
 
 SWITCH = flags("on")
@@ -50,7 +50,7 @@ _XRV = "3.5 [R]"
 XRV = Model(
     "XRV",
     (
-        Opcode(7, "set_baud", SET, _XRV, (Field("code", least=1, most=5),)),
+        Opcode(7, "set_baud", SET, _XRV, (Field("code", least_count=1, most_count=5),)),
         Opcode(10, "set_kv", SET, _XRV, (KV,)),
         Opcode(11, "set_ma", SET, _XRV, (MA,)),
         Opcode(12, "set_filament_limit", SET, _XRV, (LIMIT,)),
@@ -70,7 +70,7 @@ XRV = Model(
             "reserved_1", "over_voltage_pct", "kv_ramp", "ma_ramp", "prewarning", "arc_count",
             "reserved_7", "quench", "unnamed_9", "kv_max", "ma_max", "watchdog")),
         Opcode(28, "scaling", ASK, _XRV, answers=(
-            Field("kv_max", "kV"), Field("ma_max", "mA"), Field("bipolar", most=1))),
+            Field("kv_max", "kV"), Field("ma_max", "mA"), Field("bipolar", most_count=1))),
         Opcode(30, "reset_hours", ACT, _XRV),
         Opcode(31, "clear", ACT, _XRV),
         Opcode(32, "set_focus", SET, _XRV, flags("large")),
@@ -79,7 +79,8 @@ XRV = Model(
         Opcode(43, "fpga", ASK, _XRV, is_text=True),
         Opcode(60, "kv_now", ASK, _XRV, answers=(KV_OVER,)),
         Opcode(65, "supply_minus_15_v", ASK, _XRV, answers=(Field("counts"),)),
-        Opcode(68, "faults", ASK, "3.5.2 [R]", answers=XRV_FAULTS, most=32),  # more: unknown ones
+        # More than 27 are unknown ones.
+        Opcode(68, "faults", ASK, "3.5.2 [R]", answers=XRV_FAULTS, most_count=32),
         Opcode(69, "voltages", ASK, _XRV, answers=(
             Field("temperature_c", "C", 0.05911815), Field("reserved"),
             Field("anode_kv", "kV", of="kv", over=1.2),
@@ -89,7 +90,7 @@ XRV = Model(
             Field("plus_15_v", "V", 0.00427407), Field("minus_15_v", "V", 0.00576703))),
         Opcode(70, "filament", SET, _XRV, SWITCH),
         Opcode(97, "set_power_limits", SET, _XRV, (
-            Field("large_w", "W", most=99_999), Field("small_w", "W", most=99_999))),
+            Field("large_w", "W", most_count=99_999), Field("small_w", "W", most_count=99_999))),
         Opcode(98, "hv", ACT, _XRV, SWITCH),
     ),
     errors={},  # 13: not known; whatever is not `$` is one
@@ -105,6 +106,7 @@ UX_FAULTS = flags(
     "supply_24_v_low",
 )  # fmt: skip
 _UX = "3.6 [V] 118153-001"
+_RAMP = (*SWITCH, Field("ms", "ms", most_count=10_000))
 _UX_ROWS = (
     Opcode(10, "set_kv", SET, _UX, (KV,)),
     Opcode(11, "set_ma", SET, _UX, (MA,)),
@@ -121,10 +123,9 @@ _UX_ROWS = (
     Opcode(23, "identity", ASK, "3.14 [I]", is_text=True),
     Opcode(26, "model", ASK, "3.14 [I]", is_text=True),
     # The document lists 7 flags, its own example has 5; more than 7 are unknown ones.
-    Opcode(32, "faults", ASK, _UX, answers=UX_FAULTS, fewest=5, most=12),
-    Opcode(47, "set_ramp", SET, _UX, (Field("on", most=1), Field("ms", "ms", most=10_000))),
-    Opcode(48, "get_ramp", ASK, _UX, answers=(
-        Field("on", most=1), Field("ms", "ms", most=10_000))),
+    Opcode(32, "faults", ASK, _UX, answers=UX_FAULTS, fewest_count=5, most_count=12),
+    Opcode(47, "set_ramp", SET, _UX, _RAMP),
+    Opcode(48, "get_ramp", ASK, _UX, answers=_RAMP),
     Opcode(52, "clear", ACT, _UX),
     Opcode(99, "hv", ACT, _UX, SWITCH),
 )  # fmt: skip
@@ -173,7 +174,7 @@ SLM = Model(
 )  # fmt: skip
 
 _ST = "3.9 [V] 101501-565"
-_TENS_MS = Field("ms", "ms", 10.0, most=1000)
+_TENS_MS = Field("ms", "ms", 10.0, most_count=1000)
 ST = Model(
     "ST",
     (
@@ -185,7 +186,7 @@ ST = Model(
         Opcode(15, "get_ma", ASK, _ST, answers=(MA,)),
         Opcode(20, "monitor", ASK, _ST, answers=plain(*(str(n) for n in range(8)))),
         # 17 in the text, 16 in the example and in the stated length: both are taken.
-        Opcode(22, "status", ASK, _ST, fewest=16, answers=flags(
+        Opcode(22, "status", ASK, _ST, fewest_count=16, answers=flags(
             "power_on", "hv_on", "arc", "interlock_closed", "over_current", "over_power",
             "over_voltage", "voltage_mode", "fault", "regulation", "current_mode",
             "over_temperature", "power_mode", "ac_fault", "local", "lvps", "hv_inhibit")),
@@ -198,7 +199,7 @@ ST = Model(
         Opcode(61, "ma_now", ASK, _ST, answers=(MA,)),
         # 9 words in the text, 13 in the example and in the stated length.
         Opcode(68, "faults", ASK, _ST, answers=tuple(
-            Field(str(n), most=65_535) for n in range(13)), fewest=9),
+            Field(str(n), most_count=65_535) for n in range(13)), fewest_count=9),
         Opcode(69, "voltages", ASK, _ST, answers=plain(
             "fpga", "24_v", "15_v", "5_v", "3_3_v", "minus_15_v", "spare")),
         Opcode(74, "clear", ACT, _ST),  # on a PMX the same number sets mAs
@@ -230,8 +231,9 @@ _XRB = "3.7 [V] 118150-001"
 XRB011 = Model(
     "XRB011",
     (
-        Opcode(10, "set_kv", SET, _XRB, (Field("kv", "kV", 0.1, most=9999),)),  # not 4095 counts
-        Opcode(28, "set_watchdog", SET, _XRB, (Field("s", "s", most=10),)),  # 0 = off
+        # Tenths of a kV, not 4095 counts; the range is not stated.
+        Opcode(10, "set_kv", SET, _XRB, (Field("kv", "kV", 0.1, most_count=9999),)),
+        Opcode(28, "set_watchdog", SET, _XRB, (Field("s", "s", most_count=10),)),  # 0 = off
         Opcode(98, "status", ASK, _XRB, is_text=True),
         Opcode(99, "hv", ACT, _XRB, SWITCH),
     ),
@@ -242,9 +244,9 @@ XRB011 = Model(
 _PMX = "3.11 [V] 118165-001"
 _PMX_KV = Field("kv", "kV", 50 / FULL_COUNT)
 _PMX_MA = Field("ma", "mA", 200 / FULL_COUNT)
-_PMX_MAS = Field("mas", "mAs", 0.1, most=6000)
-_FOCUS = Field("large", most=1)
-_EXPOSURE = (Field("ms", "ms", most=12_000), _PMX_KV, _PMX_MA, _FOCUS)
+_PMX_MAS = Field("mas", "mAs", 0.1, most_count=6000)
+_FOCUS = Field("large", most_count=1)
+_EXPOSURE = (Field("ms", "ms", most_count=12_000), _PMX_KV, _PMX_MA, _FOCUS)
 PMX = Model(
     "PMX",
     (
@@ -258,11 +260,12 @@ PMX = Model(
             "26")),
         Opcode(33, "set_filament_preheat", SET, _PMX, (Field("a", "A", 6.0 / FULL_COUNT),)),
         # 0-5000, but below 2 s is "improper operation": our table begins there.
-        Opcode(34, "set_ready_time", SET, _PMX, (Field("ms", "ms", least=2000, most=5000),)),
+        Opcode(34, "set_ready_time", SET, _PMX, (
+            Field("ms", "ms", least_count=2000, most_count=5000),)),
         Opcode(50, "set_exposure", SET, _PMX, _EXPOSURE),
         Opcode(51, "get_exposure", ASK, _PMX, answers=_EXPOSURE),
         Opcode(53, "focus", ASK, _PMX, answers=(_FOCUS,)),
-        Opcode(55, "set_mode", SET, _PMX, (Field("mode", most=2),)),
+        Opcode(55, "set_mode", SET, _PMX, (Field("mode", most_count=2),)),
         Opcode(60, "kv_of_exposure", ASK, _PMX, answers=(Field("kv", "kV", 0.01306),)),
         Opcode(71, "set_charge", SET, _PMX, (_PMX_KV, _PMX_MAS, _PMX_MA, _FOCUS)),
         Opcode(74, "set_mas", SET, _PMX, (_PMX_MAS,)),
@@ -270,11 +273,11 @@ PMX = Model(
         Opcode(84, "rotor_faults", ASK, _PMX, answers=(*flags(
             "bus_low", "phase_current_low", "phase_current_high", "phase_voltage_low",
             "power_feed", "output_shorted", "lvps", "no_load", "not_up_to_speed",
-            "too_many_starts"), Field("miswire", most=3), *flags("always_0", "link_lost"))),
+            "too_many_starts"), Field("miswire", most_count=3), *flags("always_0", "link_lost"))),
     ),
     errors={
         "3": "out of bounds", **{str(n): "refused, value ignored" for n in range(4, 9)},
-        "9": "X-ray is on", "10": "warning: taken, and the set-up is invalid now: HV will not start",
+        "9": "X-ray is on", "10": "warning: taken, but the set-up is invalid, no HV",
         "11": "wrong mode",
     },
     source="118165-001 Rev A",
