@@ -2,8 +2,8 @@
 
 HV stays on until it is told otherwise, or until a wire does it: pair or contactor. The protocol
 reference (3.5, 3.6) gives opcodes and flags, and no times: the ramp, the fall, the oil and the two
-part numbers' use as a name are *synthetic*. No watchdog: a fault flag names one, nothing says how it
-is set.
+part numbers' use as a name are *synthetic*. No watchdog: a fault flag names one, and nothing says
+how it is set.
 """
 
 from __future__ import annotations

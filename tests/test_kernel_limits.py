@@ -50,6 +50,8 @@ LIMITS: dict[str, tuple[object, str]] = {
     "fall_us": (50_000, "assumed: no document states it"),
     "ramp_us": (500_000, "VJ IXS: 500 ms at most"),
     "time_step_us": (10_000, "VJ IXS: exposure time in steps of 10 ms"),
+    "has_own_timer": (True, "VJ IXS: OT; a bench without one says so"),
+    "overrun_us": (0, "SR-53: a generator's own timer leaves nothing over"),
     "window_margin_us": (200_000, "SR-10"),
     "settle_us": (100_000, "design, section 4: a settle time per generator"),
     "kv_band_pct": (10.0, "SR-24: 10 %"),
