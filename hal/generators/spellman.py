@@ -390,6 +390,7 @@ class Driver:
         self._clear_due = False
         self._ended_alone = False
         self._latched.clear()
+        self._shown = replace(self._shown, fault=False)  # what the next status says counts
         self._faults_due = True
 
     def _took_step(self, reply: Reply) -> None:

@@ -33,9 +33,9 @@ def exchange_us(question: Question, baud: int, framing: Dsp) -> int:
     """Longest permitted question and reply: characters both ways and the reply time."""
     opcode = question.opcode
     fields = opcode.answers + opcode.answers[-1:] * (opcode.counts.stop - 1 - len(opcode.answers))
-    reply_bytes = len("..,$,") + sum(len(str(made.most_count)) + 1 for made in fields)
-    reply_bytes = TEXT_BYTES if opcode.is_text else reply_bytes
-    characters = len(framing.frame(question.text)) + reply_bytes + len("\x02c\x03")
+    values_bytes = sum(len(str(made.most_count)) + 1 for made in fields) or len("$,")
+    reply_bytes = TEXT_BYTES if opcode.is_text else len("\x02..,c\x03") + values_bytes
+    characters = len(framing.frame(question.text)) + reply_bytes
     return math.ceil(characters * 10e6 / baud) + REPLY_US
 
 
