@@ -234,8 +234,9 @@ def test_off_leaves_for_a_supply_that_is_not_known_yet_when_our_on_may_be_obeyed
     made.run_until(is_state(GeneratorState.OFFLINE))
     lost_us = made.t_us
     made.run(500_000, Outputs())
-    assert made.sent_times(b"98,0,")[0] - lost_us == SCAN_US
-    assert len(made.sent_times(b"98,0,")) > 1
+    after_us = [t_us - lost_us for t_us in made.sent_times(b"98,0,") if t_us - lost_us > 0]
+    assert after_us[0] == SCAN_US
+    assert len(after_us) > 1
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,11 @@ def test_a_bare_error_is_found_before_a_frame_and_waits_for_its_end() -> None:
 
 
 def test_no_text_of_one_family_is_a_frame_of_another() -> None:
-    frames: dict[Framing, bytes] = {Dsp(): b"\x0222,p\x03", Letters(): b"\x02FLT;\r\n", Hex(): b"\x01V56\r"}
+    frames: dict[Framing, bytes] = {
+        Dsp(): b"\x0222,p\x03",
+        Letters(): b"\x02FLT;\r\n",
+        Hex(): b"\x01V56\r",
+    }
     for (framing, _), (other, frame) in product(frames.items(), frames.items()):
         if framing != other:
             with contextlib.suppress(WireError):
