@@ -9,9 +9,12 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.project import ROOT
 
 PACKAGES = {  # Debian's
     "dciodvfy": "dicom3tools",
@@ -51,6 +54,20 @@ def require_fuse() -> None:
     reason = why_not()
     if reason is not None:
         pytest.skip(f"{MISSING}power cuts ({reason})")
+
+
+BESIDE = ROOT / "build" / "peers"  # what tests/peers.lock brings, apart from the environment
+
+
+def require_beside(name: str) -> Path:
+    """The folder to import `name` from, in a process of its own; skips or fails without it."""
+    if (BESIDE / name).is_dir():
+        return BESIDE
+    pip = "pip install --no-deps --require-hashes -t build/peers -r tests/peers.lock"
+    reason = f"{MISSING}{name} ({pip})"
+    if os.environ.get("DXRIG_REQUIRE_PEERS") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
 
 
 def require_library(name: str) -> ModuleType:

@@ -61,3 +61,15 @@ def test_the_lock_holds_what_the_project_asks_for_and_its_build_backend() -> Non
 def test_one_version_of_each_package_serves_every_python() -> None:
     names = [match["name"] for match in ENTRY.finditer(LOCK)]
     assert len(names) == len(set(names))
+
+
+def test_the_peers_that_stand_beside_the_environment_are_pinned_by_hash_too() -> None:
+    text = (ROOT / "tests" / "peers.lock").read_text(encoding="utf-8")
+    assert "://" not in text
+    odd = [
+        line
+        for line in text.splitlines()
+        if not re.match(r"[\w.-]+==\S+ \\$|    --hash=sha256:[0-9a-f]{64}$| *#", line)
+    ]
+    assert odd == []
+    assert {"pymeasure", "pyvisa", "pyvisa-py"} == {m["name"] for m in ENTRY.finditer(text)}
