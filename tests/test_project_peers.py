@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
 from rig.durability import mount
 from tests.conftest import missing_peers
-from tests.peers import MISSING, PACKAGES, require_fuse, require_library, require_peer
+from tests.peers import (
+    MISSING,
+    PACKAGES,
+    require_beside,
+    require_fuse,
+    require_library,
+    require_peer,
+)
 from tests.project import ROOT
 
 
@@ -73,6 +81,19 @@ def test_the_closing_line_counts_missing_peers_and_no_other_skips() -> None:
 
 def test_a_run_that_missed_nobody_says_so() -> None:
     assert missing_peers([]) == "0 tests skipped because a peer is missing"
+
+
+def test_what_stands_beside_the_environment_is_asked_for_like_any_peer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tests.peers.BESIDE", tmp_path)
+    monkeypatch.delenv("DXRIG_REQUIRE_PEERS", raising=False)
+    with pytest.raises(pytest.skip.Exception, match=r"peer missing: pymeasure \(pip install"):
+        require_beside("pymeasure")
+    monkeypatch.setenv("DXRIG_REQUIRE_PEERS", "1")
+    with pytest.raises(pytest.fail.Exception, match="peer missing: pymeasure"):
+        require_beside("pymeasure")
+    assert "-r tests/peers.lock" in (ROOT / ".ci" / "run").read_text()
 
 
 def test_a_package_that_is_missing_is_skipped_here_and_fails_where_peers_are_required(

@@ -59,7 +59,10 @@ from hal.ports import ByteLink, WireError
 from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
 
 SOURCE = "Spellman 118153-001 Rev B (uX); pymeasure 0.16, spellmanXRV (XRV), third-party"
-VERIFIED = False  # against a device
+VERIFIED = (
+    "unverified: the XRV from third-party source, the uX from its manual; never checked against a "
+    "device"
+)
 DRIVES_BEAM = True  # XRV, uX, uXMAN; the other models are codec only
 ENDS_ALONE = False  # neither a timer nor a known watchdog: the room's relay must end the beam
 
