@@ -13,6 +13,7 @@ from firmware_py.recorder.store.timer_proof import timer_proved
 from rig import announce
 from rig.bench import Bench
 from rig.doctor import Finding, Verdict
+from rig.drivers import generator_of, nobody
 from rig.durations import words_of
 from rig.exit_codes import Refused
 from rig.panel_sets import current_set, store_of, unfit
@@ -68,6 +69,9 @@ def _timer(bench: Bench, state: Path, at: datetime) -> Finding:
     name = "generator's timer"
     if bench.unit.rung != "bench":
         return Finding(name=name, verdict=Verdict.OK, found="a simulated one; the matrix tests it")
+    if not generator_of(bench.unit.generator, nobody()).capabilities.has_own_timer:
+        found = "it has none: the unit is the timer, and the relay's pulse stands behind it"
+        return Finding(name=name, verdict=Verdict.OK, found=found)
     cure = "an exposure by time (`--ma`, `--ms`), or a step of `dxrig warmup`"
     try:
         proved = timer_proved(journal_of(state))

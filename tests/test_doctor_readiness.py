@@ -150,3 +150,16 @@ def test_a_journal_that_can_not_be_read_is_told(tmp_path: Path) -> None:
     timer = readiness(bench("bench"), tmp_path, NOW)[2]
     assert timer.verdict is Verdict.WRONG
     assert "the file is no journal" in timer.found
+
+
+def test_a_generator_without_a_timer_has_none_to_prove(tmp_path: Path) -> None:
+    text = bench_path("industrial").read_text(encoding="utf-8")
+    text = text.replace('rung = "model"', 'rung = "bench"').replace('"sim"', '"/dev/ttyUSB0"', 2)
+    for url in ("tcp://192.168.1.13:9001", "tcp://192.168.1.13:9002"):
+        text = text.replace('"sim"', f'"{url}"', 1)
+    (timer,) = [
+        finding
+        for finding in readiness(bench_of(text, Path("mine.toml")), tmp_path, NOW)
+        if finding.name == "generator's timer"
+    ]
+    assert (timer.verdict, timer.found.split(":")[0]) == (Verdict.OK, "it has none")

@@ -20,6 +20,7 @@ from hal.generators.spellman_opcodes import Reply
 from hal.generators.spellman_ratings import REPLY_US
 from hal.generators.spellman_tables import UX, XRV
 from hal.links import pipe
+from hal.now import Now
 from hal.ports import ByteLink, WireError
 from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
 from tests.contract_generator import GeneratorContract
@@ -281,6 +282,15 @@ def test_a_ux_without_a_part_number_is_done_without() -> None:
     assert made.driver.sample.identity == "Spellman uX"
 
 
+def test_a_ux_that_refuses_to_tell_its_name_is_no_worse() -> None:
+    made = bench("uX")
+    made.edit = lambda reply: Dsp().frame("26,!,2,") if reply[1:3] == b"26" else reply
+    sample = in_standby(made).driver.sample
+    assert (sample.identity, sample.raw_faults) == (
+        "Spellman uX IXS120BP120P366 S17085-A00001", "",
+    )  # fmt: skip
+
+
 def test_a_model_whose_codec_alone_is_known_can_not_drive() -> None:
     with pytest.raises(ValueError, match=r"Spellman PMX: codec only, .* beams: XRV, uX, uXMAN"):
         Driver(pipe()[0], model="PMX")
@@ -484,3 +494,69 @@ def test_a_technique_it_can_not_make_names_field_and_range(
     sample = made.run(300_000, Outputs(technique=technique))
     assert sample.state is GeneratorState.FAULT
     assert "10," not in "".join(texts(made))
+
+
+# --- what the simulated device does -------------------------------------------------------------
+
+
+def said(made: Desk, text: str) -> bytes:
+    """What the desk answers, 10 ms later."""
+    made.receive(Now(0), Dsp().frame(text))
+    return made.poll(Now(10_000))
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "answer"),
+    [
+        ("XRV", "10,4096,", "10,1,"),  # out of range: 3.4
+        ("uX", "47,1,10001,", "47,1,"),
+        ("uX", "98,1,", None),  # an opcode of another model
+        ("XRV", "99,1,", None),
+        ("XRV", "60,", "60,0,"),
+        ("XRV", "21,", "21,1.03,"),
+        ("XRV", "43,", "43,SWM00199-001,3261,"),
+        ("XRV", "65,", "65,1768,"),
+        ("XRV", "38,", "38,0,0,0,0,0,0,"),
+        ("uX", "48,", "48,0,0,"),
+        ("uX", "26,", "26,IXS120BP120P366,"),
+    ],
+)
+def test_the_desk_answers_what_its_table_has(kind: str, asked: str, answer: str | None) -> None:
+    wanted = b"" if answer is None else Dsp().frame(answer)
+    assert said(Desk(FakeModel(), kind=kind), asked) == wanted
+
+
+def test_set_points_are_kept_and_power_limits_read_back() -> None:
+    desk = Desk(FakeModel())
+    for asked, answer in (("97,110,20,", "97,$,"), ("38,", "38,110,20,0,0,0,0,"),
+                          ("12,367,", "12,$,"), ("16,", "16,367,"), ("30,", "30,$,"),
+                          ("69,", "69,507,0,0,0,2596,2850,2596,2850,3510,2601,")):  # fmt: skip
+        assert said(desk, asked) == Dsp().frame(answer)
+
+
+def test_a_desk_that_is_deaf_or_reads_back_wrongly_never_gets_a_beam() -> None:
+    made = in_standby(bench())
+    desk_of(made).wrong_readback = "ma"
+    sample = made.run(2_000_000, Outputs(technique=CHARGE))
+    assert sample.raw_faults == "get_ma was answered 70 counts, set were 68"
+    deaf = in_standby(bench())
+    desk_of(deaf).deaf_to = "set_kv"
+    assert deaf.run(2_000_000, Outputs(technique=CHARGE)).confirmed is None
+
+
+def test_a_supply_that_refuses_its_scaling_or_a_clear_says_so() -> None:
+    made = bench("uX")
+    made.edit = lambda reply: Dsp().frame("20,1,") if reply[1:4] == b"20," else reply
+    sample = made.run(3_000_000)
+    assert "it refused monitor: 1 (out of range)" in sample.raw_faults
+    made = in_standby(bench("uX"))
+    made.edit = lambda reply: Dsp().frame("52,9,") if reply[1:4] == b"52," else reply
+    made.run(1_000_000, Outputs(clear_faults_from_us=made.t_us))
+    assert texts(made).count("52,") == 1
+
+
+def test_the_answer_of_another_question_makes_no_stranger() -> None:
+    made = bench()
+    made.device_end.write(0, Dsp().frame("99,$,"))
+    in_standby(made)
+    assert made.driver.sample.raw_faults == ""

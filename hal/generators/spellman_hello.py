@@ -79,9 +79,7 @@ class Hello:
             self._unheard_count = 0
 
     def overheard(self, text: str) -> None:
-        """A frame that is no answer of our model; of another it may be one to what was asked."""
-        if not self._who:
-            return
+        """Before it is known: a frame that is no answer of our model may be one of another's."""
         number, *values = text.rstrip(",").split(",")
         asked = self._model.by_name[self._who[0]].number
         if number == f"{asked:02d}":
