@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 FRAME_QUEUE_COUNT = 2  # frames are up to 42 MB: what can't leave stays with the device
+FRAME_PART_BYTES = MAX_PIXELS_BYTES + MAX_BYTES  # pixels alone, or all about them beside them
 CONTROL_QUEUE_COUNT = 16
 READ_COUNT = 32  # messages taken per read: a flood must not hold the scan
 KEPT_COUNT = 12  # start, image and end of four exposures
@@ -323,7 +324,7 @@ class PullLink(_ConnectLink):
     """The consumer's end of the data."""
 
     def __init__(self, endpoint: str) -> None:
-        super().__init__(endpoint, zmq.PULL, MAX_PIXELS_BYTES, FRAME_QUEUE_COUNT)
+        super().__init__(endpoint, zmq.PULL, FRAME_PART_BYTES, FRAME_QUEUE_COUNT)
 
     def write(self, t_us: int, message: list[bytes]) -> None:
         raise LinkError(f"{self.endpoint}: frames come from there, nothing goes back")

@@ -72,7 +72,7 @@ def flag(message: Mapping[str, Any], key: str) -> bool:
 
 def shown(value: object) -> str:
     """A peer's value, short enough for a message."""
-    written = repr(value)
+    written = repr(value[:40] if isinstance(value, str | bytes) else value)
     return written if len(written) <= 40 else f"{written[:37]}..."
 
 

@@ -89,6 +89,9 @@ class SimConfig(Strict):
 
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 1
     ambient_c: Annotated[float, Field(ge=-20, le=40)] = 22.0  # SPC-P366 R4: operating range
+    frame_format: Literal["<", "lz4<", "bs16-lz4<", "cbor"] = Field(
+        default="<", description="how the panel sends frames: Stream V1 by its encoding, or V2"
+    )
 
 
 class BenchFile(Strict):

@@ -49,6 +49,7 @@ def setting_of(bench: Bench, seed: int | None = None) -> Setting:
         pitch_mm=unit.panel.pitch_mm,
         bits_stored=unit.panel.bits_stored,
         window_us=unit.panel.window_ms * 1000,
+        frame_format=bench.sim.frame_format,
         sid_mm=unit.geometry.sid_mm,
         field_mm=(unit.geometry.field_rows_mm, unit.geometry.field_columns_mm),
     )

@@ -26,10 +26,10 @@ from firmware_py.recorder.store.database import JournalError
 from firmware_py.recorder.store.journal import Journal
 from hal.clock import WallClock
 from hal.detectors import open_panel
+from hal.frame_codec import decode
 from hal.frames import DealerLink, PullLink
 from hal.now import Now
 from hal.ports import LinkError, PanelFrame, WireError
-from hal.stream_v1 import decode
 from hal.types import Outputs, PanelSample, PanelState
 from rig.bench_lock import hold_bench
 from rig.exit_codes import DeviceError

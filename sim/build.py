@@ -57,6 +57,7 @@ class Setting:
     pitch_mm: float = 0.8
     bits_stored: int = 14
     window_us: int = 5_000_000
+    frame_format: str = "<"  # how the panel sends its frames: hal.frame_codec.FORMATS
     sid_mm: float = 1000.0
     field_mm: tuple[float, float] = (200.0, 200.0)
 
@@ -107,7 +108,8 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         MischiefLink(ends.room), open_room_desk(setting.room_driver, room), room.advance
     )
     control, outlet = MischiefFrames(ends.panel_control), MischiefOutlet(ends.panel_data)
-    panel_device = PanelDevice(control, outlet, PanelDesk(panel), panel.advance)
+    panel_desk = PanelDesk(panel, frame_format=setting.frame_format)
+    panel_device = PanelDevice(control, outlet, panel_desk, panel.advance)
     return World(
         generator=generator,
         wiring=wiring,

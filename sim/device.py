@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from hal.frame_codec import is_image
 from hal.now import NEVER_US, Now
 from hal.ports import ByteLink, Desk, FrameLink
 from sim.injection import Injection, fresh
@@ -261,12 +262,18 @@ class PanelDevice(_Line[list[bytes]]):
         for message in self.desk.frames(now):
             if not self.powered:
                 continue
-            is_image = len(message) > 2
-            if is_image and self.damaged_frames:
-                pixels = message[2]
-                message = [*message[:2], bytes([pixels[0] ^ 1]) + pixels[1:], *message[3:]]
-            for _ in range(2 if is_image and self.repeated_frames else 1):
-                self.data.write(now.t_us, message)
+            image = is_image(message)
+            sent = _damaged(message) if image and self.damaged_frames else message
+            for _ in range(2 if image and self.repeated_frames else 1):
+                self.data.write(now.t_us, sent)
 
     def _bytes(self, answer: list[bytes]) -> bytes:
         return b"".join(answer)
+
+
+def _damaged(message: list[bytes]) -> list[bytes]:
+    """One bit of the pixels flips: of the first, or of one in the middle where all is one part."""
+    which = 2 if len(message) > 2 else 0
+    part = bytearray(message[which])
+    part[0 if which else len(part) // 2] ^= 1
+    return [*message[:which], bytes(part), *message[which + 1 :]]

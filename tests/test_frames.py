@@ -29,6 +29,7 @@ from hal.frames import (
 )
 from hal.now import NEVER_US
 from hal.ports import FrameLink, LinkError, PanelFrame, WireError
+from hal.stream_v1_header import HeaderTable
 
 VECTORS = tomllib.loads((Path(__file__).parent / "vectors" / "stream_v1.toml").read_text())
 
@@ -46,10 +47,14 @@ FRAME = PanelFrame(
 
 
 def parts_of(vector: dict[str, Any]) -> list[bytes]:
-    return [
-        part["text"].encode() if "text" in part else part["repeat"].encode() * part["count"]
-        for part in vector["parts"]
-    ]
+    return [literal(part) for part in vector["parts"]]
+
+
+def literal(part: dict[str, Any]) -> bytes:
+    if "hex" in part:
+        return bytes.fromhex(part["hex"])
+    text: str = part.get("text") or part["repeat"] * part["count"]
+    return text.encode()
 
 
 def vector(name: str) -> list[bytes]:
@@ -71,10 +76,105 @@ def test_every_vector_names_its_source() -> None:
     assert all(len(v["source"]) > 10 for v in VECTORS["messages"].values())
 
 
-@pytest.mark.parametrize("name", ["start_none", "start_basic", "start_all"])
-def test_a_start_message_is_known_by_its_header_whatever_follows(name: str) -> None:
-    expected = StreamStart(series=1, header_detail=name.removeprefix("start_"))
-    assert decode(vector(name)) == expected
+def test_a_start_message_brings_what_its_detail_promises() -> None:
+    config = {"auto_summation": True, "bit_depth_image": 16}
+    zeros = HeaderTable(type_name="float32", sides_count=(2, 2), data=bytes(16))
+    tables = {
+        "flatfield": zeros,
+        "pixelmask": replace(zeros, type_name="uint32"),
+        "countrate_table": zeros,
+    }
+    appendix = b"a header_appendix of the user, no JSON"
+    assert decode(vector("start_none")) == StreamStart(series=1, header_detail="none")
+    assert decode(vector("start_basic")) == StreamStart(
+        series=1, header_detail="basic", config=config
+    )
+    assert decode(vector("start_all")) == StreamStart(
+        series=1, header_detail="all", config=config, tables=tables, appendix=appendix
+    )
+
+
+def test_an_appendix_is_the_first_part_behind_what_is_known() -> None:
+    for name in ("start_none", "start_basic"):
+        start = decode([*vector(name), b"mine", b"another's"])
+        assert isinstance(start, StreamStart)
+        assert start.appendix == b"mine"
+
+
+@pytest.mark.parametrize("length", range(1, 8))
+def test_a_start_message_with_all_detail_that_is_cut_is_refused(length: int) -> None:
+    with pytest.raises(WireError):
+        decode(vector("start_all")[:length])
+
+
+@pytest.mark.parametrize(
+    ("part", "new", "reason"),
+    [
+        (
+            2,
+            b'{"htype":"dpixelmask-1.0","shape":[2,2],"type":"uint32"}',
+            "pixelmask is given twice",
+        ),
+        (2, b'{"htype":"dimage-1.0","shape":[2,2],"type":"float32"}', "htype"),
+        (2, b'{"htype":"dflatfield-1.0","shape":[2,3],"type":"float32"}', "needs 24 bytes, 16"),
+        (2, b'{"htype":"dflatfield-1.0","shape":[2,2],"type":"uint32"}', "its type is float32"),
+        (2, b'{"htype":"dflatfield-1.0","shape":[2,2,1],"type":"float32"}', "shape"),
+        (2, b'{"htype":"dflatfield-1.0","shape":[4,true],"type":"float32"}', "y"),
+        (2, b'{"htype":"dflatfield-1.0","shape":[2097152,1],"type":"float32"}', "x"),
+        (3, bytes(15), "needs 16 bytes, 15 came"),
+        (1, b"[]", "object"),
+        (0, b'{"htype":"dheader-1.0","series":1,"header_detail":"some"}', "header_detail"),
+    ],
+)
+def test_a_start_message_with_one_thing_wrong_is_refused(
+    part: int, new: bytes, reason: str
+) -> None:
+    message = vector("start_all")
+    message[part] = new
+    with pytest.raises(WireError, match=reason):
+        decode(message)
+
+
+def test_the_tables_of_a_start_message_may_come_in_any_order() -> None:
+    parts = vector("start_all")
+    assert decode([*parts[:2], *parts[6:8], *parts[2:6], parts[8]]) == decode(parts)
+
+
+PIXELS = {
+    "text": FRAME.pixels,
+    "half_text": bytes(byte for one in FRAME.pixels[:40] for byte in (one, 0)),
+    "thousands": b"".join((1000 * k).to_bytes(2, "little") for k in range(1, 41)),
+}
+ENCODED = [name for name, found in VECTORS["messages"].items() if "pixels" in found]
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_a_literal_image_of_any_encoding_and_width_is_read(name: str) -> None:
+    pixels = PIXELS[VECTORS["messages"][name]["pixels"]]
+    assert decode(vector(name)) == replace(FRAME, pixels=pixels, start_us=0, stop_us=250_000)
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_an_encoded_image_that_is_cut_or_flipped_is_seen_by_its_md5(name: str) -> None:
+    message = vector(name)
+    size_bytes = len(message[2])
+    for at in range(size_bytes):
+        spoiled = bytearray(message[2])
+        spoiled[at] ^= 0x10
+        with pytest.raises(WireError, match="md5"):
+            decode([*message[:2], bytes(spoiled), *message[3:]])
+        with pytest.raises(WireError, match=f"have {at} bytes, {size_bytes} were announced"):
+            decode([*message[:2], message[2][:at], *message[3:]])
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_the_parts_of_an_image_in_another_order_are_refused(name: str) -> None:
+    message = vector(name)
+    for first, second in ((0, 1), (1, 2), (0, 2), (2, 3), (1, 4)):
+        turned = list(message)
+        turned[first], turned[second] = turned[second], turned[first]
+        with pytest.raises(WireError):
+            decode(turned)
 
 
 def test_an_end_message_names_its_series() -> None:
@@ -123,12 +223,16 @@ def test_a_later_image_of_a_series_counts_from_the_first() -> None:
         (0, {"frame": ...}, "frame"),
         (0, {"htype": "dimage-2.0"}, "htype"),
         (1, {"htype": "dflatfield-1.0"}, "htype"),
-        (1, {"type": "uint32"}, "type"),
+        (1, {"type": "uint32"}, "size"),
         (1, {"type": "float32"}, "type"),
-        (1, {"encoding": ">"}, "encoding"),
-        (1, {"encoding": "lz4<"}, "encoding"),
-        (1, {"encoding": "bs16-lz4<"}, "encoding"),
-        (1, {"shape": [8, 5, 1]}, "shape"),
+        (1, {"type": ["uint16"]}, "type"),
+        (1, {"encoding": "="}, "encoding"),
+        (1, {"encoding": "bs16<"}, "encoding"),
+        (1, {"encoding": "lz4<"}, "LZ4"),
+        (1, {"encoding": "bs16-lz4<"}, "packed pixels have"),
+        (1, {"encoding": "bs32-lz4<"}, "does not fit pixels of uint16"),
+        (1, {"shape": [8, 5, 2]}, "z"),
+        (1, {"shape": [8, 5, 1, 1]}, "shape"),
         (1, {"shape": "8x5"}, "shape"),
         (1, {"shape": [0, 5]}, "x: must be an integer from 1 to 4608"),
         (1, {"shape": [8, -5]}, "y"),
@@ -184,6 +288,10 @@ def test_a_part_that_is_no_sound_json_is_refused(part: bytes, reason: str) -> No
 def test_json_nested_32_deep_is_still_taken() -> None:
     deep = b'{"a":' * 32 + b"1" + b"}" * 32
     assert decode([*vector("image"), deep]) == decode(vector("image"))
+
+
+def test_a_third_side_of_1_is_no_third_side() -> None:
+    assert decode(changed(1, shape=[8, 5, 1])) == decode(vector("image"))
 
 
 def test_foreign_parts_behind_an_image_pass_and_their_order_does_not_matter() -> None:

@@ -30,8 +30,8 @@ from firmware_py.recorder.store.files import (
     sync_folder,
     write_file,
 )
+from hal.frame_codec import decode
 from hal.ports import PanelFrame, WireError
-from hal.stream_v1 import decode
 
 FRAME, RECORD = "frame.stream", "exposure.json"
 OVERHEAD_BYTES = 16_384  # of a frame's message: its head, lengths, and a line of configuration

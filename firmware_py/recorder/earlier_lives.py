@@ -17,8 +17,8 @@ from firmware_py.recorder.messages import intent_from_dict
 from firmware_py.recorder.setup import Setup
 from firmware_py.recorder.store.database import JournalError
 from firmware_py.recorder.store.journal import Journal
+from hal.frame_codec import decode
 from hal.ports import PanelFrame, WireError
-from hal.stream_v1 import decode
 from hal.types import ExposureReport, Intent
 
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ from firmware_py.recorder.store.database import JournalError, StorageError
 from firmware_py.recorder.store.disk import Disk
 from firmware_py.recorder.store.exposures import Exposure
 from firmware_py.recorder.store.journal import Journal
+from hal.frame_codec import decode
 from hal.now import Now
 from hal.ports import PanelFrame, WireError
-from hal.stream_v1 import decode
 from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot, ShotKind
 
 if TYPE_CHECKING:  # images need numpy and PIL; runs without them don't wait for that

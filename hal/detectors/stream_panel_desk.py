@@ -14,9 +14,9 @@ from hal.detectors.stream_panel_wire import (
     decode_question,
     encode,
 )
+from hal.frame_codec import encode_end, encode_image, encode_start
 from hal.now import Now
 from hal.ports import PanelModel, WireError
-from hal.stream_v1 import encode_end, encode_image, encode_start
 
 REFUSAL = encode(Refused(error="busy"))  # for hal.frames.RouterLink
 USED_COUNT = 256
@@ -26,11 +26,13 @@ DISARMED = ("init", "idle", "error")
 class Desk:
     """Answers for a panel model. Control and data leave apart: `poll` and `frames`."""
 
-    def __init__(self, model: PanelModel, *, reply_us: int = 500) -> None:
+    def __init__(self, model: PanelModel, *, reply_us: int = 500, frame_format: str = "<") -> None:
+        """`frame_format`: one of hal.frame_codec.FORMATS."""
         self.consumer_present = True  # False: nobody takes frames, so nothing is prepared
         self.garbage_count = 0
         self._model = model
         self._reply_us = reply_us
+        self._frame_format = frame_format
         self._replies: deque[tuple[int, Question, str | None]] = deque()  # (leaves, ...)
         self._used: deque[str] = deque(maxlen=USED_COUNT)
         self._state: str | None = None
@@ -68,9 +70,9 @@ class Desk:
         for frame in self._model.take_frames(now.t_us):
             if frame.series != self._series:
                 leaving += self._end_series()
-                leaving.append(encode_start(frame.series))
+                leaving.append(encode_start(frame.series, self._frame_format))
                 self._series, self._series_start_us = frame.series, frame.start_us
-            leaving.append(encode_image(frame, self._series_start_us))
+            leaving.append(encode_image(frame, self._series_start_us, self._frame_format))
         if self._model.state(now.t_us) in DISARMED:
             leaving += self._end_series()
         return leaving
@@ -131,4 +133,4 @@ class Desk:
 
     def _end_series(self) -> list[list[bytes]]:
         series, self._series = self._series, None
-        return [] if series is None else [encode_end(series)]
+        return [] if series is None else [encode_end(series, self._frame_format)]

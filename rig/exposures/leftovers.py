@@ -13,8 +13,8 @@ from pathlib import Path
 from firmware_py.recorder.archive import FRAME, PRESENTATION, PREVIEW, PROCESSING, RECORD
 from firmware_py.recorder.frame_file import unpack
 from firmware_py.recorder.store.files import sync_folder
+from hal.frame_codec import decode
 from hal.ports import PanelFrame, WireError
-from hal.stream_v1 import decode
 from rig.exposures.quarantine import AGAIN
 from rig.exposures.stored import Stored
 
