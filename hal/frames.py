@@ -28,12 +28,12 @@ from hal.stream_v1 import (
     MAX_PARTS_COUNT,
     MAX_PIXELS_BYTES,
     StreamEnd,
-    StreamStart,
     decode,
     encode_end,
     encode_image,
     encode_start,
 )
+from hal.stream_v1_header import StreamStart
 from hal.strict_json import MAX_BYTES
 
 __all__ = [

@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hal.handshakes import T_PREP_MAX_US
 from hal.now import NEVER_US, Now, earliest_us, since
 from hal.ports import PanelFrame
 from hal.types import PanelState
@@ -39,7 +40,6 @@ from sim.pixels import LAG_SHARES, Exposure, PixelModel, TrueMaps
 KermaSource = Callable[[int, int], tuple[float, float]]
 """(from_us, to_us) -> (mAs of the beam in between, its mean kV). The panel's only view of it."""
 
-T_PREP_MAX_US = 300_000
 BOOT_US = 2_000_000  # power-up, or the end of an error -> idle
 UNKNOWN_SHOT = "BEFORE-POWER-UP"  # of a frame that was still in its memory
 MEMORY_COUNT = 8  # frames

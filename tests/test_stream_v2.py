@@ -277,6 +277,11 @@ def test_a_panel_that_loses_pixels_is_found_out_in_any_form(form: str, pixels: b
 
 @pytest.mark.parametrize("form", frame_codec.FORMATS)
 def test_an_image_is_told_from_the_messages_around_it(form: str) -> None:
-    around = (frame_codec.encode_start(1, form), frame_codec.encode_end(1, form), [b""], [])
+    around: tuple[list[bytes], ...] = (
+        frame_codec.encode_start(1, form),
+        frame_codec.encode_end(1, form),
+        [b""],
+        [],
+    )
     assert not any(frame_codec.is_image(message) for message in around)
     assert frame_codec.is_image(frame_codec.encode_image(FRAME, 0, form))

@@ -15,6 +15,7 @@ from hal.detectors.stream_panel_wire import (
     encode,
 )
 from hal.frame_memory import FrameMemory
+from hal.handshakes import T_PREP_MAX_US
 from hal.now import Now
 from hal.ports import FrameLink, LinkError, PanelCapabilities, WireError
 from hal.types import Outputs, PanelSample, PanelState
@@ -24,7 +25,7 @@ VERIFIED = "synthetic: no maker publishes such a wire; never checked against a p
 DRIVES_BEAM = False
 
 LOST_COUNT = 3  # replies in a row
-WINDOW_REQUEST_US = 300_000  # T_PREP, Canon CXDI-80C (protocols.md 9.1.1)
+WINDOW_REQUEST_US = T_PREP_MAX_US
 READOUT_US = 5_000_000  # a full image, iRay NDT1717MA class (protocols.md 10.2)
 AT_WORK = (PanelState.PREPARING, PanelState.READY, PanelState.INTEGRATING, PanelState.READOUT)
 SENDS_AGAIN = (PanelState.IDLE, PanelState.READY, PanelState.RECOVER, PanelState.ERROR)
