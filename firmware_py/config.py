@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Rung = Literal["model", "wire", "bench"]
 
@@ -74,16 +74,36 @@ class RoomConfig(Strict):
     enable_pulse_ms: Literal[100, 200, 300] = 200
 
 
+PanelId = Annotated[str, Field(min_length=1, max_length=16)]
+
+
 class PanelConfig(Strict):
     driver: str = Field(description="file name in hal/detectors, such as stream_panel")
     control_url: str = Field(description="ZeroMQ endpoint of the panel's control socket")
     data_url: str = Field(description="ZeroMQ endpoint that pushes frames")
-    panel_id: str = Field(min_length=1, max_length=16)
+    panel_id: PanelId
+    also: Annotated[
+        tuple[PanelId, ...],
+        Field(strict=False, description="other registered panels of this kind, for --panel"),
+    ] = ()
     rows_px: Annotated[int, Field(ge=64, le=4608)]
     columns_px: Annotated[int, Field(ge=64, le=4608)]
     pitch_mm: Annotated[float, Field(gt=0.01, le=2.0)]
     bits_stored: Annotated[int, Field(ge=12, le=16)] = 14
     window_ms: Annotated[int, Field(ge=50, le=20000)] = 5000
+
+    @field_validator("also")
+    @classmethod
+    def _once(cls, also: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        registered = (info.data.get("panel_id"), *also)
+        if len(set(registered)) != len(registered):
+            raise ValueError("a panel is registered twice")
+        return also
+
+    @property
+    def registered(self) -> tuple[str, ...]:
+        """SR-50: who may answer at all, the selected one first."""
+        return (self.panel_id, *self.also)
 
 
 class TubeConfig(Strict):

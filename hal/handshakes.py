@@ -22,7 +22,6 @@ from enum import Enum
 SOURCE = "protocols.md 9.1: Canon, Siemens, Rayence, CareRay and PZMedical documents"
 VERIFIED = "against no device"
 
-
 T_PREP_MAX_US = 300_000  # Canon: RX_REQ to RX_COM, the only such time that is public
 
 

@@ -19,7 +19,7 @@ import importlib
 import struct
 from typing import TYPE_CHECKING, Any
 
-from hal.ports import WireError
+from hal.ports import LengthError, WireError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,7 +87,9 @@ def _block_bytes(data: bytes, size_bytes: int, unit_bytes: int) -> int:
         raise WireError(f"packed pixels begin with {_PREFIX.size} bytes, got {len(data)}")
     total_bytes, block_bytes = _PREFIX.unpack_from(data)
     if total_bytes != size_bytes:
-        raise WireError(f"the packed pixels have {total_bytes} bytes, {size_bytes} were announced")
+        raise LengthError(
+            f"the packed pixels have {total_bytes} bytes, {size_bytes} were announced"
+        )
     block_bytes = block_bytes or DEFAULT_BLOCK_BYTES
     if block_bytes % unit_bytes:
         raise WireError(f"blocks of {block_bytes} bytes don't hold whole groups of {unit_bytes}")
@@ -113,7 +115,7 @@ class _Reader:
     def take(self, size_bytes: int) -> bytes:
         part = bytes(self._data[self._at : self._at + size_bytes])
         if len(part) != size_bytes:
-            raise WireError("the packed pixels end too early")
+            raise LengthError("the packed pixels end too early")
         self._at += size_bytes
         return part
 
@@ -138,7 +140,7 @@ def _block(codec: Any, packed: bytes, size_bytes: int) -> bytes:
     except (codec.LZ4BlockError, ValueError) as error:
         raise WireError(f"a damaged LZ4 block: {error}") from None
     if len(data) != size_bytes:
-        raise WireError(f"an LZ4 block gave {len(data)} bytes instead of {size_bytes}")
+        raise LengthError(f"an LZ4 block gave {len(data)} bytes instead of {size_bytes}")
     return data
 
 

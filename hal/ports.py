@@ -30,6 +30,10 @@ class WireError(Exception):
     """The peer sent nonsense. Counted by the driver; too many are a link fault."""
 
 
+class LengthError(WireError):
+    """Some of it is missing, or too much came: F34 is told apart from F35."""
+
+
 class LinkError(Exception):
     """The port itself failed: gone, busy, forbidden, refused. Carries one sentence for people."""
 

@@ -30,7 +30,7 @@ from hal.pixel_coding import (
     lz4_block,
     lz4_packed,
 )
-from hal.ports import PanelFrame, WireError
+from hal.ports import LengthError, PanelFrame, WireError
 from hal.stream_v1_header import StreamStart, decode_start
 from hal.strict_json import MAX_INTEGER, dumps, flag, integer, loads, shown, text
 
@@ -200,7 +200,9 @@ def _check_size(fields: dict[str, Any], about: _About, payload_bytes: int) -> No
             f"size: {fields['shape']} needs {about.size_bytes} bytes, got {announced_bytes}"
         )
     if payload_bytes != announced_bytes:
-        raise WireError(f"the pixels have {payload_bytes} bytes, {announced_bytes} were announced")
+        raise LengthError(
+            f"the pixels have {payload_bytes} bytes, {announced_bytes} were announced"
+        )
 
 
 def decode_shape(shape: object) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from math import prod
 from typing import Any
 
 from hal.pixel_coding import EXTRA, bitshuffle_lz4, lz4_filter
-from hal.ports import WireError
+from hal.ports import LengthError, WireError
 from hal.stream_v1 import MAX_PIXELS_BYTES
 from hal.strict_json import MAX_INTEGER, integer, shown
 
@@ -79,7 +79,7 @@ class Typed:
             raise WireError(f"an array of {size_bytes} bytes is too large")
         if isinstance(self.data, bytes):
             if len(self.data) != size_bytes:
-                raise WireError(f"an array needs {size_bytes} bytes, {len(self.data)} came")
+                raise LengthError(f"an array needs {size_bytes} bytes, {len(self.data)} came")
             return self.data
         packed = self.data
         if (packed.algorithm, packed.element_bytes) == ("lz4", 0):

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -131,6 +131,22 @@ def load_bench(name_or_path: str | Path) -> Bench:
     """A bench that ships, by name, or a file. Raises ConfigError with all its mistakes."""
     path = bench_names.bench_path(name_or_path)
     return bench_of(read_text(path), path)
+
+
+def on_panel(bench: Bench, panel_id: str) -> Bench:
+    """The bench with that registered panel selected (SR-50); UsageError names those there are.
+
+    Maps, shots and frames go by the selected panel from then on.
+    """
+    panel = bench.unit.panel
+    if panel_id not in panel.registered:
+        raise UsageError(
+            f"panel {panel_id} is not registered on bench {bench.name}; "
+            f"registered: {', '.join(panel.registered)}"
+        )
+    others = tuple(one for one in panel.registered if one != panel_id)
+    chosen = panel.model_copy(update={"panel_id": panel_id, "also": others})
+    return replace(bench, unit=bench.unit.model_copy(update={"panel": chosen}))
 
 
 def read_text(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ SILENT = {  # fault -> the link that fell silent
     "ROOM_IO_LOST": "room",
     "PANEL_LINK_LOST": "panel",
 }
+LOG = "recorder.log"
+# A date, then what came in the place of a frame:
+_FRAME_WORDS = re.compile(r"\S+ ((?:second, different |damaged )?frame .*)")
 TOGETHER = "SELF_TEST_TIMEOUT"  # says nothing beside the fault that names the device
 FOLLOWS = ("WINDOW_ENDED",)  # once a link is silent: nobody could tell the panel to go on
 Judge = Callable[[Mapping[str, Any]], bool]
@@ -29,7 +33,7 @@ ANSWERS: dict[str, Judge] = {  # does this line of the link's trace say that it 
 def words(code: str, unit: UnitConfig, heard: Mapping[str, str] | None = None) -> str:
     """`heard`: what the record says of each link (`what_was_heard`)."""
     fault, where = FAULTS[code], place(code, unit)
-    detail = (heard or {}).get(SILENT.get(code, ""), "")
+    detail = (heard or {}).get(SILENT.get(code, code), "")
     return "".join(
         (
             fault.text.removesuffix("."),
@@ -57,6 +61,8 @@ def place(code: str, unit: UnitConfig) -> str:
         return f"{generator.driver} at {generator.url}, {generator.baud} baud"
     if code.startswith(("ROOM_IO", "SELF_TEST_ENABLE")):
         return f"{room.driver} at {room.url}"
+    if code == "PANEL_WRONG":
+        return f"selected {panel.panel_id}, registered {', '.join(panel.registered)}"
     if code in ("FRAME_MISSING",):
         return f"{panel.panel_id} at {panel.data_url}"
     if code.startswith(("PANEL_LINK", "PANEL_NOT", "PANEL_ERROR", "WINDOW_REFUSED")):
@@ -71,7 +77,9 @@ def what_was_heard(record: Path) -> dict[str, str]:
     except (OSError, RecordError):
         return {}
     found = {}
-    answered = _answered(record.with_name(record.name.replace("record", "trace")))
+    lines = _trace_of(record)
+    # The links that gave a valid answer in this run:
+    answered = {kind for line in lines if ANSWERS.get(kind := line["kind"], _never)(line)}
     for link in header["links"]:
         failed = next((why for scan in reversed(scans) if (why := _why(scan, link))), "")
         got_bytes = sum(len(scan.got.get(link, b"")) for scan in scans)
@@ -82,21 +90,34 @@ def what_was_heard(record: Path) -> dict[str, str]:
             found[link] = f"{got_bytes} bytes came, no valid answer: wrong baud rate or device?"
         elif failed:
             found[link] = failed.split(": ", 1)[-1]
-    return found
+    return found | _of_frames(record.with_name(LOG)) | _of_panel(record)
+
+
+def _of_frames(log: Path) -> dict[str, str]:
+    """What became of the last frame that made no image, by the recorder's log."""
+    try:
+        lines = log.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    told = [match[1] for line in lines if (match := _FRAME_WORDS.match(line))]
+    return {"FRAME_MISSING": told[-1]} if told else {}
+
+
+def _of_panel(record: Path) -> dict[str, str]:
+    ids = [line["panel_id"] for line in _trace_of(record) if line.get("panel_id")]
+    return {"PANEL_WRONG": f"{ids[-1]} answers"} if ids else {}
 
 
 def _got(scan: ScanRecord, link: str) -> bool:
     return link in scan.got or link in scan.got_messages
 
 
-def _answered(trace: Path) -> set[str]:
-    """The links that gave a valid answer in this run, by its trace."""
+def _trace_of(record: Path) -> list[dict[str, Any]]:
+    trace = record.with_name(record.name.replace("record", "trace")).with_suffix(".jsonl")
     try:
-        text = trace.with_suffix(".jsonl").read_text(encoding="utf-8")
-        lines = [json.loads(line) for line in text.splitlines()]
+        return [json.loads(line) for line in trace.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError):
-        return set()
-    return {kind for line in lines if ANSWERS.get(kind := line["kind"], _never)(line)}
+        return []
 
 
 def _never(line: Mapping[str, Any]) -> bool:

@@ -12,8 +12,22 @@ from rig.settings import settings
 if TYPE_CHECKING:
     from rig.bench import Bench
 
+PANEL = "dxrig.panel"
 bench_option = click.option(
     "--bench", "bench", metavar="NAME|FILE", help="A bench that ships, or a bench file."
+)
+
+
+def _select_panel(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    ctx.meta[PANEL] = value
+
+
+panel_option = click.option(
+    "--panel",
+    metavar="ID",
+    callback=_select_panel,
+    expose_value=False,  # `chosen_bench` takes it from the context
+    help="A registered panel of the bench (`panel.also`); default: panel.panel_id.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Answer with one JSON object on stdout."
@@ -27,6 +41,8 @@ at_option = click.option(
 
 def chosen_bench(ctx: click.Context, flag: str | None) -> Bench:
     """The bench of flag, environment or settings file. Raises ConfigError with all mistakes."""
-    from rig.bench import load_bench  # pydantic: 190 ms
+    from rig.bench import load_bench, on_panel  # pydantic: 190 ms
 
-    return load_bench(settings(config_file=ctx.obj, bench=flag).bench.value)
+    bench = load_bench(settings(config_file=ctx.obj, bench=flag).bench.value)
+    panel_id = ctx.meta.get(PANEL)
+    return bench if panel_id is None else on_panel(bench, panel_id)

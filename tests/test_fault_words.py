@@ -33,6 +33,27 @@ def test_one_that_never_answered_validly_is(silent: Path, tmp_path: Path) -> Non
     assert told.endswith(" bytes came, no valid answer: wrong baud rate or device?")
 
 
+@pytest.mark.req("SR-56")
+def test_a_missing_frame_is_told_with_what_came_in_its_place(silent: Path, tmp_path: Path) -> None:
+    (tmp_path / "record.bin").write_bytes((silent / "record.bin").read_bytes())
+    (tmp_path / "recorder.log").write_text(
+        "2026-11-22T10:00:00+00:00 damaged frame (hash: is wrong): kept aside\n"
+        "2026-11-22T10:00:01+00:00 frame of S-1 by another panel, P-9: kept aside\n"
+        "2026-11-22T10:00:02+00:00 the disk is full\n"
+    )
+    heard = what_was_heard(tmp_path / "record.bin")
+    (told,) = all_words(["FRAME_MISSING"], load_bench("portable").unit, heard)
+    assert "(frame of S-1 by another panel, P-9: kept aside)" in told
+
+
+@pytest.mark.req("SR-50")
+def test_a_wrong_panel_is_told_with_who_answers_and_who_may(silent: Path) -> None:
+    unit = load_bench("portable").unit
+    assert what_was_heard(silent / "record.bin")["PANEL_WRONG"] == "SIM-PANEL-1 answers"
+    (told,) = all_words(["PANEL_WRONG"], unit, {"PANEL_WRONG": "P-9 answers"})
+    assert "selected SIM-PANEL-1, registered SIM-PANEL-1 (P-9 answers)" in told
+
+
 def test_the_window_that_ends_with_a_lost_link_is_no_cause() -> None:
     unit = load_bench("portable").unit
     first, second, third = all_words(["WINDOW_ENDED", "PANEL_LINK_LOST", "ROOM_IO_LOST"], unit, {})

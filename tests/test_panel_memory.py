@@ -11,6 +11,7 @@ import pytest
 
 from firmware_py.recorder.messages import sample_from_dict, sample_to_dict
 from firmware_py.recorder.ports import BusRecorder
+from firmware_py.recorder.recorder import Recorder
 from firmware_py.recorder.store.database import MEMORY
 from firmware_py.recorder.store.exposures import LOST
 from firmware_py.recorder.store.journal import Journal
@@ -101,6 +102,48 @@ def test_a_frame_whose_line_was_dead_comes_from_the_memory_in_the_same_read_out(
     """`drop_frame`: the panel counts and keeps it, and nobody ever hears of it."""
     _, seen = run(panel("start", 0, drop_frame=True), panel("READOUT", 900, drop_frame=False))
     assert (seen.faults(), seen.image_count, len(seen.beams)) == ([], 1, 1)
+
+
+@pytest.mark.req("SR-56")
+@pytest.mark.parametrize(
+    ("wrong", "right", "told"),
+    [
+        ({"short_frame": 1000}, {"short_frame": 0}, "frame of a wrong length (the pixels have "),
+        ({"long_frame_bytes": 2}, {"long_frame_bytes": 0}, "frame of a wrong length (the pixels"),
+        ({"damaged_frames": True}, {"damaged_frames": False}, "damaged frame (hash: "),
+        ({"frame_of_before": True}, {"frame_of_before": False},
+         "frame of BEFORE-POWER-UP, an exposure that is not ours"),
+        ({"wrong_id": "OTHER-PANEL"}, {"wrong_id": "SIM-PANEL-1"},
+         f"frame of {SHOT} by another panel, OTHER-PANEL"),
+        ({"repeated_frames": True}, {"repeated_frames": False}, f"frame of {SHOT} came twice"),
+    ],
+    ids=["short", "long", "corrupt", "of the exposure before", "of another panel", "twice"],
+)  # fmt: skip
+def test_each_wrong_frame_is_told_by_its_own_words_and_the_memory_has_the_right_one(
+    wrong: dict[str, Any], right: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words: list[str] = []
+    monkeypatch.setattr(Recorder, "_stray", _noting(words, Recorder._stray))
+    monkeypatch.setattr(Recorder, "_twice", _noting_twice(words, Recorder._twice))
+    _, seen = run(panel("READOUT", 0, **wrong), panel("READOUT", 900, **right))
+    assert (seen.faults(), seen.image_count, len(seen.beams)) == ([], 1, 1)
+    assert words[0].startswith(told)
+
+
+def _noting(words: list[str], honest: Any) -> Any:
+    def stray(self: Recorder, message: list[bytes], what: str) -> None:
+        words.append(what)
+        honest(self, message, what)
+
+    return stray
+
+
+def _noting_twice(words: list[str], honest: Any) -> Any:
+    def twice(self: Recorder, shot_id: str) -> str:
+        words.append(honest(self, shot_id))
+        return words[-1]
+
+    return twice
 
 
 @pytest.mark.req("SR-56", "F32")

@@ -28,7 +28,7 @@ from firmware_py.recorder.store.exposures import Exposure
 from firmware_py.recorder.store.journal import Journal
 from hal.frame_codec import decode
 from hal.now import Now
-from hal.ports import PanelFrame, WireError
+from hal.ports import LengthError, PanelFrame, WireError
 from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot, ShotKind
 
 if TYPE_CHECKING:  # images need numpy and PIL; runs without them don't wait for that
@@ -309,9 +309,16 @@ class Recorder:
             exposure.digest, exposure.frame_us = digest, now_us
             self._attach(exposure, frame, message)
         elif exposure.digest == digest:
-            self._tell(f"frame of {frame.shot_id} came twice; one image is made")
+            self._tell(self._twice(frame.shot_id))
         else:
             self._stray(message, f"second, different frame of {frame.shot_id}")
+
+    def _twice(self, shot_id: str) -> str:
+        """F36; or F37, where a later exposure waits for its own frame."""
+        waiting = next((shot for shot in reversed(self._exposures)), shot_id)
+        if waiting != shot_id and self._exposures[waiting].digest is None:
+            return f"frame of {shot_id}, an earlier exposure, came in the place of {waiting}'s"
+        return f"frame of {shot_id} came twice; one image is made"
 
     def _attach(self, exposure: ExposureSoFar, frame: PanelFrame, message: list[bytes]) -> None:
         """The raw frame is safe before anything else is done with it."""
@@ -340,7 +347,8 @@ class Recorder:
     def _damaged(self, message: list[bytes], error: WireError) -> None:
         """Whose it was can't be known; the newest exposure without a frame goes without."""
         self._frames.damaged()
-        self._stray(message, f"damaged frame ({error})")
+        what = "frame of a wrong length" if isinstance(error, LengthError) else "damaged frame"
+        self._stray(message, f"{what} ({error})")
         waiting = [shot_id for shot_id, e in self._exposures.items() if e.digest is None]
         if waiting:
             self._image_failed = waiting[-1]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rig.answers import answer_json, answer_table
-from rig.options import bench_option, chosen_bench, json_option
+from rig.options import bench_option, chosen_bench, json_option, panel_option
 from rig.progress import progress_option
 from rig.routines.options import routine_options
 
@@ -67,6 +67,7 @@ def command() -> None:
 def _add_kind(kind: str, about: str) -> None:
     @command.command(name=kind, help=about, epilog=KIND_EPILOG.format(kind=kind))
     @bench_option
+    @panel_option
     @routine_options
     @click.option(
         "--kvp", type=float, help="Tube voltage of the flats, kV; default: [calibration]."
@@ -266,6 +267,7 @@ Exit codes: 0 listed, also when there is none; 4 the list of sets is damaged.
 """,
 )
 @bench_option
+@panel_option
 @state_option
 @json_option
 @click.pass_context
@@ -312,6 +314,7 @@ use; 4 there is no such version, or its file is damaged or missing.
 """
 )
 @bench_option
+@panel_option
 @state_option
 @click.option(
     "--to", "number", type=click.IntRange(min=1), help="Version; default: the one before."

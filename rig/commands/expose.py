@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rig.answers import answer_json
-from rig.options import at_option, bench_option, chosen_bench, json_option
+from rig.options import at_option, bench_option, chosen_bench, json_option, panel_option
 from rig.progress import progress_option
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ them or by an interlock; 4 refused before any beam; 130 released, stopped or int
 """
 )
 @bench_option
+@panel_option
 @click.option("--kvp", type=float, required=True, help="Tube voltage, kV.")
 @click.option("--mas", type=float, help="Charge that ends the beam; the highest mA unless --ma.")
 @click.option("--ma", type=float, help="Tube current, mA.")
