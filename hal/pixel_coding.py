@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SOURCE = "SIMPLON API reference 1.8, 5.4.2 and 5.4.3; LZ4 block format; HDF5 filters 32004, 32008"
 VERIFIED = "by the programs of the filters' authors; against no detector"
-EXTRA = "pip install 'dxrig[dectris]'"
+EXTRA = "pip install '.[dectris]'"
 
 LZ4_RATIO = 255
 BIT_GROUP_COUNT = 8  # elements that bitshuffle takes together
