@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,7 @@ UNLIKE = ("bs16-lz4<", "cbor")  # lz4< goes wrong as bs16-lz4< does
 def bench(form: str) -> Bench:
     known = model_runs.bench()
     sim = known.sim.model_copy(update={"frame_format": form})
-    return Bench(
-        path=known.path, about=known.about, unit=known.unit, wiring=known.wiring, sim=sim,
-        hash=known.hash,
-    )  # fmt: skip
+    return replace(known, sim=sim)
 
 
 def run(
