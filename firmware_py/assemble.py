@@ -70,9 +70,11 @@ def build_unit(
     start_us: int = 0,
     heat_j: float = 0.0,
     warm: bool = True,
+    aec_lock: str | None = None,
     words: Callable[[int], LastWords] | None = None,
 ) -> Unit:
-    """`heat_j`: what earlier runs left in the tube, at `start_us`; `warm`: it is warmed up.
+    """`heat_j`: what earlier runs left in the tube, at `start_us`; `warm`: it is warmed up;
+    `aec_lock`: the fault of the last automatic exposure, if that locks AEC.
 
     `words`: makes the last words, from how long this bench's beam outlives a unit that died, in us.
     """
@@ -86,7 +88,12 @@ def build_unit(
         devices.panel.capabilities,
     )
     memory = Memory(
-        limits=bench_limits, since_us=start_us, warm=warm, heat_j=heat_j, heat_us=start_us
+        limits=bench_limits,
+        since_us=start_us,
+        warm=warm,
+        heat_j=heat_j,
+        heat_us=start_us,
+        aec_lock=aec_lock,
     )
     outlives_us = dead_us(devices.generator.capabilities, devices.room.capabilities)
     said = words(outlives_us) if words else None

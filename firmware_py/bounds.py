@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from firmware_py.config import TubeConfig, UnitConfig
 from firmware_py.decide.memory import Limits
 from hal.ports import GeneratorCapabilities, PanelCapabilities, RoomCapabilities
-from hal.types import TubeData
+from hal.types import AecData, TubeData
 
 SAFETY_RELAY_DROP_US = 8_000  # sim/wiring.py
 RELAY_DROP_US = 20_000  # enable relay contact + interlock input, sim/wiring.py and data sheets
@@ -63,7 +63,26 @@ def limits(
         overrun_us=0 if generator.has_own_timer else dead_us(generator, room),
         enable_pulse_us=room.pulse_us,
         safety_relay=config.safety_relay,
+        ends_mas=generator.has_mas_mode and generator.account_us is not None,
+        account_us=generator.account_us,
+        aec=aec_data(config, generator),
         tube=tube_data(config),
+    )
+
+
+def aec_data(config: UnitConfig, generator: GeneratorCapabilities) -> AecData | None:
+    """None: the bench names no chambers, or its generator takes none, or can't tell of them."""
+    own, most_mas = config.aec, generator.backup_mas_max
+    if own is None or most_mas is None or not generator.has_aec or generator.account_us is None:
+        return None
+    return AecData(
+        chambers=own.chambers,
+        panels=own.panels or (config.panel.panel_id,),
+        sensitivities_index=own.sensitivities_index,
+        density_most_index=own.density_most_index,
+        backup_pct=own.backup_pct,
+        site_mas=own.site_mas,
+        own_mas=most_mas,
     )
 
 
@@ -135,6 +154,12 @@ def bounds(
             Bound(sr="SR-21", what="planned end -> kV off, though OFF is lost", goal_us=150_000,
                   bound_us=scan_us + pulse_us, layer="relay pulse",
                   note="the generator has no timer: the unit is the timer, and renews the pulse")
+        )  # fmt: skip
+    if aec_data(config, generator) is not None:
+        rows.append(
+            Bound(sr="SR-23", what="AEC that sees nothing -> beam off", goal_us=50_000,
+                  bound_us=round(config.tube.time_max_ms * 1000), layer="device timer",
+                  note="this wire carries no ramp: the back-up ends it, the account tells it")
         )  # fmt: skip
     if watchdog_us is not None:
         rows.append(

@@ -188,6 +188,57 @@ class ConditioningConfig(Strict):
     most_arcs: Annotated[int, Field(ge=1, le=100)] = 12
 
 
+Pair = Annotated[tuple[float, float], Field(strict=False)]
+
+
+class AecConfig(Strict):
+    """Automatic exposure control: the chambers, when they end a beam, and what ends it else.
+
+    `cutoffs_ugy`: rows of [sensitivity, kerma behind the patient at which a beam of density 0 is
+    ended]. `expected_mas`: rows of [kV, mAs] for the patient that is planned for, at the first
+    sensitivity; between them the logarithms go straight.
+    """
+
+    source: str
+    chambers: Annotated[
+        tuple[Literal["left", "centre", "right"], ...], Field(strict=False, min_length=1)
+    ]
+    panels: Annotated[
+        tuple[str, ...],
+        Field(strict=False, description="receptors behind the chambers; default: the bench's"),
+    ] = ()
+    cutoffs_ugy: Annotated[tuple[Pair, ...], Field(strict=False, min_length=1)]
+    expected_mas: Annotated[tuple[Pair, ...], Field(strict=False, min_length=1)]
+    density_most_index: Annotated[int, Field(ge=0, le=10)] = 4
+    density_pct: Annotated[float, Field(gt=0, le=100)] = 25.0
+    backup_pct: Annotated[float, Field(ge=150, le=200)] = 200.0
+    site_mas: Annotated[
+        Positive | None, Field(description="a ceiling of the site's, below the law's")
+    ] = None
+    response_ms: Annotated[float, Field(ge=0.1, le=100)] = 1.0
+
+    @field_validator("cutoffs_ugy")
+    @classmethod
+    def _numbered(cls, rows: tuple[Pair, ...]) -> tuple[Pair, ...]:
+        numbers = [row[0] for row in rows]
+        whole = all(number in range(256) for number in numbers)
+        if not whole or len(set(numbers)) != len(rows) or any(row[1] <= 0 for row in rows):
+            raise ValueError("rows must be [sensitivity 0-255, uGy above 0], each number once")
+        return rows
+
+    @field_validator("expected_mas")
+    @classmethod
+    def _kv_rising(cls, rows: tuple[Pair, ...]) -> tuple[Pair, ...]:
+        kv = [row[0] for row in rows]
+        if kv != sorted(set(kv)) or any(value <= 0 for row in rows for value in row):
+            raise ValueError("rows must be [kV, mAs], kV rising, all above 0")
+        return rows
+
+    @property
+    def sensitivities_index(self) -> tuple[int, ...]:
+        return tuple(int(row[0]) for row in self.cutoffs_ugy)
+
+
 class BatteryConfig(Strict):
     """The supply of a portable; without this section a routine is not split."""
 
@@ -251,5 +302,6 @@ class UnitConfig(Strict):
     limits: LimitsConfig = LimitsConfig()
     warmup: WarmupConfig | None = None
     conditioning: ConditioningConfig | None = None
+    aec: AecConfig | None = None
     battery: BatteryConfig | None = None
     calibration: CalibrationConfig = CalibrationConfig()

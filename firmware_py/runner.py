@@ -346,6 +346,7 @@ def status(unit: Unit) -> dict[str, Any]:
         "faults": _told(memory.faults),
         "inhibits": _told(blocked),
         "refused": _told(memory.refused),
+        "aec_locked": _told([memory.aec_lock] if memory.aec_lock is not None else []),
         "reset_waits_for": _told(reset_waits_for(unit)),
         "shot": asdict(shot) if shot else None,
         "generator": {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware_py.decide.memory import Memory
-from hal.types import CONTACTS, ExposureReport, Inputs, Outputs, RoomSample
+from hal.types import CONTACTS, ExposureReport, Inputs, Outputs, RoomSample, Technique
 
 LEVELS = (
     "ready_lamp",
@@ -29,7 +29,7 @@ LEVELS = (
 @dataclass(frozen=True, slots=True)
 class Line:
     t_us: int
-    kind: str  # state | room | generator | panel | recorder | out | report | refused
+    kind: str  # state | room | generator | panel | recorder | out | report | refused | aec
     data: dict[str, Any]
 
     def as_json(self) -> str:
@@ -78,6 +78,8 @@ class Trace:
             yield from _fields("recorder", before and before.recorder, inputs.recorder, RECORDER)
         if then is None or then.state is not memory.state or then.since_us != memory.since_us:
             yield "state", _state(then, memory)
+        if (then.aec_lock if then else None) != memory.aec_lock:
+            yield "aec", {"locked_by": memory.aec_lock}
         if memory.refused and (then is None or then.refused != memory.refused):
             yield "refused", {"because": list(memory.refused)}
         if outputs is not self._outputs:
@@ -118,9 +120,18 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "value"):  # an Enum
         return value.value
     if hasattr(value, "kv"):  # a Technique
-        ending = f"{value.mas:g} mAs" if value.mas is not None else f"{value.ms:g} ms"
-        return f"{value.kv:g} kV {value.ma:g} mA {ending}"
+        return f"{value.kv:g} kV {value.ma:g} mA {ending_of(value)}"
     return list(value) if isinstance(value, tuple) else value
+
+
+def ending_of(technique: Technique) -> str:
+    """What ends the beam: "0.5 mAs", "200 ms", "AEC left+right, back-up 20 mAs"."""
+    aec = technique.aec
+    if aec is None:
+        by_charge = technique.mas is not None
+        return f"{technique.mas:g} mAs" if by_charge else f"{technique.ms:g} ms"
+    density = f" density {aec.density_index:+d}" if aec.density_index else ""
+    return f"AEC {'+'.join(aec.chambers)}{density}, back-up {aec.backup_mas:g} mAs"
 
 
 def _room(before: RoomSample | None, after: RoomSample) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -140,6 +140,8 @@ class GeneratorCapabilities:
     kv_rise_us: int  # start of the beam -> within tolerance, worst case
     kv_fall_us: int
     longest_exchange_us: dict[str, int] = field(default_factory=dict)  # per phase: see the file
+    account_us: int | None = None  # its own account of a beam comes so long after the end at most
+    backup_mas_max: float | None = None  # the most that it takes as the back-up of its chambers
     status_age_us: int = 0  # the oldest that a healthy status gets during the beam, after the ramp
     time_step_ms: float = 1.0
 
@@ -222,6 +224,15 @@ class GeneratorReading:
     battery_v: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AecChoice:
+    """What a generator is told of an automatic exposure."""
+
+    chambers: tuple[str, ...]  # of hal.types.CHAMBERS
+    density_index: int
+    sensitivity_index: int
+
+
 class GeneratorModel(Protocol):
     """The physics behind a generator's protocol. Times in, state out; no bytes."""
 
@@ -234,6 +245,12 @@ class GeneratorModel(Protocol):
 
     def set_time_us(self, t_us: int, time_us: int | None) -> None:
         """None = continuous."""
+
+    def aec_refused(self, choice: AecChoice) -> str:
+        """Which of "chambers", "sensitivity", "density" it has not; "" if it has all."""
+
+    def set_aec(self, t_us: int, choice: AecChoice | None) -> None:
+        """The chambers that end the next beam; None: none do."""
 
     def set_prewarning_us(self, t_us: int, prewarning_us: int) -> None: ...
 

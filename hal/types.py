@@ -35,22 +35,61 @@ class PanelState(Enum):
     ERROR = "error"
 
 
+CHAMBERS = ("left", "centre", "right")  # as the patient's image is looked at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AecSetting:
+    """How an automatic exposure is to end: the generator's chambers, or its back-up."""
+
+    chambers: tuple[str, ...]  # of CHAMBERS, in their order
+    density_index: int = 0  # steps of the generator's; more is darker
+    sensitivity_index: int  # the generator's number of a cut-off dose
+    expected_mas: float  # for the patient that is planned for
+    backup_mas: float  # at which the generator ends the beam if the chambers don't
+
+    def problems(self) -> tuple[str, ...]:
+        """Fields that are no usable value; what a bench has is the bench's business."""
+        in_order = tuple(name for name in CHAMBERS if name in self.chambers)
+        found = []
+        if not in_order or in_order != self.chambers:
+            found.append(f"chambers must be of {', '.join(CHAMBERS)}, got {self.chambers!r}")
+        for name in ("density_index", "sensitivity_index"):
+            value = getattr(self, name)
+            if type(value) is not int:
+                found.append(f"{name} must be a whole number, got {value!r}")
+        for name in ("expected_mas", "backup_mas"):
+            value = getattr(self, name)
+            if not _positive(value):
+                found.append(f"{name} must be a positive number, got {value!r}")
+        return tuple(found)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Technique:
-    """The loading factors asked for. Exactly one of `mas` and `ms` ends the beam.
+    """The loading factors asked for. Exactly one of `mas`, `ms` and `aec` ends the beam.
 
-    `mas`: ended by the charge that the unit integrates; `ms`: ended by the
-    generator's own timer.
+    `mas`: ended by the charge, which the unit integrates where the generator has no mAs mode;
+    `ms`: ended by the generator's own timer; `aec`: ended by the generator's chambers.
     """
 
     kv: float
     ma: float
     mas: float | None = None
     ms: float | None = None
+    aec: AecSetting | None = None
 
     @property
     def planned_mas(self) -> float:
+        """What heat, time and window must allow for: in AEC the back-up."""
+        if self.aec is not None:
+            return self.aec.backup_mas
         return self.mas if self.mas is not None else self.ma * (self.ms or 0.0) / 1000.0
+
+    @property
+    def expected_mas(self) -> float:
+        """What will be irradiated if all goes well: in AEC less than what is allowed for."""
+        return self.planned_mas if self.aec is None else self.aec.expected_mas
 
     @property
     def planned_ms(self) -> float:
@@ -63,12 +102,12 @@ class Technique:
             for name, value in (("kv", self.kv), ("ma", self.ma))
             if not _positive(value)
         ]
-        if (self.mas is None) == (self.ms is None):
-            found.append("exactly one of mas and ms must be given")
+        if sum(ending is not None for ending in (self.mas, self.ms, self.aec)) != 1:
+            found.append("exactly one of mas, ms and aec must be given")
         for name, value in (("mas", self.mas), ("ms", self.ms)):
             if value is not None and not _positive(value):
                 found.append(f"{name} must be a positive number, got {value!r}")
-        return tuple(found)
+        return (*found, *(self.aec.problems() if self.aec is not None else ()))
 
 
 def _positive(value: object) -> bool:
@@ -143,6 +182,19 @@ class TubeData:
     duty_beam_us: int | None = None  # ... so much beam at most
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AecData:
+    """What this bench has for automatic exposures. Sources stand in the bench file."""
+
+    chambers: tuple[str, ...]  # of CHAMBERS
+    panels: tuple[str, ...]  # the receptors that they stand before
+    sensitivities_index: tuple[int, ...]
+    density_most_index: int  # steps to either side
+    backup_pct: float  # of the expected mAs
+    site_mas: float | None = None  # a lower ceiling than the law's
+    own_mas: float  # the generator's own limit
+
+
 # --- what the unit reads -------------------------------------------------------------------
 
 
@@ -167,6 +219,7 @@ class GeneratorSample:
     monitor_taken_us: int | None = None
     beam_mas: float | None = None  # the generator's own account of its last beam, once it is over
     beam_ms: float | None = None
+    account_taken_us: int | None = None  # when that account was asked for
     battery_v: float | None = None
     oil_c: float | None = None
     faults: tuple[str, ...] = ()  # codes of hal.faults

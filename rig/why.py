@@ -25,6 +25,7 @@ WORDS = {
     "planned_charge_reached": "the planned mAs is reached",
     "planned_time_reached": "the planned time was reached",
     "generator_timer_ended": "the generator's own timer ended the beam",
+    "generator_charge_ended": "the generator ended the beam: its mAs or its chambers",
     "everything_saved": "beam proved off, dose and image saved",
     "reset_pressed": "reset pressed",
     "reset_with_cause_gone": "reset, and the cause is gone",

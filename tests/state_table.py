@@ -234,6 +234,13 @@ def _time_over_without_timer(case: Case) -> Case:
     return before, replace(now, requests=Requests(shot=BY_TIME))
 
 
+def _own_charge_given(case: Case) -> Case:
+    """The generator counts the mAs itself, says "off", and no contact has moved."""
+    before, now = case
+    before = replace(before, limits=replace(LIMITS, ends_mas=True))
+    return _in("generator", beam_on=False, beam_taken_us=T_US)((before, now))
+
+
 def _charge_given(case: Case) -> Case:
     before, now = case
     beam = before.beam and replace(before.beam, read_mas=0.49)
@@ -306,6 +313,7 @@ WHEN: dict[str, Callable[[Case], Case]] = {
     "generator's timer ran out": _timer_ran_out,
     "planned time over, no timer": _time_over_without_timer,
     "planned charge reached": _charge_given,
+    "generator's own mAs reached": _own_charge_given,
     "twice the planned charge": _far_too_much,
     "third arc in ten beams": _of_memory(arcs=(True, False, True, True)),
     "pair closed without enable": _both(

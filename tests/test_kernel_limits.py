@@ -76,6 +76,9 @@ LIMITS: dict[str, tuple[object, str]] = {
     "resets_most_count": (5, "SR-43: 5 resets"),
     "resets_within_us": (10 * MINUTE_US, "SR-43: in 10 minutes"),
     "generator_identity": (None, "SR-50: where the bench names one"),
+    "ends_mas": (False, "the unit ends a beam at its mAs, unless the generator has that mode"),
+    "account_us": (None, "SR-53: where the generator gives an account of its own"),
+    "aec": (None, "SR-22: where the bench has chambers"),
 }
 
 
@@ -203,11 +206,14 @@ def test_a_beam_begins_without_charge_and_an_ending_without_proof() -> None:
 # --- what a fault does
 
 
-ONLY_TOLD = {"READY_TIMEOUT", "UNDER_TEMPERATURE", "SHOT_CHANGED", "UNIT_LOST"}
+ONLY_TOLD = {
+    "READY_TIMEOUT", "UNDER_TEMPERATURE", "SHOT_CHANGED", "UNIT_LOST",
+    "AEC_BACKUP", "AEC_IMPLAUSIBLE",  # SR-22: what they lock is AEC, and no manual exposure
+}  # fmt: skip
 NO_PRESS = {
     "HANDSWITCH_CLOSED", "LAMP_FAILED", "GENERATOR_IDENTITY", "PANEL_WRONG", "WINDOW_TOO_SHORT",
     "RECORDER_LOST", "DISK", "PANEL_SET_MISSING", "INCOMPLETE_EXPOSURE", "NO_SHOT", "SHOT_USED",
-    "TECHNIQUE", "NOT_TEST", "RECEPTOR_NOT_CLEAR", "TUBE_COLD", "TUBE_HEAT", "DUTY",
+    "TECHNIQUE", "AEC_LOCKED", "AEC_SETTING", "NOT_TEST", "RECEPTOR_NOT_CLEAR", "TUBE_COLD", "TUBE_HEAT", "DUTY",
 }  # fmt: skip
 ENDS_THE_BEAM = {
     "DOOR_OPEN", "CHAIN_OPEN", "KEY_OFF", "ROOM_IO_LOST", "GENERATOR_LINK_LOST",
@@ -216,7 +222,7 @@ ENDS_THE_BEAM = {
     "INTERLOCK_OPEN", "REGULATION", "BATTERY_LOW", "KV_OUT_OF_BAND", "MA_OUT_OF_BAND", "OVER_MAS",
     "BACKUP_TIME", "BEAM_ENDED_EARLY", "BEAM_OFF_NOT_CONFIRMED", "PANEL_LINK_LOST",
     "PANEL_NOT_READY", "PANEL_ERROR", "WINDOW_REFUSED", "WINDOW_ENDED", "FRAME_MISSING",
-    "INTENT_NOT_DURABLE", "DOSE_NOT_SAVED", "SCAN_LATE",
+    "INTENT_NOT_DURABLE", "DOSE_NOT_SAVED", "SCAN_LATE", "GENERATOR_ACCOUNT",
 }  # fmt: skip
 WHEREVER_IT_IS = {
     "ESTOP", "HANDSWITCH_STUCK", "SELF_TEST_ENABLE", "SELF_TEST_LAMP", "SELF_TEST_TIMEOUT",

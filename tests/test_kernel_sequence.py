@@ -14,6 +14,7 @@ from firmware_py.decide.states import (
     dark_frame_asked,
     everything_saved,
     everything_true_in_this_scan,
+    generator_charge_ended,
     generator_timer_ended,
     planned_charge_reached,
     planned_time_reached,
@@ -127,7 +128,13 @@ def test_a_readout_is_not_over_before_the_beam_is_proved_off_whatever_is_saved()
 
 @pytest.mark.parametrize("missing", [{"beam": None}, {"shot": None}])
 @pytest.mark.parametrize(
-    "rule", [planned_charge_reached, planned_time_reached, generator_timer_ended]
+    "rule",
+    [
+        planned_charge_reached,
+        planned_time_reached,
+        generator_timer_ended,
+        generator_charge_ended,
+    ],  # fmt: skip
 )
 def test_no_beam_has_no_end(rule: Any, missing: dict[str, Any]) -> None:
     limits = replace(LIMITS, has_own_timer=rule is not planned_time_reached)

@@ -39,6 +39,7 @@ OTHER = Requests(shot=replace(SHOT, shot_id="shot-2"))
 RESET = Requests(shot=SHOT, reset=True)
 
 
+ENDS_MAS = replace(LIMITS, ends_mas=True)  # the mAs are the generator's to count
 TAKEN: dict[tuple[State, State, str], tuple[Memory, Inputs]] = {
     (S.BOOT, S.SELF_TEST, "all_devices_answer"): (memory(S.BOOT), inputs()),
     (S.SELF_TEST, S.RELEASE_WAIT, "self_test_passed"): (
@@ -133,6 +134,10 @@ TAKEN: dict[tuple[State, State, str], tuple[Memory, Inputs]] = {
     ),
     (S.EXPOSE, S.READOUT, "generator_timer_ended"): (
         replace(exposing(replace(READ, sent_us=T_US - 1_000_000)), shot=BY_TIME),
+        in_beam(generator=replace(ON, beam_on=False)),
+    ),
+    (S.EXPOSE, S.READOUT, "generator_charge_ended"): (
+        replace(exposing(replace(READ, off_seen_us=T_US)), limits=ENDS_MAS),
         in_beam(generator=replace(ON, beam_on=False)),
     ),
     (S.READOUT, S.RELEASE_WAIT, "everything_saved"): (
@@ -237,6 +242,7 @@ IN_ORDER = {
     S.EXPOSE: (
         "fault_that_locks", "fault_that_trips", "handswitch_released", "stop_requested",
         "planned_charge_reached", "planned_time_reached", "generator_timer_ended",
+        "generator_charge_ended",
     ),
     S.READOUT: ("fault_that_locks", "fault_that_trips", "everything_saved"),
     S.RELEASE_WAIT: ("fault_that_locks", "fault_that_trips", "both_stages_open"),

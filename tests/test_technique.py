@@ -95,7 +95,7 @@ def test_the_complaint_names_the_field(field: str, value: Any) -> None:
 
 @pytest.mark.parametrize("changes", [{"mas": None}, {"ms": 1.0}])
 def test_exactly_one_of_mas_and_ms(changes: dict[str, Any]) -> None:
-    assert technique(**changes).problems() == ("exactly one of mas and ms must be given",)
+    assert technique(**changes).problems() == ("exactly one of mas, ms and aec must be given",)
 
 
 anything = st.one_of(

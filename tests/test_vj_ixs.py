@@ -638,7 +638,7 @@ def test_a_technique_is_taken_in_the_devices_steps(
         (Technique(kv=80.0, ma=0.5, mas=500.0), r"mas makes 1000500 ms"),
         (Technique(kv=80.0, ma=0.5, mas=4e-4), r"mas must be at least 0.001 mAs, got 0.0004"),
         (Technique(kv=80.0, ma=0.5, ms=float("nan")), r"ms must be a positive number"),
-        (Technique(kv=80.0, ma=0.5), r"exactly one of mas and ms"),
+        (Technique(kv=80.0, ma=0.5), r"exactly one of mas, ms and aec"),
     ],
 )
 def test_a_technique_it_cannot_make_names_field_and_range(technique: Technique, words: str) -> None:

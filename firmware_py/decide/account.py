@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from firmware_py.decide import beam as beams
+from firmware_py.decide import own_account
 from firmware_py.decide.memory import Beam, Ending, Memory, State
 from firmware_py.decide.technique import maximum_mas
 from hal.now import Now, latest_us, since
@@ -42,11 +43,12 @@ def settle(memory: Memory, inputs: Inputs, now: Now) -> Memory:
     """Report the beam that is waiting for its proof, once the proof or its deadline has come."""
     ending = memory.ending
     if ending is None:
-        return memory
+        return own_account.settle(memory, inputs, now)
     ending = listen(memory, ending, inputs)
     memory = memory if ending is memory.ending else replace(memory, ending=ending)
     if off_since(inputs.generator, ending.ordered_us):
-        return replace(memory, ending=None, report=_proved(memory, ending, inputs))
+        report = _proved(memory, ending, inputs)
+        return own_account.settle(own_account.ask(memory, ending, report, inputs), inputs, now)
     if memory.state in (State.FAULT, State.LOCKED) and overdue(memory, now):
         faults = tuple(dict.fromkeys((*memory.faults, NOT_CONFIRMED)))
         report = _unproved(memory, ending, inputs.t_us)

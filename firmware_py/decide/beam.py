@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from firmware_py.decide.memory import Beam, Limits
-from firmware_py.decide.technique import timer_us
+from firmware_py.decide.technique import ends_alone, timer_us
 from hal.now import NEVER_US, latest_us, since
 from hal.types import GeneratorSample, Technique
 
@@ -88,8 +88,13 @@ def _mas(ma: float, duration_us: int) -> float:
 
 
 def charge_end_us(beam: Beam, technique: Technique, limits: Limits) -> int | None:
-    """When OFF must be written so that the mAs asked for are reached; None = not known yet."""
-    if technique.mas is None or beam.accepted_us is None or beam.sent_us is None:
+    """When OFF must be written so that the mAs asked for are reached; None = not known yet.
+
+    Never where the generator counts the mAs itself: what the unit knows of them is less.
+    """
+    if technique.mas is None or ends_alone(technique, limits):
+        return None
+    if beam.accepted_us is None or beam.sent_us is None:
         return None
     if beam.read_us is None:  # no read yet: the set current, until the first read corrects it
         ma, from_us = technique.ma, beam.accepted_us
@@ -143,13 +148,26 @@ def went_off(beam: Beam, sample: GeneratorSample) -> bool:
 def ended_by_itself(
     beam: Beam, sample: GeneratorSample, technique: Technique, limits: Limits
 ) -> bool | None:
-    """True: the generator's timer ended the beam. False: ended before its time. None: it is on."""
+    """True: the generator ended the beam as told to. False: before its time. None: it is on.
+
+    Chambers may end it at any time, unless the pair was open by then.
+    """
     if beam.sent_us is None or not went_off(beam, sample):
         return None
     if not limits.has_own_timer:
         return False
-    tolerance_us = timer_us(technique, limits) // 10 + limits.time_step_us
-    return since(sample.beam_taken_us, beam.sent_us + timer_us(technique, limits) - tolerance_us)
+    if technique.aec is not None:
+        return sample.interlock_closed is not False
+    return since(sample.beam_taken_us, beam.sent_us + _shortest_us(technique, limits))
+
+
+def _shortest_us(technique: Technique, limits: Limits) -> int:
+    """By time a tenth less than set; by charge as much less as the current may be above its own."""
+    if ends_alone(technique, limits):
+        full_us = round(technique.planned_ms * 100_000 / (100 + limits.ma_band_pct))
+    else:
+        full_us = timer_us(technique, limits) - timer_us(technique, limits) // 10
+    return full_us - limits.time_step_us
 
 
 def timer_us_of(beam: Beam, technique: Technique, limits: Limits) -> int:

@@ -19,7 +19,9 @@ REASONS = {
     "planned_charge_reached": EndReason.PLANNED,
     "planned_time_reached": EndReason.PLANNED,
     "generator_timer_ended": EndReason.PLANNED,
+    "generator_charge_ended": EndReason.PLANNED,
 }
+RESETS = ("reset_pressed", "reset_with_cause_gone", "key_turned_and_reset")
 TOLD = {"ready_held_too_long": "READY_TIMEOUT", "shot_changed": "SHOT_CHANGED"}
 
 
@@ -124,6 +126,8 @@ def _release_wait(memory: Memory, view: View) -> Memory:
         return replace(memory, refused=found)
     if view.why in TOLD:
         return replace(memory, refused=(TOLD[view.why],))
+    if view.why in RESETS:
+        memory = replace(memory, aec_lock=None)  # SR-22: by a person at the unit
     if view.memory.state is State.SELF_TEST:
         return replace(memory, tested_us=view.inputs.t_us)
     if view.memory.state is State.FAULT:

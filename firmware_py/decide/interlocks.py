@@ -5,7 +5,7 @@ Levels, looked at in every scan; unknown and stale count as open (SR-09).
 
 from __future__ import annotations
 
-from firmware_py.decide import duty, technique, tube_load
+from firmware_py.decide import aec, duty, technique, tube_load
 from firmware_py.decide.memory import Memory, State
 from hal.faults import FAULTS, Reaction
 from hal.now import Now, latest_us
@@ -129,7 +129,7 @@ def _shot_inhibits(memory: Memory, inputs: Inputs, shot: Shot | None, now: Now) 
         (shot.has_frame and _other_panel(panel, shot), "PANEL_WRONG"),
         (shot.has_frame and not window_fits(memory, panel, shot), "WINDOW_TOO_SHORT"),
     )
-    found = [code for wrong, code in checks if wrong]
+    found = [code for wrong, code in checks if wrong] + _aec_inhibits(memory, shot)
     return found + (_beam_inhibits(memory, shot, now) if shot.has_beam else [])
 
 
@@ -141,6 +141,14 @@ def _beam_inhibits(memory: Memory, shot: Shot, now: Now) -> list[str]:
         (shot.kind is ShotKind.NO_RECEPTOR and not shot.clear_by, "RECEPTOR_NOT_CLEAR"),
     )
     return [code for wrong, code in checks if wrong]
+
+
+def _aec_inhibits(memory: Memory, shot: Shot) -> list[str]:
+    """Chambers must be there and free; a manual technique asks for neither (SR-22)."""
+    if shot.technique.aec is None:
+        return []
+    found = ["AEC_SETTING"] if aec.problems(shot, memory.limits.aec) else []
+    return found + (["AEC_LOCKED"] if memory.aec_lock is not None else [])
 
 
 def _kind_fits(shot: Shot) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from hal.types import EndReason, ExposureReport, Shot, TubeData
+from hal.types import AecData, EndReason, ExposureReport, Shot, TubeData
 
 
 class State(Enum):
@@ -71,6 +71,9 @@ class Limits:
     resets_most_count: int = 5  # SR-43: in `resets_within_us`
     resets_within_us: int = 600_000_000
     generator_identity: str | None = None  # None: any generator is accepted
+    ends_mas: bool = False  # the generator ends a beam at its mAs; else the unit does
+    account_us: int | None = None  # proved off -> the generator's own account; None: it gives none
+    aec: AecData | None = None  # None: this bench has no chambers
     tube: TubeData
 
 
@@ -102,6 +105,15 @@ class Ending:
     fault: str | None = None
     heard: bool = True  # False: the generator fell silent, so the charge is not known
     overran: bool = False  # "on" after its own timer's end: that bounds the charge no longer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A beam that is proved off, and whose generator still owes its own account of it."""
+
+    report: ExposureReport  # as it is told if no account comes
+    from_us: int  # an account asked for before this is none of this beam
+    proved_us: int
 
 
 class SelfTestStep(Enum):
@@ -140,9 +152,11 @@ class Memory:
     window_seen_us: int | None = None  # a dark frame's window was first seen open
     beam_end_us: int | None = None
     ending: Ending | None = None
+    pending: Pending | None = None
     beam_asked_us: int | None = None  # the newest status that indicated a beam: when asked for,
     beam_seen_us: int | None = None  # ... and first seen
     lamp_dark: bool = False  # the beam lamp was lit without current
+    aec_lock: str | None = None  # the fault that locked AEC; until a person resets (SR-22)
     # what adds up over many exposures
     arcs: tuple[bool, ...] = ()  # of the newest beams: did the tube arc?
     beams_us: tuple[tuple[int, int], ...] = ()  # (from, to) of those that a duty rule counts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from firmware_py.decide.account import dark_window_open
+from firmware_py.decide.entry import RESETS
 from firmware_py.decide.interlocks import IN_USE
 from firmware_py.decide.memory import Memory, SelfTestStep, State
 from firmware_py.decide.supervisor import BEAM_IN_DOUBT, LATCHED
@@ -60,7 +61,7 @@ def _intent(memory: Memory) -> Intent:
     most_mas = maximum_mas(shot.technique, memory.limits) if shot.has_beam else 0.0
     return Intent(
         shot=shot,
-        planned_mas=shot.technique.planned_mas if shot.has_beam else 0.0,
+        planned_mas=shot.technique.expected_mas if shot.has_beam else 0.0,
         maximum_mas=most_mas,
         at_us=memory.since_us,
     )
@@ -113,8 +114,7 @@ def _readout(memory: Memory) -> dict[str, Any]:
 
 def _release_wait(memory: Memory) -> dict[str, Any]:
     """A reset by a person also clears what the generator has latched; nothing else does."""
-    by_person = memory.why in ("reset_pressed", "reset_with_cause_gone", "key_turned_and_reset")
-    return {"clear_faults_from_us": memory.since_us} if by_person else {}
+    return {"clear_faults_from_us": memory.since_us} if memory.why in RESETS else {}
 
 
 def _beam_lamp(memory: Memory, inputs: Inputs, now: Now) -> bool:
@@ -142,7 +142,9 @@ def _buzzer(memory: Memory, now: Now) -> bool:
         return True
     if memory.beam_end_us is None:
         return False
-    length_us = memory.limits.sound_us * (4 if memory.faults else 1)
+    by_aec = memory.shot is not None and memory.shot.technique.aec is not None
+    abnormal = bool(memory.faults) or (by_aec and memory.aec_lock is not None)
+    length_us = memory.limits.sound_us * (4 if abnormal else 1)
     return not now.reached(memory.beam_end_us + length_us)
 
 

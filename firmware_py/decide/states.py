@@ -16,6 +16,7 @@ from firmware_py.decide import account, interlocks, supervisor
 from firmware_py.decide import beam as beams
 from firmware_py.decide.memory import SelfTestStep, State
 from firmware_py.decide.supervisor import IN_SEQUENCE
+from firmware_py.decide.technique import ends_alone
 from firmware_py.decide.view import View
 from hal.faults import FAULTS, Reaction
 from hal.now import since
@@ -231,12 +232,23 @@ def planned_time_reached(view: View) -> bool:
 
 
 def generator_timer_ended(view: View) -> bool:
-    """The planned end of a beam by time; for mAs the timer is the back-up, and a fault."""
+    """The planned end of a beam by time; for a charge the timer is the back-up."""
     memory = view.memory
-    if memory.beam is None or memory.shot is None or memory.shot.technique.mas is not None:
+    if memory.beam is None or memory.shot is None or memory.shot.technique.ms is None:
         return False
     technique, limits = memory.shot.technique, memory.limits
     return beams.ended_by_itself(memory.beam, view.inputs.generator, technique, limits) is True
+
+
+def generator_charge_ended(view: View) -> bool:
+    """Its mAs, or its chambers; its account then tells. A contact may have been quicker."""
+    memory, inputs = view.memory, view.inputs
+    if memory.beam is None or memory.shot is None:
+        return False
+    technique, limits = memory.shot.technique, memory.limits
+    if not ends_alone(technique, limits) or supervisor.contact_may_explain(memory.beam, inputs):
+        return False
+    return beams.ended_by_itself(memory.beam, inputs.generator, technique, limits) is True
 
 
 def everything_saved(view: View) -> bool:
@@ -304,6 +316,7 @@ SEQUENCE = (
     Row(S.EXPOSE, S.READOUT, planned_charge_reached),
     Row(S.EXPOSE, S.READOUT, planned_time_reached),
     Row(S.EXPOSE, S.READOUT, generator_timer_ended),
+    Row(S.EXPOSE, S.READOUT, generator_charge_ended),
     Row(S.READOUT, S.RELEASE_WAIT, everything_saved),
     Row(S.RELEASE_WAIT, S.STANDBY, both_stages_open),
     Row(S.FAULT, S.RELEASE_WAIT, reset_with_cause_gone),

@@ -6,9 +6,10 @@ reaction, in `states`. Deadlines of the states are causes like any other.
 
 from __future__ import annotations
 
-from firmware_py.decide import account, duty, interlocks
+from firmware_py.decide import account, duty, interlocks, own_account
 from firmware_py.decide import beam as beams
 from firmware_py.decide.memory import Beam, Limits, Memory, SelfTestStep, State
+from firmware_py.decide.technique import ends_alone
 from hal.now import Now, since
 from hal.types import GeneratorState, Inputs, PanelState, Shot, Technique
 
@@ -68,13 +69,14 @@ def _still_there(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     proved = account.off_since(inputs.generator, memory.since_us)
     doubted = [] if proved else BEAM_IN_DOUBT.intersection(memory.faults)
     waiting = [account.NOT_CONFIRMED] if memory.ending is not None else []
+    waiting += [own_account.DOUBTFUL] if memory.pending is not None else []
     return lasting + sorted(doubted) + waiting
 
 
 def _generator(memory: Memory, inputs: Inputs) -> list[str]:
     found = interlocks.generator_causes(inputs)
     beam = memory.beam if memory.state is State.EXPOSE else None
-    pair_matters = beam is not None and not _contact_may_explain(beam, inputs)
+    pair_matters = beam is not None and not contact_may_explain(beam, inputs)
     # READOUT: releasing stage 2 opens the pair by hardware, the bit is expected and cleared.
     return [code for code in found if code != "INTERLOCK_OPEN" or pair_matters]
 
@@ -127,10 +129,10 @@ def _feedback(
         late = now.reached(beam.ordered_us + limits.beam_start_us)
         return ["GENERATOR_STATUS_OLD"] if late else []
     by_itself = beams.ended_by_itself(beam, generator, technique, limits)
-    if by_itself and technique.mas is not None:
+    if by_itself and technique.mas is not None and not ends_alone(technique, limits):
         return ["BACKUP_TIME"]
     if by_itself is False:
-        return [] if _contact_may_explain(beam, inputs) else ["BEAM_ENDED_EARLY"]
+        return [] if contact_may_explain(beam, inputs) else ["BEAM_ENDED_EARLY"]
     status_us = generator.beam_taken_us if generator.beam_taken_us is not None else 0
     newest_us = status_us if since(status_us, beam.accepted_us) else beam.accepted_us
     found = []
@@ -141,7 +143,7 @@ def _feedback(
     return found
 
 
-def _contact_may_explain(beam: Beam, inputs: Inputs) -> bool:
+def contact_may_explain(beam: Beam, inputs: Inputs) -> bool:
     """A contact that opens ends the beam in hardware, and the generator may tell it first.
 
     So its "off" is judged once a look at the room, asked for later, has shown every contact
@@ -228,9 +230,13 @@ def _chain_stuck(memory: Memory, inputs: Inputs) -> list[str]:
 
 
 def _reported(memory: Memory) -> list[str]:
-    """SR-25: what was irradiated in the end, once it is known."""
+    """SR-25: what was irradiated in the end, once it is known; and what the account has shown."""
     report = memory.report
-    if report is None or report.mas is None:
+    if report is None:
+        return []
+    if memory.state is State.READOUT and report.fault in own_account.FOUND:
+        return [report.fault]
+    if report.mas is None:
         return []
     inside = report.mas <= _service_mas(report.shot.technique.planned_mas, memory.limits)
     return [] if inside else ["OVER_MAS_SERVICE"]

@@ -7,14 +7,19 @@ from hal.types import Shot, ShotKind, Technique, TubeData
 
 
 def timer_us(technique: Technique, limits: Limits) -> int:
-    """What the generator's own timer is set to: its step rounded up, the ramp on top for mAs.
+    """What the generator's own timer is set to: rounded up, for a charge with the ramp on top.
 
     Where it has none this is the unit's own back-up time, and the ramp is on top for both.
     """
     step_us = limits.time_step_us
     asked_us = -(-round(technique.planned_ms * 1000) // step_us) * step_us
-    with_ramp = technique.mas is not None or not limits.has_own_timer
+    with_ramp = technique.ms is None or not limits.has_own_timer
     return asked_us + (limits.ramp_us if with_ramp else 0)
+
+
+def ends_alone(technique: Technique, limits: Limits) -> bool:
+    """The generator ends the beam at a charge that only it knows: its mAs, or its chambers'."""
+    return technique.aec is not None or (technique.mas is not None and limits.ends_mas)
 
 
 def maximum_mas(technique: Technique, limits: Limits) -> float:

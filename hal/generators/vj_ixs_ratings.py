@@ -91,6 +91,8 @@ def effective(technique: Technique) -> Technique:
     problems = technique.problems()
     if problems:
         raise ValueError("; ".join(problems))
+    if technique.aec is not None:
+        raise ValueError("aec: this generator ends no beam by chambers; use mas, or ma with ms")
     for name, (least, most, unit) in RANGES.items():
         value = getattr(technique, name)
         if not least <= value <= most:

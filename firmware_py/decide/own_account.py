@@ -1,0 +1,117 @@
+"""The generator's own account of its beam: mAs and ms that it gives when the beam is over.
+
+Some wires show no mA in the beam; then this is all that is known of the charge (SR-53). It is
+asked for after the end, taken once it is of this beam, and believed if it can be true: no more
+than full current for the time that the beam can have had, no less than for the time in which a
+status said "on". It also tells how a beam ended that the generator ended at a charge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from firmware_py.decide import aec
+from firmware_py.decide.memory import Beam, Ending, Memory, Pending, State
+from firmware_py.decide.technique import ends_alone
+from hal.now import Now, since
+from hal.types import EndReason, ExposureReport, GeneratorSample, GeneratorState, Inputs
+
+DOUBTFUL = "GENERATOR_ACCOUNT"
+FOUND = ("BACKUP_TIME", DOUBTFUL)  # what it may show, and what then keeps the unit from going on
+LOCKS_AEC = ("AEC_BACKUP", "AEC_IMPLAUSIBLE")
+
+
+def ask(memory: Memory, ending: Ending, report: ExposureReport, inputs: Inputs) -> Memory:
+    """The beam is proved off: its report waits, if this generator gives an account of it."""
+    memory = replace(memory, ending=None)
+    unknown = ending.reason is EndReason.REFUSED or not ending.heard
+    if memory.limits.account_us is None or unknown:
+        return replace(memory, report=report)
+    off_us = _beam(memory).off_asked_us
+    from_us = ending.ordered_us if off_us is None else off_us
+    return replace(memory, pending=Pending(report=report, from_us=from_us, proved_us=inputs.t_us))
+
+
+def settle(memory: Memory, inputs: Inputs, now: Now) -> Memory:
+    """Report the beam once its account is there, or too late."""
+    pending, account_us = memory.pending, memory.limits.account_us
+    if pending is None or account_us is None:
+        return memory
+    sample = inputs.generator
+    if since(sample.account_taken_us, pending.from_us):
+        return _taken(memory, pending, sample)
+    lost = sample.state is GeneratorState.OFFLINE
+    if lost or now.reached(pending.proved_us + account_us):
+        return _told(memory, pending.report)
+    return memory
+
+
+def _taken(memory: Memory, pending: Pending, sample: GeneratorSample) -> Memory:
+    report, mas = pending.report, sample.beam_mas
+    report = replace(report, maximum_mas=max(report.maximum_mas, mas or 0.0))
+    if not _believed(memory, pending, sample):
+        return _told(memory, replace(report, mas=None, fault=report.fault or DOUBTFUL))
+    return _told(
+        memory,
+        replace(
+            report,
+            mas=mas,
+            beam_ms=sample.beam_ms,
+            kv=report.kv if report.kv is not None else sample.kv,
+            ma=report.ma if report.ma is not None else sample.ma,
+        ),
+    )
+
+
+def _believed(memory: Memory, pending: Pending, sample: GeneratorSample) -> bool:
+    mas, ms, known_mas = sample.beam_mas, sample.beam_ms, pending.report.mas
+    sent_us = _beam(memory).sent_us
+    if mas is None or ms is None or sent_us is None:
+        return False
+    share = memory.limits.mas_known_pct / 100
+    most_mas = pending.report.maximum_mas * (1 + share) + memory.limits.mas_known_mas
+    longest_ms = (pending.proved_us - sent_us) / 1000
+    can_be = _least_mas(memory) <= mas <= most_mas and 0 <= ms <= longest_ms
+    if known_mas is None:
+        return can_be
+    return can_be and abs(mas - known_mas) <= known_mas * share + memory.limits.mas_known_mas
+
+
+def _least_mas(memory: Memory) -> float:
+    """The set current, at the low end of its band, from "accepted" to the newest status "on"."""
+    accepted_us, seen_us, shot = _beam(memory).accepted_us, memory.beam_asked_us, memory.shot
+    if accepted_us is None or seen_us is None or shot is None:
+        return 0.0
+    seen_mas = shot.technique.ma * (seen_us - accepted_us) / 1e6
+    low_mas = seen_mas * (1 - memory.limits.ma_band_pct / 100)
+    return max(low_mas - memory.limits.mas_known_mas, 0.0)
+
+
+def _told(memory: Memory, report: ExposureReport) -> Memory:
+    """What it shows of the end: the report says so, and the unit or its AEC is kept from more."""
+    found = _ended_wrongly(memory, report)
+    if found is not None:
+        report = replace(report, reason=EndReason.FAULT, fault=report.fault or found)
+    memory = replace(memory, pending=None, report=report)
+    if found in LOCKS_AEC:
+        memory = replace(memory, aec_lock=found)
+    if report.fault in FOUND and memory.state in (State.FAULT, State.LOCKED):
+        return replace(memory, faults=tuple(dict.fromkeys((*memory.faults, report.fault))))
+    return memory
+
+
+def _ended_wrongly(memory: Memory, report: ExposureReport) -> str | None:
+    technique, limits = report.shot.technique, memory.limits
+    if report.reason is not EndReason.PLANNED or not ends_alone(technique, limits):
+        return None
+    if report.mas is None:
+        return DOUBTFUL
+    if technique.aec is not None:
+        return aec.ended_wrongly(report)
+    off_mas = technique.planned_mas * limits.mas_known_pct / 100 + limits.mas_known_mas
+    return None if report.mas >= technique.planned_mas - off_mas else "BACKUP_TIME"
+
+
+def _beam(memory: Memory) -> Beam:
+    assert memory.beam is not None
+    return memory.beam
