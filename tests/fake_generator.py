@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hal.ports import GeneratorReading
+from hal.ports import AecChoice, GeneratorReading
 
 
 class FakeModel:
@@ -14,6 +14,8 @@ class FakeModel:
     def __init__(self) -> None:
         self.kv = self.ma = 0.0
         self.time_us: int | None = None
+        self.aec: AecChoice | None = None
+        self.aec_has_not = ""
         self.bits: set[str] = set()
         self.refuses = False
         self.ramp = 150_000
@@ -34,6 +36,12 @@ class FakeModel:
 
     def set_time_us(self, t_us: int, time_us: int | None) -> None:
         self.time_us = time_us
+
+    def aec_refused(self, choice: AecChoice) -> str:
+        return self.aec_has_not
+
+    def set_aec(self, t_us: int, choice: AecChoice | None) -> None:
+        self.aec = choice
 
     def set_prewarning_us(self, t_us: int, prewarning_us: int) -> None:
         self._prewarning_us = prewarning_us

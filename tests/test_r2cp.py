@@ -839,7 +839,7 @@ def test_a_technique_is_taken_in_the_wires_steps(
         (Technique(kv=80.0, ma=1.0, mas=20.0), r"mas makes 20010 ms"),
         (Technique(kv=80.0, ma=1.0, mas=0.004), r"mas must be at least 0.01 mAs, got 0.004"),
         (Technique(kv=80.0, ma=1000.0, ms=641.0), r"at most 640 mAs, got 641"),
-        (Technique(kv=80.0, ma=1.0), r"exactly one of mas and ms"),
+        (Technique(kv=80.0, ma=1.0), r"exactly one of mas, ms and aec"),
     ],
 )
 def test_a_technique_it_cannot_make_names_field_and_range(technique: Technique, words: str) -> None:

@@ -18,7 +18,10 @@ What shapes this driver:
   and filament. Whatever is prepared and not wanted any more is deactivated, so no rotor runs on.
 - The answer to start is no beam: it counts as accepted when the status says ExpInProgress, or when
   it is over already. ExpReq (5) and Invalid (0) are never "off".
-- No kV or mA can be read in the beam. After it, the post-exposure values are the generator's own.
+- No kV or mA can be read in the beam, nor what its chambers see. After it, the post-exposure values
+  are the generator's own account: believed as its own (decide/own_account.py), once its exposure
+  number is another. Its end code says nothing: nobody knows what it means.
+- mAs and chambers are the generator's to count: it ends such a beam, and the account tells how.
 - The status is asked for; an event that looks like one is only a reason to ask.
 
 Silent: chosen:
@@ -41,6 +44,7 @@ from hal.generators.r2cp_exchange import Answer, Exchange, Processed
 from hal.generators.r2cp_hello import Hello
 from hal.generators.r2cp_layouts import (
     EXPOSURE_SWITCH,
+    Databank,
     PostExposure,
     State,
     Status,
@@ -52,10 +56,12 @@ from hal.generators.r2cp_messages import Messages
 from hal.generators.r2cp_preparation import Preparation
 from hal.generators.r2cp_ratings import (
     DEACTIVATE,
+    POST_TRIES,
     PROCEDURE_ID,
     REPLY_US,
     RX_DISABLE,
     RX_ENABLE,
+    account_differences,
     capabilities,
     effective,
     maximum_mas,
@@ -90,7 +96,6 @@ VERIFIED = (
 DRIVES_BEAM = True
 
 ON_EXPIRES_US = 200_000
-POST_TRIES = 20  # statuses that a post-exposure of the beam just made may stay away
 
 _ON_ITS_WAY = (State.PREPARATION, State.READY, State.EXPOSURE_REQUESTED)
 _ROTATING = (State.PREPARATION, State.READY)
@@ -100,6 +105,9 @@ class Driver:
     """Levels in, samples out: each scan it sends what is missing between ordered and confirmed."""
 
     _processed_us: int | None  # the order's START was answered OK
+    _account_owed: bool  # START has left, and nothing has shown its end
+    _loaded: Databank | None  # what the last beam was made of
+    _otherwise: tuple[str, str] | None  # its account says so: code of hal.faults, words
     _lit_us: int | None  # the newest status that said "exposing" was asked for
 
     def __init__(
@@ -231,8 +239,9 @@ class Driver:
         self._plan.spent = True
         self._set(
             now, on_sent_us=now.t_us, beam_on=None, beam_taken_us=None, kv=None, ma=None,
-            monitor_taken_us=None, beam_mas=None, beam_ms=None,
+            monitor_taken_us=None, beam_mas=None, beam_ms=None, account_taken_us=None,
         )  # fmt: skip
+        self._loaded, self._otherwise, self._account_owed = self._plan.databank, None, True
         return START
 
     def _next_in_beam(self, now: Now) -> Question | None:
@@ -250,7 +259,7 @@ class Driver:
             return ASK_MESSAGES
         if self._clear_due:
             self._clear_due = False
-            self._plan.failed = None
+            self._plan.failed = self._otherwise = None
             self._messages.order_clear()
         return self._messages.next_clear()
 
@@ -356,7 +365,8 @@ class Driver:
             self._set(now, on_answered_us=accepted_us)
         if beam_on:
             self._lit_us = asked_us
-        if beam_on is False and not was_off and self._plan.spent:
+        if beam_on is False and not was_off and self._account_owed:
+            self._account_owed = False
             self._post_tries_count = POST_TRIES
         self._set(now, beam_on=beam_on, beam_taken_us=asked_us)
         off = beam_on is False and self._order_us is None
@@ -407,8 +417,11 @@ class Driver:
         self.post_exposure = self._hello.last_post = post
         self._set(
             now, kv=post.kv, ma=post.ma, monitor_taken_us=self._lit_us, beam_mas=post.mas,
-            beam_ms=post.ms,
+            beam_ms=post.ms, account_taken_us=answer.asked_us,
         )  # fmt: skip
+        wrong = account_differences(self._loaded, post) if self._loaded is not None else []
+        if wrong:
+            self._otherwise = "GENERATOR_FAULT", f"post-exposure: {'; '.join(wrong)}"
 
     def _took_activate(self, now: Now, answer: Answer) -> None:
         self._status_stale = True
@@ -464,6 +477,8 @@ class Driver:
         self._service_tool = False
         self._post_tries_count = 0
         self._lit_us = None
+        self._loaded = self._otherwise = None
+        self._account_owed = False
 
     # what is shown
 
@@ -482,7 +497,7 @@ class Driver:
             found.append((STATE_FAULTS[state], f"state {state.value} {state.name}"))
         if self._service_tool:
             found.append(("GENERATOR_FAULT", "the service tool (node 9) is connected"))
-        own = (self._hello.failed, self._rx.refused, self._plan.failed)
+        own = (self._hello.failed, self._rx.refused, self._plan.failed, self._otherwise)
         return found + [each for each in own if each is not None]
 
     def _show(self, now: Now) -> None:

@@ -14,6 +14,9 @@ and unverified against a device. Chosen, where nothing is said:
   clearing any of them asks the model to clear its faults.
 - Silence of the application for `lifetime_us` ends the beam (the timeout of 0x00/5 has no known
   value). The hub asks for a heart-beat each second; nothing follows from a missing one.
+- 1-point: the model's chambers end the beam; the back-up is the databank's mAs at its mA, or its
+  ms. What the model has not is refused with 6 (chambers), 14 (sensitivity) or 15 (density). The end
+  code stays 0 however it ended. 0-point is refused with 6: nothing here finds a kV.
 - kV and mA of the post-exposure are one reading at the end of the ramp (the set values before it),
   ms the model's own count of X-ray-on time, mAs their product.
 """
@@ -39,11 +42,13 @@ from hal.generators.r2cp_layouts import (
     read_procedure,
     status_bytes,
 )
+from hal.generators.r2cp_ratings import aec_choice
 from hal.generators.r2cp_results import (
     ALREADY_CREATED,
     NO_ACCESS,
     OK,
     TOKEN_HELD,
+    UNSUPPORTED,
     WRONG_STATE,
     is_our_own,
 )
@@ -70,6 +75,7 @@ BITS = (
     "over_voltage", "power_limit", "over_current", "arc", "over_temperature", "anode_over_voltage",
     "cathode_over_voltage", "regulation", "battery_low", "under_temperature",
 )  # fmt: skip
+_AEC_CODES = {"chambers": UNSUPPORTED, "sensitivity": 14, "density": 15}  # 4.6
 _WARNS = frozenset(("arc", "under_temperature"))
 LIMITS = {  # 4.5; the result code that says which one was left (4.6)
     "kv": (20.0, 150.0, 7), "mas": (0.01, 16_777.215, 8), "ma": (1.0, 1000.0, 9),
@@ -127,6 +133,7 @@ class Desk:
         self._beat_us: int | None = None
         self._lit: tuple[float, float, float] | None = None  # kV, mA, X-ray-on seconds before it
         self._read_us: int | None = None
+        self._used: dict[str, int] = {}  # AEC bytes of the beam
         self._held = False  # WaitFootRelease
 
     def receive(self, now: Now, data: bytes) -> None:
@@ -212,6 +219,10 @@ class Desk:
         if not self._model.start(now.t_us):
             return False
         self._lit = databank.kv, databank.ma, self._model.on_time_s()
+        self._used = {
+            name: getattr(databank, name)
+            for name in ("sensitivity_index", "density_index", "chambers_index")
+        }
         self._read_us = now.t_us + self._model.ramp_us()
         now.wake(self._read_us)
         return True
@@ -224,7 +235,7 @@ class Desk:
         count = self._post.exposure_count % 65_535 + 1
         self._post = PostExposure(
             exposure_count=count, procedure_id=self._active_id, sequence_number=1, kv=kv, ma=ma,
-            ms=ms, mas=ma * ms / 1000, focus_index=1,
+            ms=ms, mas=ma * ms / 1000, focus_index=1, **self._used,
         )  # fmt: skip
         self._prep_from_us, self._active_id = None, 0
         self._held = self._wait_release and self._switch_closed(now)
@@ -310,8 +321,12 @@ class Desk:
         for name, (least, most, code) in LIMITS.items():
             if not least <= getattr(databank, name) <= most:
                 return code
-        if databank.points_index not in set(Points):
-            return 6  # 4.6: technique unsupported
+        if databank.points_index not in set(Points) - {Points.ZERO}:
+            return UNSUPPORTED
+        if databank.points_index == Points.ONE:
+            refused = self._model.aec_refused(aec_choice(databank))
+            if refused:
+                return _AEC_CODES[refused]
         self._databanks[databank.databank_id] = replace(databank, **self.changed)  # type: ignore[arg-type]
         return OK
 
@@ -349,10 +364,12 @@ class Desk:
         return OK
 
     def _take_over(self, now: Now, databank: Databank) -> None:
-        """2-point: full mA under its cap, for as long as the mAs take."""
+        """1- and 2-point: full mA under its cap, for as long as the mAs take, or the chambers."""
         ms = databank.ms
-        if databank.points_index == Points.TWO:
+        if databank.points_index in (Points.ONE, Points.TWO):
             ms = min(ms, 1000 * databank.mas / databank.ma)
+        by_chambers = databank.points_index == Points.ONE
+        self._model.set_aec(now.t_us, aec_choice(databank) if by_chambers else None)
         self._model.set_kv(now.t_us, databank.kv)
         self._model.set_ma(now.t_us, databank.ma)
         self._model.set_time_us(now.t_us, round(ms * 1000))

@@ -33,6 +33,8 @@ class State(IntEnum):
 class Points(IntEnum):
     """Databank byte 2, low six bits: what is set, and what the generator finds itself."""
 
+    ZERO = 0  # nothing is set
+    ONE = 1  # kV; the chambers end the beam
     TWO = 2  # kV and mAs; mA and ms are caps
     THREE = 3  # kV, mA and ms
     FALLING_LOAD = 4
@@ -147,7 +149,7 @@ class Databank:
     integration_ms_max: int
     focus_index: int = 1  # 0 small, 1 large
     sensitivity_index: int = 0
-    density_index: int = 0
+    density_index: int = 0  # a byte: see r2cp_ratings
     chambers_index: int = 0  # b0 left, b1 centre, b2 right, b7 internal or external
     frames_hz: float = 0.0
     tracking_id: int = 0

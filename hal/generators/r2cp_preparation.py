@@ -29,7 +29,7 @@ class Preparation:
         self.spent = False  # ON has left
         self.failed: tuple[str, str] | None = None  # code of hal.faults, words
         self._steps: list[Question] = []
-        self._databank: Databank | None = None
+        self.databank: Databank | None = None  # what was asked for
         self._tries = 0
 
     @property
@@ -38,11 +38,11 @@ class Preparation:
 
     def begin(self, technique: Technique, focus_index: int) -> None:
         try:
-            self._databank = databank_of(technique, focus_index=focus_index)
+            self.databank = databank_of(technique, focus_index=focus_index)
         except ValueError as error:
             self.failed = "GENERATOR_FAULT", str(error)
             return
-        self._steps = [load(self._databank), READ_BACK, ASSIGN, ACTIVATE]
+        self._steps = [load(self.databank), READ_BACK, ASSIGN, ACTIVATE]
 
     def next(self) -> Question | None:
         return self._steps[0] if self._steps else None
@@ -59,8 +59,8 @@ class Preparation:
             tries = self._tries + 1 if code == WRONG_STATE else TRIES
             return self._fail(tries, result_fault(asked.name, code), result_words(asked.name, code))
         if asked is READ_BACK:
-            assert self._databank is not None
-            wrong = differences(self._databank, read_databank(answer.data))
+            assert self.databank is not None
+            wrong = differences(self.databank, read_databank(answer.data))
             if wrong:
                 words = f"read back: {'; '.join(wrong)}"
                 return self._fail(self._tries + 1, "GENERATOR_FAULT", words)

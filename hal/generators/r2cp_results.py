@@ -12,6 +12,7 @@ from hal.generators.r2cp_wire import Node
 
 OK, TOKEN_HELD, WRONG_STATE, NO_ACCESS = 0, 201, 202, 203
 ALREADY_ASSIGNED, ALREADY_CREATED = 8, 18
+UNSUPPORTED = 6  # of a databank: this technique
 RX_DISABLE_ID = 500_074  # "general RX disable": active whenever no beam is wanted
 TEST_IDS = range(500_071, 500_074)
 DC_BUS_IDS = range(140_400, 140_500)
