@@ -58,6 +58,8 @@ class InjectionSection(Strict):
 
     `except_in`: why the state excludes the cause; `beam_in`: why a beam still comes;
     `defect_in`: what is known to be wrong (it must be wrong, and is counted apart).
+    `only_with`: a part that only some benches have: scenarios and `sim up --fault` take the row
+    there, though the matrix has no such bench.
     `told_bound`: where the code comes later than the end of the beam, which `bound` limits.
     """
 
@@ -79,6 +81,7 @@ class InjectionSection(Strict):
     beam_in: dict[str, str] = Field(default_factory=dict)
     defect_in: dict[str, str] = Field(default_factory=dict)
     not_applicable: str = ""
+    only_with: Literal["aec"] | None = None
     note: str = ""
 
     @property
@@ -183,6 +186,8 @@ def _wrong(row: InjectionSection) -> Iterator[Wrong]:
             yield from _words(name, [bound], tuple(BOUNDS))
     if row.runs:
         yield from _cannot_run(row)
+    elif row.only_with is not None:
+        yield from _unknown_steps({("how",): row.how})
     elif row.how or row.expect or row.except_in:
         yield ("not_applicable",), "a row that can't run has neither steps nor expectations"
 
@@ -194,10 +199,12 @@ def _cannot_run(row: InjectionSection) -> Iterator[Wrong]:
         yield ("expect",), "needs a default: what is told in most states"
     if "E" in row.classes and row.bound is None and row.expected("EXPOSE") != NONE:
         yield ("bound",), f"class E needs a bound; known: {', '.join(BOUNDS)}"
-    parts = {("how",): row.how, ("cure",): row.cure or []}
-    for path, steps in (
-        parts | {("how_in", state): steps for state, steps in row.how_in.items()}
-    ).items():
+    in_states = {("how_in", state): steps for state, steps in row.how_in.items()}
+    yield from _unknown_steps({("how",): row.how, ("cure",): row.cure or []} | in_states)
+
+
+def _unknown_steps(parts: Mapping[tuple[str, ...], list[HowSection]]) -> Iterator[Wrong]:
+    for path, steps in parts.items():
         for index, step in enumerate(steps):
             try:
                 check_step(step)
@@ -242,7 +249,7 @@ def steps_of(injection_id: str, use: Use) -> list[HowSection]:
 
 
 def _why_not(row: InjectionSection, use: Use) -> str:
-    if not row.runs:
+    if not row.runs and row.only_with is None:
         return f"the simulator has no such fault: {row.not_applicable}"
     ours = [step.do for step in row.how if step.do in BENCH_VERBS]
     if ours:

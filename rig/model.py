@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from firmware_py.assemble import Links, build_unit
+from firmware_py.config import UnitConfig
 from firmware_py.last_words import LastWords
 from firmware_py.record import Recording
 from firmware_py.trace import Line
@@ -21,6 +22,7 @@ from hal.ports import FrameLink, RecorderPort
 from rig.bench import Bench
 from rig.drivers import must_drive_beam
 from sim.build import Ends, Setting, build_world
+from sim.chambers import ChamberSetting
 from sim.pixels import PixelModel
 from sim.world import World
 
@@ -52,6 +54,21 @@ def setting_of(bench: Bench, seed: int | None = None) -> Setting:
         frame_format=bench.sim.frame_format,
         sid_mm=unit.geometry.sid_mm,
         field_mm=(unit.geometry.field_rows_mm, unit.geometry.field_columns_mm),
+        aec=chambers_of(unit),
+    )
+
+
+def chambers_of(unit: UnitConfig) -> ChamberSetting | None:
+    own = unit.aec
+    if own is None:
+        return None
+    return ChamberSetting(
+        chambers=own.chambers,
+        cutoffs_ugy={int(number): cutoff_ugy for number, cutoff_ugy in own.cutoffs_ugy},
+        density_most_index=own.density_most_index,
+        density_pct=own.density_pct,
+        response_us=round(own.response_ms * 1000),
+        sid_mm=unit.geometry.sid_mm,
     )
 
 
@@ -99,6 +116,7 @@ class ModelRung:
         *,
         heat_j: float = 0.0,
         warm: bool = True,
+        aec_lock: str | None = None,
         words: Callable[[int], LastWords] | None = None,
     ) -> Unit:
         """`words`: the last ones of this unit, as in `build_unit`; a run has none."""
@@ -114,6 +132,7 @@ class ModelRung:
             start_us=self.t_us,
             heat_j=heat_j,
             warm=warm,
+            aec_lock=aec_lock,
             words=words,
         )
         return self.unit

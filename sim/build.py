@@ -13,6 +13,7 @@ from hal.generators import open_desk
 from hal.generators.vj_ixs_wire import Dialect
 from hal.ports import ByteLink, Desk, FrameLink
 from hal.room_io import open_room_desk
+from sim.chambers import Chambers, ChamberSetting
 from sim.detector import PanelTimes, SimPanel
 from sim.device import FrameOutlet, Mechanism, PanelDevice, WireDevice
 from sim.generator import MonoblockModel
@@ -60,6 +61,7 @@ class Setting:
     frame_format: str = "<"  # how the panel sends its frames: hal.frame_codec.FORMATS
     sid_mm: float = 1000.0
     field_mm: tuple[float, float] = (200.0, 200.0)
+    aec: ChamberSetting | None = None  # None: no chambers
 
 
 def pixel_model(setting: Setting) -> PixelModel:
@@ -99,6 +101,9 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         kerma_source=generator.exposure,
         times=PanelTimes(window_us=setting.window_us),
     )
+    if setting.aec is not None:
+        patient = lambda: panel.phantom_name  # noqa: E731 (it moves)
+        generator.chambers = Chambers(setting.aec, patient, seed=setting.seed)
     generator_device = WireDevice(
         MischiefLink(ends.generator),
         generator_desk(setting, generator),

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 
 from hal.generators.vj_ixs_wire import FAULT_BITS
 from hal.now import NEVER_US, Now
-from hal.ports import GeneratorReading
+from hal.ports import AecChoice, GeneratorReading
 from sim.battery import EFFICIENCY, LOW_V, Battery, Mains
 from sim.beamline import BeamCourse, Regulation
+from sim.chambers import Chambers
 from sim.generator_faults import INJECTIONS
 from sim.injection import fresh
 
@@ -76,6 +77,7 @@ class MonoblockModel:
         self.serial_number = self.ratings.serial_number
         self.battery: Battery = Mains() if self.ratings.on_mains else Battery()
         self.courses: list[BeamCourse] = []  # every beam since power-up: the simulator's integral
+        self.chambers: Chambers | None = None  # those of the bench, where it has some
         self.beam_changed = False  # read and cleared by the world
         self._noise = random.Random(f"monoblock-{seed}")
         self._ambient_c, self._oil_c = ambient_c, ambient_c
@@ -94,6 +96,7 @@ class MonoblockModel:
         self._powered = True
         self._kv, self._ma = 0.0, 0.0
         self._time_us: int | None = None  # None = continuous
+        self._aec: AecChoice | None = None
         self._prewarning_us = 0
         self._prewarning_end_us: int | None = None
         limit_us = self.ratings.watchdog_us
@@ -112,6 +115,12 @@ class MonoblockModel:
 
     def set_time_us(self, t_us: int, time_us: int | None) -> None:
         self._time_us = time_us
+
+    def aec_refused(self, choice: AecChoice) -> str:
+        return "chambers" if self.chambers is None else self.chambers.refused(choice)
+
+    def set_aec(self, t_us: int, choice: AecChoice | None) -> None:
+        self._aec = choice
 
     def set_prewarning_us(self, t_us: int, prewarning_us: int) -> None:
         self._prewarning_us = prewarning_us
@@ -309,6 +318,9 @@ class MonoblockModel:
         yield self._drained_us(course), "battery_low"
         if self._timer_end_us is not None and not self.timer_dead:
             yield self._timer_end_us, None
+        if self._aec is not None and self.chambers is not None:
+            charge_mas = self.chambers.charge_mas(self._aec, course.kv, len(self.courses))
+            yield course.reaches_us(charge_mas) + self.chambers.setting.response_us, None
         if self._watched():
             yield self._fed_us + self._watchdog_us, None
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from hal.generators.vj_ixs_wire import LONGEST_TEXT_BYTES, frame
 from hal.types import CONTACTS as INPUTS
-from sim import detector_faults, device, generator_faults, room, wiring
+from sim import chambers, detector_faults, device, generator_faults, room, wiring
 from sim.device import PanelDevice, WireDevice
 from sim.injection import Injection, Table, heal, inject
 from sim.world import World
@@ -29,10 +29,12 @@ class Powered(Protocol):
 
 def targets_of(world: World, verb: str) -> Targets:
     """What the names of a verb are set in."""
+    own = world.generator.chambers
     found: dict[str, Targets] = {
         "generator": [
             (world.generator, generator_faults.INJECTIONS),
             (world.generator_device.desk, generator_faults.AT_THE_DESK),
+            *([(own, chambers.INJECTIONS)] if own is not None else []),
         ],
         "panel": [
             (world.panel, detector_faults.INJECTIONS),
@@ -45,7 +47,11 @@ def targets_of(world: World, verb: str) -> Targets:
 
 
 NAMES: dict[str, tuple[str, ...]] = {  # verb -> what may be set by name
-    "generator": (*generator_faults.INJECTIONS, *generator_faults.AT_THE_DESK),
+    "generator": (
+        *generator_faults.INJECTIONS,
+        *generator_faults.AT_THE_DESK,
+        *chambers.INJECTIONS,
+    ),
     "panel": (*detector_faults.INJECTIONS, *device.FRAMES),
     "wiring": tuple(wiring.INJECTIONS),
     "room": tuple(room.INJECTIONS),

@@ -26,6 +26,7 @@ from rig.scenario import SHIPPED, load_scenario
 from rig.sim_server import SimServer
 from rig.unit_states import STATES
 from sim.generator import MonoblockModel
+from sim.script import ScriptError, do
 from tests.injections import Inject
 from tests.injections import inject as inject
 from tests.model_runs import bench, pixels, run
@@ -145,7 +146,8 @@ def test_a_scenario_injects_a_row_by_its_id(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("injection_id", "told"),
     [
-        ("F18", "the simulator has no such fault: no AEC device"),
+        ("F19", "'tube heat' concerns unit or recorder; run it with: dxrig matrix --only F19"),
+        ("F24", "the simulator has no such fault: no rotor"),
         ("F75", "'recorder' concerns unit or recorder; run it with: dxrig matrix --only F75"),
         ("F11O", "no injection 'F11O'; did you mean 'F"),
     ],
@@ -231,8 +233,24 @@ def test_the_fixture_does_later_steps_at_their_time(inject: Inject) -> None:
 
 
 def test_the_fixture_refuses_what_the_room_has_not(inject: Inject) -> None:
-    with pytest.raises(UsageError, match=r"F18 .*: the simulator has no such fault: no AEC"):
-        inject(ModelRung(bench(), pixels=pixels()), "F18")
+    with pytest.raises(UsageError, match=r"F13 .*: the simulator has no such fault: no rotor"):
+        inject(ModelRung(bench(), pixels=pixels()), "F13")
+
+
+def test_a_row_for_some_benches_may_have_steps_and_they_are_checked(tmp_path: Path) -> None:
+    bare = "\n".join(line for line in GOOD.splitlines() if not line.startswith("expect"))
+    absent = bare + '\nnot_applicable = "no chambers"\nonly_with = "aec"\n'
+    file = tmp_path / "sound.toml"
+    file.write_text(absent)
+    assert load_injections(file)["F31"].runs is False
+    wrong = absent.replace('do = "', 'do = "un', 1)
+    assert any("no action" in text for text in mistakes(tmp_path, wrong))
+
+
+def test_a_room_without_chambers_says_that_it_has_none() -> None:
+    (step,) = steps_of("F18", "scenario")
+    with pytest.raises(ScriptError, match="no injection 'chamber_dead' here"):
+        do(ModelRung(bench(), pixels=pixels()).world, step.do, step.args)
 
 
 def test_rows_know_classes_and_states() -> None:

@@ -1,0 +1,169 @@
+"""The simulated chambers: where they end a beam, in closed form, and what can be wrong."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hal.now import Now
+from hal.ports import AecChoice
+from sim import beam, chambers
+from sim.chambers import Chambers, ChamberSetting, let_through
+from sim.generator import MonoblockModel
+
+SETTING = ChamberSetting(
+    chambers=("left", "centre", "right"), cutoffs_ugy={1: 40.0, 2: 20.0}, density_most_index=4,
+    density_pct=25.0, response_us=1_000, sid_mm=1000.0,
+)  # fmt: skip
+CENTRE = AecChoice(chambers=("centre",), density_index=0, sensitivity_index=1)
+OPEN_UGY = beam.kerma_ugy(80.0, 1.0)  # of one mAs at 1 m
+
+
+def made(patient: str = "none", **faults: Any) -> Chambers:
+    found = Chambers(SETTING, lambda: patient)
+    for name, value in faults.items():
+        chambers.INJECTIONS[name].check(name, value)
+        setattr(found, name, value)
+    return found
+
+
+def test_in_an_open_beam_the_cut_off_is_a_kerma_and_the_inverse_square_counts() -> None:
+    assert made().charge_mas(CENTRE, 80.0, 1) == pytest.approx(40.0 / OPEN_UGY)
+    far = Chambers(replace(SETTING, sid_mm=2000.0), lambda: "none")
+    assert far.charge_mas(CENTRE, 80.0, 1) == pytest.approx(4 * 40.0 / OPEN_UGY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "share"),
+    [
+        ({"density_index": 1}, 1.25), ({"density_index": -2}, 1.25**-2),
+        ({"sensitivity_index": 2}, 0.5), ({"sensitivity_index": 2, "density_index": 4}, 1.2207),
+    ],
+)  # fmt: skip
+def test_a_step_of_density_is_a_quarter_and_a_sensitivity_a_dose(
+    changes: dict[str, int], share: float
+) -> None:
+    asked = replace(CENTRE, **changes)  # type: ignore[arg-type]
+    found = made().charge_mas(asked, 80.0, 1) / made().charge_mas(CENTRE, 80.0, 1)
+    assert found == pytest.approx(share, rel=1e-4)
+
+
+def test_behind_the_hand_each_place_lets_another_part_through_and_more_at_higher_kv() -> None:
+    parts = {name: let_through("hand", name, 70.0) for name in chambers.PLACES_MM}
+    assert len(set(parts.values())) == 3
+    assert all(0.2 < part < 0.95 for part in parts.values())
+    assert let_through("hand", "centre", 110.0) > parts["centre"]
+
+
+def test_several_chambers_end_it_by_their_mean() -> None:
+    both = replace(CENTRE, chambers=("left", "centre"))
+    found = made("hand")
+    one, other = (
+        found.charge_mas(replace(CENTRE, chambers=(name,)), 80.0, 1) for name in both.chambers
+    )
+    assert found.charge_mas(both, 80.0, 1) == pytest.approx(2 / (1 / one + 1 / other))
+
+
+@pytest.mark.parametrize(
+    ("choice", "has_not"),
+    [
+        (CENTRE, ""),
+        (replace(CENTRE, chambers=()), "chambers"),
+        (replace(CENTRE, sensitivity_index=3), "sensitivity"),
+        (replace(CENTRE, density_index=5), "density"),
+        (replace(CENTRE, density_index=-4), ""),
+    ],
+)
+def test_what_it_has_not_is_named(choice: AecChoice, has_not: str) -> None:
+    assert made().refused(choice) == has_not
+    few = Chambers(replace(SETTING, chambers=("left",)), lambda: "none")
+    assert few.refused(CENTRE) == "chambers"
+
+
+# --- what can be wrong
+
+
+@pytest.mark.parametrize("dead", ["centre", "all"])
+def test_a_dead_chamber_ends_nothing(dead: str) -> None:
+    assert made(chamber_dead=dead).charge_mas(CENTRE, 80.0, 1) == math.inf
+
+
+def test_of_two_chambers_with_a_dead_one_the_other_needs_twice_as_much() -> None:
+    both = replace(CENTRE, chambers=("left", "centre"))
+    sound, dead = made(), made(chamber_dead="left")
+    assert dead.charge_mas(both, 80.0, 1) == 2 * sound.charge_mas(both, 80.0, 1)
+
+
+def test_a_chamber_that_is_stuck_high_ends_it_at_once() -> None:
+    assert made(chamber_stuck_high="centre").charge_mas(CENTRE, 80.0, 1) == 0.0
+    other = replace(CENTRE, chambers=("left",))
+    assert made(chamber_stuck_high="centre").charge_mas(other, 80.0, 1) > 0.0
+
+
+def test_a_noisy_chamber_is_off_by_another_factor_each_time_and_the_same_by_the_same_seed() -> None:
+    sound = made().charge_mas(CENTRE, 80.0, 1)
+    noisy = [made(chamber_noisy="centre").charge_mas(CENTRE, 80.0, nth) for nth in range(1, 30)]
+    assert len(set(noisy)) == 29
+    assert all(0.25 <= charge / sound <= 4.0 for charge in noisy)
+    assert noisy[0] == made(chamber_noisy="centre").charge_mas(CENTRE, 80.0, 1)
+
+
+def test_a_generator_that_listens_to_the_wrong_chamber_ends_by_that_one() -> None:
+    wrong = made("hand", chamber_wrong="right")
+    right = made("hand").charge_mas(replace(CENTRE, chambers=("right",)), 80.0, 1)
+    assert wrong.charge_mas(CENTRE, 80.0, 1) == right != made("hand").charge_mas(CENTRE, 80.0, 1)
+
+
+# --- in the generator
+
+
+def beam_of(own: Chambers | None, choice: AecChoice | None, time_us: int = 2_000_000) -> int:
+    """How long a beam at 80 kV, 1 mA is."""
+    model = MonoblockModel()
+    model.chambers = own
+    model.set_interlock(0, True)
+    model.set_supply(0, True)
+    model.set_watchdog(0, on=False)
+    model.set_kv(0, 80.0)
+    model.set_ma(0, 1.0)
+    model.set_time_us(0, time_us)
+    model.set_aec(0, choice)
+    assert model.start(0)
+    now = Now(0)
+    while model.beam_on(now.t_us):
+        now = Now(max(now.next_us, now.t_us + 1) if now.next_us < 1 << 60 else now.t_us)
+        model.advance(now)
+    off_us = model.courses[-1].off_us
+    assert off_us is not None
+    return off_us
+
+
+def test_the_beam_ends_where_the_charge_is_reached_and_the_circuit_has_acted() -> None:
+    """0.51 mAs at 1 mA, half of the ramp of 150 ms on top, and 1 ms for the circuit."""
+    charge_mas = made().charge_mas(CENTRE, 80.0, 1)
+    assert beam_of(made(), CENTRE) == math.ceil(charge_mas * 1e6 + 75_000) + 1_000
+
+
+def test_without_a_signal_its_own_time_ends_it() -> None:
+    assert beam_of(made(chamber_dead="centre"), CENTRE, 700_000) == 700_000
+
+
+def test_stuck_high_leaves_the_shortest_beam_that_the_circuit_can_make() -> None:
+    assert beam_of(made(chamber_stuck_high="centre"), CENTRE) == 1_000
+
+
+@pytest.mark.parametrize(("own", "choice"), [(None, CENTRE), (made(), None)])
+def test_without_chambers_or_without_a_choice_only_time_ends_it(
+    own: Chambers | None, choice: AecChoice | None
+) -> None:
+    assert beam_of(own, choice) == 2_000_000
+
+
+def test_a_model_without_chambers_has_none() -> None:
+    assert MonoblockModel().aec_refused(CENTRE) == "chambers"
+    model = MonoblockModel()
+    model.chambers = made()
+    assert model.aec_refused(replace(CENTRE, density_index=9)) == "density"
