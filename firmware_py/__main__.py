@@ -2,8 +2,9 @@
 
 SETUP.json: `unit` (firmware_py.config.UnitConfig), `bus` and `recorder` (ipc endpoints),
 `folder`, `record`, `trace` and `log` (file names in it), `header` (facts for the record),
-`heat_j` (what earlier runs left in the tube), `warm` (it is warmed up), `state` (the bench's
-folder, by which the next run finds the last words of this unit) and `run` (its UUID).
+`heat_j` (what earlier runs left in the tube), `warm` (it is warmed up), `aec_lock` (the fault that
+locked AEC, or null), `state` (the bench's folder, by which the next run finds the last words of
+this unit) and `run` (its UUID).
 Ends with 0 when asked to, 3 when a port can't be opened or the unit stopped on a bug, 4 when
 the disk was full before any beam; the last line of `log` is then for people.
 """
@@ -42,17 +43,19 @@ def run(setup: dict[str, Any]) -> int:
         config = UnitConfig.model_validate(setup["unit"])
         links = open_links(config)
         heat_j, warm = float(setup["heat_j"]), bool(setup["warm"])
+        aec_lock = setup.get("aec_lock")
         header = {
             "links": list(LINKS),
             "unit": setup["unit"],
             "real_time": real_time(UNIT_PRIORITY),
         }
         record, trace = scribe.open(setup["record"]), scribe.open(setup["trace"])
-        recording = Recording(record, header | setup["header"] | {"heat_j": heat_j, "warm": warm})
+        left = {"heat_j": heat_j, "warm": warm, "aec_lock": aec_lock}
+        recording = Recording(record, header | setup["header"] | left)
         scribe.settle(START_S)
         recorder = BusRecorder(BusClient(setup["recorder"]))
         words = _words(Path(setup["state"]), UUID(setup["run"]), opened)
-        unit = build_unit(config, links, recorder, recording, heat_j=heat_j, warm=warm, words=words)
+        unit = build_unit(config, links, recorder, recording, **left, words=words)
         bus = BusServer(setup["bus"])
         opened.callback(bus.close)
         scan_us = config.limits.scan_ms * 1000

@@ -19,7 +19,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from hal.types import RecorderSample, Requests, Shot, ShotKind, Technique
+from hal.types import AecSetting, RecorderSample, Requests, Shot, ShotKind, Technique
 
 SCHEMA = 1
 
@@ -299,7 +299,14 @@ def requests_from(data: dict[str, Any]) -> Requests:
 def shot_from(data: dict[str, Any]) -> Shot:
     """Raises KeyError, TypeError, ValueError for what is no shot."""
     kind = ShotKind(data.get("kind", ShotKind.IMAGING))
-    return Shot(**{**data, "technique": Technique(**data["technique"]), "kind": kind})
+    return Shot(**{**data, "technique": _technique_from(data["technique"]), "kind": kind})
+
+
+def _technique_from(data: dict[str, Any]) -> Technique:
+    """Records of before AEC say nothing of it."""
+    aec = data.get("aec")
+    setting = AecSetting(**{**aec, "chambers": tuple(aec["chambers"])}) if aec else None
+    return Technique(**{**data, "aec": setting})
 
 
 def _varint(number: int) -> bytes:

@@ -6,14 +6,23 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from hal.types import EndReason, ExposureReport, Intent, RecorderSample, Shot, ShotKind, Technique
+from hal.types import (
+    AecSetting,
+    EndReason,
+    ExposureReport,
+    Intent,
+    RecorderSample,
+    Shot,
+    ShotKind,
+    Technique,
+)
 
 SCHEMA = 1
 T = TypeVar("T")
 
 
 def intent_to_dict(intent: Intent) -> dict[str, Any]:
-    return asdict(intent)
+    return _as_ever(asdict(intent))
 
 
 def intent_from_dict(data: object) -> Intent:
@@ -23,7 +32,7 @@ def intent_from_dict(data: object) -> Intent:
 
 
 def report_to_dict(report: ExposureReport) -> dict[str, Any]:
-    return asdict(report) | {"reason": report.reason.value}
+    return _as_ever(asdict(report)) | {"reason": report.reason.value}
 
 
 def report_from_dict(data: object) -> ExposureReport:
@@ -49,11 +58,34 @@ def same_news(one: RecorderSample, other: RecorderSample) -> bool:
     return replace(one, taken_us=other.taken_us) == other
 
 
+def _as_ever(data: dict[str, Any]) -> dict[str, Any]:
+    """Of a manual exposure it says nothing of AEC: records are proved by their sums."""
+    technique = data["shot"]["technique"]
+    if technique["aec"] is None:
+        del technique["aec"]
+    return data
+
+
 def _shot(data: object) -> Shot:
     content = _object(data, "shot")
-    technique = _made(Technique, _object(content.get("technique"), "technique"))
+    technique = _technique(content.get("technique"))
     kind = ShotKind(content.get("kind", ShotKind.IMAGING))
     return _made(Shot, content, technique=technique, kind=kind)
+
+
+def _technique(data: object) -> Technique:
+    content = _object(data, "technique")
+    aec = content.get("aec")
+    if aec is None:
+        return _made(Technique, content)
+    told = _object(aec, "aec")
+    setting = _made(AecSetting, told, chambers=_words(told.get("chambers")))
+    return _made(Technique, content, aec=setting)
+
+
+def _words(data: object) -> object:
+    """JSON has no tuples; what is no list is judged as it is."""
+    return tuple(data) if isinstance(data, list) else data
 
 
 def _object(data: object, name: str) -> Mapping[str, Any]:

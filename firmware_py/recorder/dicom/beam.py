@@ -12,7 +12,7 @@ from firmware_py.recorder.dicom.codes import projection
 from firmware_py.recorder.dicom.exam import ExamInfo
 from firmware_py.recorder.dicom.facts import Facts
 from firmware_py.recorder.dicom.values import Fields, coded, decimal, twins
-from hal.types import ExposureReport
+from hal.types import ExposureReport, Technique
 
 
 def anatomy(exam: ExamInfo) -> Fields:
@@ -46,7 +46,7 @@ def generation(facts: Facts) -> Fields:
         **twins(report.ma, "XRayTubeCurrent", "XRayTubeCurrentInuA"),
         **twins(report.beam_ms, "ExposureTime", "ExposureTimeInuS"),
         **twins(report.mas, "Exposure", "ExposureInuAs"),
-        "ExposureControlMode": "MANUAL",
+        "ExposureControlMode": "MANUAL" if report.shot.technique.aec is None else "AUTOMATIC",
         "ExposureStatus": "ABORTED" if facts.aborted else "NORMAL",
         "FocalSpots": decimal(facts.unit.tube.focal_spot_mm),
         "Grid": "NONE",
@@ -73,9 +73,20 @@ def dose_comment(report: ExposureReport) -> str:
     parts = [f"{names} indicated by the generator, not measured." if names else ""]
     if report.mas is None:
         parts.append(f"mAs unknown, at most {report.maximum_mas:g}.")
-    planned = technique.planned_mas
-    parts.append(f"Programmed {technique.kv:g} kV, {technique.ma:g} mA, {planned:g} mAs.")
+    parts.append(f"Programmed {technique.kv:g} kV, {technique.ma:g} mA, {_ending(technique)}.")
     return " ".join(part for part in parts if part)
+
+
+def _ending(technique: Technique) -> str:
+    """SR-40: the mode stands in every image."""
+    aec = technique.aec
+    if aec is None:
+        return f"{technique.planned_mas:g} mAs"
+    chambers = ", ".join(aec.chambers)
+    return (
+        f"AEC ({chambers}; density {aec.density_index:+d}, sensitivity {aec.sensitivity_index}), "
+        f"{aec.expected_mas:g} mAs expected, back-up {aec.backup_mas:g} mAs"
+    )
 
 
 def filtration(unit: UnitConfig) -> Fields:
