@@ -55,7 +55,16 @@ def run(setup: dict[str, Any]) -> int:
         scribe.settle(START_S)
         recorder = BusRecorder(BusClient(setup["recorder"]))
         words = _words(Path(setup["state"]), UUID(setup["run"]), opened)
-        unit = build_unit(config, links, recorder, recording, **left, words=words)
+        unit = build_unit(
+            config,
+            links,
+            recorder,
+            recording,
+            heat_j=heat_j,
+            warm=warm,
+            aec_lock=aec_lock,
+            words=words,
+        )
         bus = BusServer(setup["bus"])
         opened.callback(bus.close)
         scan_us = config.limits.scan_ms * 1000

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from firmware_py.config import (
+    AecConfig,
     BatteryConfig,
     CalibrationConfig,
     ConditioningConfig,
@@ -107,6 +108,7 @@ class BenchFile(Strict):
     limits: LimitsConfig = LimitsConfig()
     warmup: WarmupConfig | None = None
     conditioning: ConditioningConfig | None = None
+    aec: AecConfig | None = None
     battery: BatteryConfig | None = None
     calibration: CalibrationConfig = CalibrationConfig()
     sim: SimConfig = SimConfig()
@@ -232,6 +234,7 @@ def _unit_of(file: BenchFile) -> UnitConfig:
         limits=file.limits,
         warmup=file.warmup,
         conditioning=file.conditioning,
+        aec=file.aec,
         battery=file.battery,
         calibration=file.calibration,
     )

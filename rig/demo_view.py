@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from firmware_py.bounds import Bound
+from firmware_py.trace import ending_of
 from hal.types import Technique
 from rig.bench import Bench
 from rig.demo import Demo, Follow
@@ -162,8 +163,7 @@ def _tell_safety(bench: Bench) -> None:
 
 
 def _asked(technique: Technique) -> str:
-    ending = f"{technique.mas:g} mAs" if technique.mas is not None else f"{technique.ms:g} ms"
-    return f"{technique.kv:g} kV {technique.ma:g} mA {ending}"
+    return f"{technique.kv:g} kV {technique.ma:g} mA {ending_of(technique)}"
 
 
 def _dim(text: str) -> str:

@@ -31,7 +31,7 @@ END_REASON = {"planned end": DONE, "handswitch released": ENDED, "stop requested
 # No beam, and not because a device failed: the unit refused for safety.
 FOR_SAFETY = frozenset({
     "DOOR_OPEN", "ESTOP", "CHAIN_OPEN", "KEY_OFF", "INTERLOCK_OPEN", "HANDSWITCH_STUCK",
-    "HANDSWITCH_CLOSED", "LAMP_FAILED", "INTENT_NOT_DURABLE", "DISK",
+    "HANDSWITCH_CLOSED", "AEC_LOCKED", "LAMP_FAILED", "INTENT_NOT_DURABLE", "DISK",
 })  # fmt: skip
 
 
@@ -84,6 +84,12 @@ class Outcome:
             return True
         has_image = bool(self.saved & {"image_saved", "image_failed"})
         return "dose_saved" in self.saved and has_image
+
+    @property
+    def told(self) -> list[str]:
+        """Codes for people: what latched, else what refused the press, else how the beam ended."""
+        ended_by = self.report["fault"] if self.report is not None else None
+        return self.faults or self.refused or self.inhibits or ([ended_by] if ended_by else [])
 
     @property
     def exit_code(self) -> int:

@@ -16,6 +16,7 @@ from firmware_py.decide.tube_load import energy_j
 from firmware_py.recorder.store.tube_heat import stored_heat
 from firmware_py.runner import FULL
 from hal.types import Shot, Technique
+from rig.aec_plan import Asked
 from rig.bench import Bench
 from rig.drivers import generator_of, nobody
 from rig.exit_codes import DeviceError, DxrigError, Ended, Refused, UsageError
@@ -25,7 +26,7 @@ from rig.fault_words import all_words, what_was_heard
 from rig.guards import Ports, permit_exposure, room_on_disk
 from rig.hand import Hand, PersonsHand, SimulatedHand
 from rig.panel_sets import set_for_exposure
-from rig.plan import heat_warning, plan, technique_for
+from rig.plan import asked_technique, heat_warning, plan
 from rig.recovery import journal_of, refuse_if_open
 from rig.routines.tube import warmth_at
 from rig.run_folder import finish, lives
@@ -36,11 +37,18 @@ from rig.unit_lost import what_follows
 
 
 def technique_of(
-    bench: Bench, kv: float, *, ma: float | None, mas: float | None, ms: float | None
+    bench: Bench,
+    kv: float,
+    *,
+    ma: float | None,
+    mas: float | None,
+    ms: float | None,
+    aec: Asked | None = None,
 ) -> Technique:
     """As the generator can make it. Raises UsageError with every reason why not."""
-    asked = technique_for(bench.unit.tube, kv, ma=ma, mas=mas, ms=ms)
-    return plan(bench.unit, generator_of(bench.unit.generator, nobody()), asked).effective
+    generator = generator_of(bench.unit.generator, nobody())
+    asked = asked_technique(bench.unit, generator, kv, ma=ma, mas=mas, ms=ms, aec=aec)
+    return plan(bench.unit, generator, asked).effective
 
 
 def check_hand(hand: str | None, ports: Ports) -> None:
@@ -181,7 +189,7 @@ def _answer(
         started_at=session.started_at.isoformat(),
     )
     record, _ = lives(folder)[0]
-    why = outcome.faults or outcome.refused or outcome.inhibits
+    why = outcome.told
     names = ("bench", "rung", "simulated", "end_reason", "fault", "technique", "measured")
     return {
         "run": str(folder),

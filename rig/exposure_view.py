@@ -85,6 +85,8 @@ def _asked_and_indicated(made: dict[str, Any]) -> list[tuple[str, str, str]]:
     ]
     ms = f"{asked['ms']:g}" if asked["ms"] is not None else "-"
     mas = f"{asked['mas']:g}" if asked["mas"] is not None else "-"
+    if asked.get("aec"):
+        mas = f"AEC: {asked['aec']['expected_mas']:g}, back-up {asked['aec']['backup_mas']:g}"
     return [
         *rows,
         ("ms", ms, _number(seen["beam_ms"], ".0f")),

@@ -199,8 +199,12 @@ def _cannot_run(row: InjectionSection) -> Iterator[Wrong]:
         yield ("expect",), "needs a default: what is told in most states"
     if "E" in row.classes and row.bound is None and row.expected("EXPOSE") != NONE:
         yield ("bound",), f"class E needs a bound; known: {', '.join(BOUNDS)}"
-    in_states = {("how_in", state): steps for state, steps in row.how_in.items()}
-    yield from _unknown_steps({("how",): row.how, ("cure",): row.cure or []} | in_states)
+    parts: dict[tuple[str, ...], list[HowSection]] = {
+        ("how",): row.how,
+        ("cure",): row.cure or [],
+        **{("how_in", state): steps for state, steps in row.how_in.items()},
+    }
+    yield from _unknown_steps(parts)
 
 
 def _unknown_steps(parts: Mapping[tuple[str, ...], list[HowSection]]) -> Iterator[Wrong]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from rig.bench import Bench
 
 PANEL = "dxrig.panel"
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
 bench_option = click.option(
     "--bench", "bench", metavar="NAME|FILE", help="A bench that ships, or a bench file."
 )
@@ -37,6 +40,21 @@ at_option = click.option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File with the line that `sim up --json` printed; else found by bench name.",
 )
+
+
+def aec_options(command: _Command) -> _Command:
+    """Chambers instead of --mas or --ms, and what goes with them."""
+    for option in reversed((
+        click.option("--aec", metavar="CHAMBERS",
+                     help="Chambers end the beam: left, centre, right, with commas, or all."),
+        click.option("--density", type=int, help="AEC: steps darker or lighter, such as +1 or -2."),
+        click.option("--sensitivity", type=int,
+                     help="AEC: the generator's number of a cut-off dose; the bench's first."),
+        click.option("--expected-mas", type=float,
+                     help="AEC: for this patient, not by the bench's table; makes the back-up."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
 
 
 def chosen_bench(ctx: click.Context, flag: str | None) -> Bench:

@@ -18,7 +18,7 @@ from typing import Any
 from rig.bench import Bench
 from rig.bench_names import shown_path
 from rig.config_errors import Mistake, told
-from rig.exit_codes import ConfigError, DxrigError
+from rig.exit_codes import ConfigError, DxrigError, UsageError
 from rig.judge import Seen, problems, skipped
 from rig.model import ModelRung, setting_of
 from rig.run_folder import trace_sha256
@@ -86,7 +86,7 @@ def rehearse(scenario: Scenario, bench: Bench, path: Path, pixels: PixelModel) -
     mistakes = []
     try:
         shot_of(bench, scenario.shot, scenario.name)
-    except ValueError as error:
+    except (ValueError, UsageError) as error:
         mistakes.append(Mistake(path=("shot",), text=str(error)))
     for index, section in enumerate(scenario.step):
         for step in steps_of(section):

@@ -10,14 +10,17 @@ import math
 from dataclasses import dataclass
 
 from firmware_py.config import TubeConfig, UnitConfig
+from firmware_py.decide.aec import BACKUP_PCT, ROUNDING
 from firmware_py.decide.tube_load import energy_j
 from hal.ports import Generator
-from hal.types import Technique
+from hal.types import AecSetting, Technique
+from rig.aec_plan import Asked, ceiling_of, problems_of, setting_for
 from rig.bench_checks import WINDOW_MARGIN_MS
 from rig.exit_codes import UsageError
 
 HEAT_UNITS_PER_J = 1.35  # high frequency: GE Precision 500D p. A-3 (qc-and-physics.md 2.1)
 HEAT_WARN = 0.9  # SR-14: warn above 90 %, refuse above 100 %
+ONE_ENDING = "give one of --mas, --ms and --aec: one of them ends the beam"
 POWER_ROUNDING = 1.000001  # 120 kV x 1 mA = 120 W, as decide.technique allows it
 
 
@@ -35,6 +38,8 @@ class Plan:
     window_ms: float
     window_needed_ms: float
     warnings: tuple[str, ...]
+    ceiling_mas: float | None = None  # of an automatic exposure, and where it comes from
+    ceiling_source: str | None = None
 
 
 def plan(
@@ -49,7 +54,9 @@ def plan(
 
     `heat_doubt`: why the heat beforehand is assumed and not known.
     """
-    _refuse_if(technique_problems(asked, unit.tube))
+    _refuse_if(
+        [*problems_of(unit, generator.capabilities, asked), *technique_problems(asked, unit.tube)]
+    )
     try:
         used = generator.effective(asked)
     except ValueError as error:
@@ -61,10 +68,12 @@ def plan(
     _refuse_if(
         [
             *technique_problems(used, unit.tube),
+            *problems_of(unit, generator.capabilities, used),
             *_window_problems(needed_ms, unit),
             *_heat_problems(heat_before_j, load_j, unit.tube, heat_doubt),
         ]
     )
+    ceiling = ceiling_of(unit, generator.capabilities, used)
     return Plan(
         asked=asked,
         effective=used,
@@ -77,21 +86,46 @@ def plan(
         heat_max_j=unit.tube.heat_max_j,
         window_ms=unit.panel.window_ms,
         window_needed_ms=needed_ms,
-        warnings=_warnings(heat_after_j, unit.tube, heat_doubt),
+        warnings=(*_warnings(heat_after_j, unit.tube, heat_doubt), *_low_ceiling(used)),
+        ceiling_mas=ceiling[0] if ceiling else None,
+        ceiling_source=ceiling[1] if ceiling else None,
     )
 
 
-def technique_for(
-    tube: TubeConfig, kv: float, *, ma: float | None, mas: float | None, ms: float | None
+def asked_technique(
+    unit: UnitConfig,
+    generator: Generator,
+    kv: float,
+    *,
+    ma: float | None,
+    mas: float | None,
+    ms: float | None,
+    aec: Asked | None = None,
 ) -> Technique:
-    """The technique that the options mean; mAs alone takes the highest mA, the shortest beam."""
-    if mas is not None and ms is not None:
-        raise UsageError("give either --mas or --ms: one of them ends the beam")
-    if mas is None and (ma is None or ms is None):
-        raise UsageError("give --mas, or --ma with --ms")
+    """The technique that the options mean. Raises UsageError with what is wrong in them."""
+    if aec is not None and (mas is not None or ms is not None):
+        raise UsageError(ONE_ENDING)
+    setting = None if aec is None else setting_for(unit, generator.capabilities, kv, aec)
+    return technique_for(unit.tube, kv, ma=ma, mas=mas, ms=ms, aec=setting)
+
+
+def technique_for(
+    tube: TubeConfig,
+    kv: float,
+    *,
+    ma: float | None,
+    mas: float | None,
+    ms: float | None,
+    aec: AecSetting | None = None,
+) -> Technique:
+    """The technique that the options mean; without mA the highest one, the shortest beam."""
+    if sum(ending is not None for ending in (mas, ms, aec)) > 1:
+        raise UsageError(ONE_ENDING)
+    if mas is None and aec is None and (ma is None or ms is None):
+        raise UsageError("give --mas, or --ma with --ms, or --aec")
     if ma is None:  # chosen inside the limits, so that only what was typed can be wrong
         ma = min(tube.ma_max, most_ma(tube, kv)) if _kv_allowed(kv, tube) else tube.ma_max
-    return Technique(kv=kv, ma=ma, mas=mas, ms=ms)
+    return Technique(kv=kv, ma=ma, mas=mas, ms=ms, aec=aec)
 
 
 def technique_problems(technique: Technique, tube: TubeConfig) -> list[str]:
@@ -125,11 +159,12 @@ def _time_problems(technique: Technique, tube: TubeConfig) -> list[str]:
     ms, low_ms, high_ms = technique.planned_ms, tube.time_min_ms, tube.time_max_ms
     if low_ms <= ms <= high_ms:
         return []
-    if technique.mas is None:
+    if technique.ms is not None:
         return [f"ms = {ms:g} ms is outside {low_ms:g} to {high_ms:g} ms"]
     allowed = f"{technique.ma * low_ms / 1e3:g} to {technique.ma * high_ms / 1e3:g} mAs"
+    name = "mas" if technique.aec is None else "back-up"
     return [
-        f"mas = {technique.mas:g} mAs takes {ms:g} ms at {technique.ma:g} mA, outside "
+        f"{name} = {technique.planned_mas:g} mAs takes {ms:g} ms at {technique.ma:g} mA, outside "
         f"{low_ms:g} to {high_ms:g} ms; allowed at this current: {allowed}"
     ]
 
@@ -168,6 +203,14 @@ def heat_warning(heat_after_j: float, tube: TubeConfig) -> tuple[str, ...]:
     """SR-14: what is told before an exposure that the tube still bears."""
     share = heat_after_j / tube.heat_max_j
     return (f"tube heat reaches {share:.0%} of its limit",) if share > HEAT_WARN else ()
+
+
+def _low_ceiling(technique: Technique) -> tuple[str, ...]:
+    aec = technique.aec
+    if aec is None or aec.backup_mas >= aec.expected_mas * BACKUP_PCT[0] / 100 / ROUNDING:
+        return ()
+    share = aec.backup_mas / aec.expected_mas
+    return (f"the ceiling leaves a back-up of only {share:.0%} of the expected mAs",)
 
 
 def _refuse_if(problems: list[str]) -> None:

@@ -132,7 +132,14 @@ def _unit(header: dict[str, Any], record: Path) -> tuple[Unit, Player]:
     )
     recorder = RecorderReplay(player)
     unit = build_unit(
-        config, links, recorder, poll_all=True, start_us=start_us, heat_j=heat_j, warm=warm
+        config,
+        links,
+        recorder,
+        poll_all=True,
+        start_us=start_us,
+        heat_j=heat_j,
+        warm=warm,
+        aec_lock=header.get("aec_lock"),
     )
     return unit, player
 

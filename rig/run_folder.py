@@ -16,6 +16,7 @@ import json
 import platform
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,7 @@ def summary(lines: Sequence[dict[str, Any]], technique: Technique) -> dict[str, 
             "ma": technique.ma,
             "mas": technique.mas,
             "ms": technique.ms,
+            **({"aec": asdict(technique.aec)} if technique.aec is not None else {}),
         },
         "measured": {**measured, "instrument": "indicated by the generator"},
         "timeline": timeline(lines),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from firmware_py.recorder.store.journal import Journal
 from firmware_py.trace import Line
 from hal.ports import FrameLink, RecorderPort
 from hal.types import TEST_EXAM_ID, Requests, Shot, ShotKind
+from rig.aec_plan import asked_for, setting_for
 from rig.bench import Bench
 from rig.drivers import generator_of, nobody
 from rig.judge import BeamSeen, Seen
@@ -39,11 +41,17 @@ SET_VALID = timedelta(days=365)
 
 
 def shot_of(bench: Bench, asked: ShotSection, shot_id: str) -> Shot:
-    """The shot as the generator can make it. Raises ValueError with field and range."""
+    """As the generator can make it. Raises ValueError or UsageError with field and range."""
     generator = generator_of(bench.unit.generator, nobody())
+    technique = asked.technique()
+    if asked.aec is not None:
+        wanted = asked_for(**asked.aec.model_dump())
+        assert wanted is not None
+        setting = setting_for(bench.unit, generator.capabilities, asked.kv, wanted)
+        technique = replace(technique, aec=setting)
     return Shot(
         shot_id=shot_id,
-        technique=generator.effective(asked.technique()),
+        technique=generator.effective(technique),
         exam_id=TEST_EXAM_ID,
         panel_id=bench.unit.panel.panel_id,
         kind=ShotKind(asked.kind),

@@ -26,6 +26,15 @@ from sim.script import Step
 SHIPPED = bench_names.ROOT / "rig" / "scenarios"
 
 
+class AecSection(Strict):
+    """As `dxrig expose --aec`; what is left out is the bench's own."""
+
+    chambers: str
+    density: int | None = None
+    sensitivity: int | None = None
+    expected_mas: float | None = None
+
+
 class ShotSection(Strict):
     """`kind`: a `ShotKind`; `clear_by`: who confirmed that no receptor stands in the beam."""
 
@@ -33,6 +42,7 @@ class ShotSection(Strict):
     ma: float
     mas: float | None = None
     ms: float | None = None
+    aec: AecSection | None = None
     kind: Literal["imaging", "no receptor", "dark"] = "imaging"
     raw: bool = False
     clear_by: str | None = None

@@ -25,6 +25,7 @@ from uuid import UUID, uuid4
 
 from firmware_py.config import UnitConfig
 from firmware_py.recorder.dicom.exam import TEST_EXAM, ExamInfo
+from firmware_py.recorder.store.aec_lock import stored_aec_lock
 from firmware_py.recorder.store.files import free_bytes
 from firmware_py.recorder.store.tube_heat import COLD, StoredHeat, stored_heat
 from hal.bus import BusClient
@@ -79,6 +80,7 @@ class Session:
     recorder_process: subprocess.Popen[bytes] | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     heat: StoredHeat = COLD  # in the tube when the unit's life began
+    aec_lock: str | None = None  # what locked AEC in an earlier one
     warm: bool = True  # the tube is warmed up, or needs no warm-up
     _sockets: tempfile.TemporaryDirectory[str] | None = None
     _bus: BusClient | None = None
@@ -96,7 +98,9 @@ class Session:
 
         The journal tells the tube's heat while nobody has it open.
         """
-        self.heat = stored_heat(journal_of(self.state), self.unit.tube, datetime.now(UTC))
+        journal = journal_of(self.state)
+        self.heat = stored_heat(journal, self.unit.tube, datetime.now(UTC))
+        self.aec_lock = stored_aec_lock(journal) if self.unit.aec is not None else None
         run = uuid4()  # one life of both: it ties the unit's last words to the recorder's intents
         self.start_recorder(at, run)
         self.start_unit(run)
@@ -137,6 +141,7 @@ class Session:
             "run": str(run),
             "heat_j": self.heat.heat_j,
             "warm": self.warm,
+            "aec_lock": self.aec_lock,
             "header": record_header(self.bench, rung=self.unit.rung)
             | {"unit": self.unit.model_dump(mode="json")},
         }

@@ -48,6 +48,8 @@ def tell_status(bench: str, status: dict[str, Any]) -> None:
     if status["state"] == "STANDBY":
         for one in status["inhibits"]:
             click.echo(f"a press would be refused: {one['text']} {one['action']}")
+    for one in status.get("aec_locked", []):
+        click.echo(f"{styled('AEC locked', fg='red')} {one['text']} {one['action']}")
     for one in status.get("refused", []):
         click.echo(f"the last press was refused: {one['text']}")
     if status.get("routine"):

@@ -191,10 +191,10 @@ def test_the_highest_current_never_passes_the_power_limit() -> None:
 @pytest.mark.parametrize(
     ("ma", "mas", "ms", "told"),
     [
-        (None, None, None, "give --mas, or --ma with --ms"),
-        (1.0, None, None, "give --mas, or --ma with --ms"),
-        (None, None, 100.0, "give --mas, or --ma with --ms"),
-        (1.0, 1.0, 100.0, "give either --mas or --ms: one of them ends the beam"),
+        (None, None, None, "give --mas, or --ma with --ms, or --aec"),
+        (1.0, None, None, "give --mas, or --ma with --ms, or --aec"),
+        (None, None, 100.0, "give --mas, or --ma with --ms, or --aec"),
+        (1.0, 1.0, 100.0, "give one of --mas, --ms and --aec: one of them ends the beam"),
     ],
 )
 def test_options_that_mean_no_technique_are_told(

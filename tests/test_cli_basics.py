@@ -389,7 +389,7 @@ def test_a_plan_is_a_table_for_people_and_numbers_for_programs() -> None:
         ("--kvp nan --mas 1", "kvp must be a positive number, got nan"),
         ("--kvp 70 --mas inf", "mas must be a positive number, got inf"),
         ("--kvp 70 --mas 0", "mas must be a positive number, got 0.0"),
-        ("--kvp 70", "give --mas, or --ma with --ms"),
+        ("--kvp 70", "give --mas, or --ma with --ms, or --aec"),
         ("--kvp 0 --mas 1", "kvp must be a positive number, got 0.0"),
     ],
 )

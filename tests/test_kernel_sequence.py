@@ -134,7 +134,7 @@ def test_a_readout_is_not_over_before_the_beam_is_proved_off_whatever_is_saved()
         planned_time_reached,
         generator_timer_ended,
         generator_charge_ended,
-    ],  # fmt: skip
+    ],
 )
 def test_no_beam_has_no_end(rule: Any, missing: dict[str, Any]) -> None:
     limits = replace(LIMITS, has_own_timer=rule is not planned_time_reached)

@@ -135,7 +135,7 @@ def test_with_the_results_each_has_tests_kinds_and_the_commit(
     assert (content["schema"], content["commit"], content["gaps"]) == (1, "abc1234", [])
     release = item_of(content, "SR-17")
     assert [test["kind"] for test in release["tests"]] == ["model", "wire"]
-    assert item_of(content, "SR-22")["missing"].startswith("AEC")
+    assert item_of(content, "SR-23")["missing"].startswith("a wire that carries the chambers' ramp")
     named = {code for hazard in content["hazards"] for code in hazard["requirements"]}
     assert named == {item.id for item in OURS.items}
 

@@ -23,6 +23,7 @@ from firmware_py.recorder.store.journal import Journal
 from firmware_py.trace import Line
 from hal.ports import FrameLink, RecorderPort
 from hal.types import Requests, Shot
+from rig.bench import Bench
 from rig.model import ModelRung
 from rig.run_model import STARTED_AT, shot_of
 from rig.scenario import ShotSection
@@ -69,10 +70,12 @@ class Whole:
         journal: Journal | None = None,
         disk: Disk | None = None,
         wrap: Port = lambda port: port,
+        on: Bench | None = None,
         **options: Any,
     ) -> None:
-        """`wrap`: puts something between the unit and its recorder."""
-        self.rung = ModelRung(bench(), pixels=pixels(), jump=jump, **options)
+        """`wrap`: puts something between the unit and its recorder. `on`: default portable."""
+        self.bench = on or bench()
+        self.rung = ModelRung(self.bench, pixels=pixels(), jump=jump, **options)
         self.world = self.rung.world
         self.lines: list[Line] = []
         self.tape = Tape()
@@ -84,7 +87,7 @@ class Whole:
 
     def _recorder(self, frames: FrameLink) -> RecorderPort:
         setup = Setup(
-            unit=bench().unit, started_at=STARTED_AT, uid_namespace=UUID(int=1), simulated=True
+            unit=self.bench.unit, started_at=STARTED_AT, uid_namespace=UUID(int=1), simulated=True
         )
         recorder = Recorder(setup, self.journal, disk=self._disk)
         return self._wrap(InlineRecorder(recorder, frames, t_us=self.rung.t_us))

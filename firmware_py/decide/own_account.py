@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from firmware_py.decide import aec
-from firmware_py.decide.memory import Beam, Ending, Memory, Pending, State
+from firmware_py.decide.memory import Beam, Ending, Memory, Pending
 from firmware_py.decide.technique import ends_alone
 from hal.now import Now, since
 from hal.types import EndReason, ExposureReport, GeneratorSample, GeneratorState, Inputs
@@ -95,7 +95,7 @@ def _told(memory: Memory, report: ExposureReport) -> Memory:
     memory = replace(memory, pending=None, report=report)
     if found in LOCKS_AEC:
         memory = replace(memory, aec_lock=found)
-    if report.fault in FOUND and memory.state in (State.FAULT, State.LOCKED):
+    if report.fault in FOUND:  # in READOUT it also trips, see `supervisor`
         return replace(memory, faults=tuple(dict.fromkeys((*memory.faults, report.fault))))
     return memory
 

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rig.answers import answer_json
-from rig.options import at_option, bench_option, chosen_bench, json_option, panel_option
+from rig.options import (
+    aec_options,
+    at_option,
+    bench_option,
+    chosen_bench,
+    json_option,
+    panel_option,
+)
 from rig.progress import progress_option
 
 if TYPE_CHECKING:
@@ -28,6 +35,10 @@ class Order:
     ma: float | None
     mas: float | None
     ms: float | None
+    aec: str | None
+    density: int | None
+    sensitivity: int | None
+    expected_mas: float | None
     at: Path | None
     rung: str | None
     hand: str | None
@@ -46,6 +57,7 @@ Examples:
   dxrig expose --kvp 60 --ma 1 --ms 200 --json
   dxrig expose --kvp 80 --ma 0.5 --ms 800 --defer-warmup "trauma, no time"
   dxrig expose --bench mine.toml --kvp 70 --mas 0.5 --allow-exposure
+  dxrig expose --bench mine.toml --kvp 80 --aec left,right --density +1
 
 Without a real bench it needs `dxrig sim up`. A real bench (rung = "bench" in its file) needs
 the key switch on and --allow-exposure, and a person at the handswitch.
@@ -61,6 +73,7 @@ them or by an interlock; 4 refused before any beam; 130 released, stopped or int
 @click.option("--mas", type=float, help="Charge that ends the beam; the highest mA unless --ma.")
 @click.option("--ma", type=float, help="Tube current, mA.")
 @click.option("--ms", type=float, help="Time that ends the beam; needs --ma.")
+@aec_options
 @at_option
 @click.option(
     "--hand",
@@ -95,13 +108,15 @@ def command(ctx: click.Context, /, bench: str | None, **options: Any) -> None:
 
 
 def _run(bench: Bench, order: Order) -> int:
+    from rig.aec_plan import asked_for
     from rig.bench_lock import hold_bench
     from rig.exposure_run import check_hand, expose, technique_of
     from rig.exposure_view import LiveLines
     from rig.guards import ports_of
     from rig.state_dir import bench_state
 
-    technique = technique_of(bench, order.kvp, ma=order.ma, mas=order.mas, ms=order.ms)
+    aec = asked_for(order.aec, order.density, order.sensitivity, order.expected_mas)
+    technique = technique_of(bench, order.kvp, ma=order.ma, mas=order.mas, ms=order.ms, aec=aec)
     ports = ports_of(bench, at=order.at, rung=order.rung)
     check_hand(order.hand, ports)
     by_hand = order.hand == "none" or not ports.simulated

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from rig.answers import answer_json, answer_table
-from rig.options import bench_option, chosen_bench, json_option
+from rig.options import aec_options, bench_option, chosen_bench, json_option
 
 if TYPE_CHECKING:
     from firmware_py.config import TubeConfig
     from firmware_py.recorder.store.tube_heat import StoredHeat
+    from hal.types import Technique
     from rig.bench import Bench
     from rig.plan import Plan
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 Examples:
   dxrig plan --kvp 70 --mas 0.5
   dxrig plan --bench portable --kvp 120 --ma 1 --ms 800 --json
+  dxrig plan --bench mine.toml --kvp 80 --aec left,right --density +1
 
 Exit code 2 when the bench would refuse it: field, value and allowed range are named.
 """
@@ -32,6 +34,7 @@ Exit code 2 when the bench would refuse it: field, value and allowed range are n
 @click.option("--mas", type=float, help="Charge that ends the beam; the highest mA unless --ma.")
 @click.option("--ma", type=float, help="Tube current, mA.")
 @click.option("--ms", type=float, help="Time that ends the beam; needs --ma.")
+@aec_options
 @click.option(
     "--heat-j",
     type=click.FloatRange(min=0),
@@ -47,17 +50,25 @@ def command(
     mas: float | None,
     ma: float | None,
     ms: float | None,
+    aec: str | None,
+    density: int | None,
+    sensitivity: int | None,
+    expected_mas: float | None,
     heat_j: float | None,
     as_json: bool,
 ) -> None:
     """Check a technique against a bench: limits, power, heat, window."""
     from firmware_py.recorder.store.tube_heat import StoredHeat
+    from rig.aec_plan import asked_for
     from rig.drivers import generator_of, nobody
-    from rig.plan import plan, technique_for
+    from rig.plan import asked_technique, plan
 
     chosen = chosen_bench(ctx, bench)
-    asked = technique_for(chosen.unit.tube, kvp, ma=ma, mas=mas, ms=ms)
     generator = generator_of(chosen.unit.generator, nobody())
+    asked = asked_technique(
+        chosen.unit, generator, kvp, ma=ma, mas=mas, ms=ms,
+        aec=asked_for(aec, density, sensitivity, expected_mas),
+    )  # fmt: skip
     heat = _stored(chosen) if heat_j is None else StoredHeat(heat_j=heat_j)
     planned = plan(chosen.unit, generator, asked, heat_before_j=heat.heat_j, heat_doubt=heat.doubt)
     if as_json:
@@ -82,15 +93,32 @@ def _stored(bench: Bench) -> StoredHeat:
     return stored_heat(journal_of(state_home() / bench.name), bench.unit.tube, datetime.now(UTC))
 
 
+def _ending(used: Technique) -> str:
+    if used.aec is not None:
+        density, number = used.aec.density_index, used.aec.sensitivity_index
+        chambers = " + ".join(used.aec.chambers)
+        return f"AEC {chambers}, density {density:+d}, sensitivity {number}"
+    return "mAs" if used.mas is not None else "time"
+
+
+def _aec_rows(planned: Plan) -> list[tuple[str, str, str]]:
+    """The charge above is what is expected; these end it if the chambers don't."""
+    aec = planned.effective.aec
+    if aec is None:
+        return []
+    ceiling = f"{planned.ceiling_mas:g} mAs ({planned.ceiling_source})"
+    return [("back-up", f"{aec.backup_mas:g} mAs", ceiling)]
+
+
 def _rows(planned: Plan, tube: TubeConfig) -> list[tuple[str, str, str]]:
     used = planned.effective
-    ends = "mAs" if used.mas is not None else "time"
     return [
         ("tube voltage", f"{used.kv:g} kV", f"{tube.kv_min:g} to {tube.kv_max:g} kV"),
         ("tube current", f"{used.ma:g} mA", f"{tube.ma_min:g} to {tube.ma_max:g} mA"),
         ("time", f"{used.planned_ms:g} ms", f"{tube.time_min_ms:g} to {tube.time_max_ms:g} ms"),
-        ("charge", f"{used.planned_mas:g} mAs", ""),
-        ("ended by", ends, ""),
+        ("charge", f"{used.expected_mas:g} mAs", ""),
+        ("ended by", _ending(used), ""),
+        *_aec_rows(planned),
         ("at most, by its timer", f"{planned.maximum_mas:g} mAs", ""),
         ("power", f"{planned.power_w:g} W", f"{tube.power_max_w:g} W"),
         ("energy", f"{planned.energy_j:g} J = {planned.energy_hu:g} HU", ""),
