@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 from firmware_py.config import Strict
 from hal.faults import FAULTS
 from rig import bench_names
-from rig.bench import parsed, read_text
+from rig.bench import Bench, parsed, read_text
 from rig.config_errors import Mistake, mistakes_of, suggestion, told
 from rig.exit_codes import ConfigError, UsageError
 from rig.matrix.bounds import BOUNDS
@@ -240,13 +240,15 @@ def _words(name: str, words: list[str], known: tuple[str, ...]) -> Iterator[Wron
 Use = Literal["scenario", "start"]
 
 
-def steps_of(injection_id: str, use: Use) -> list[HowSection]:
+def steps_of(injection_id: str, use: Use, bench: Bench | None = None) -> list[HowSection]:
     """The row's steps for a scenario, or for a bench that starts with it.
 
-    Raises UsageError with the reason where that can't be.
+    Raises UsageError with the reason where that can't be. No `bench`: it will be seen there.
     """
     row = known_injection(injection_id)
     reason = _why_not(row, use)
+    if row.only_with == "aec" and bench is not None and bench.unit.aec is None:
+        reason = f"bench {bench.name} has no chambers (no [aec] in its file)"
     if reason:
         raise UsageError(f"{injection_id} ({row.title}): {reason}")
     return row.how

@@ -50,7 +50,7 @@ class SimServer:
         `faults`: injections that are there from the start on. Raises UsageError for one that
         can't be.
         """
-        injected = [step for fault in faults for step in steps_of(fault, "start")]
+        injected = [step for fault in faults for step in steps_of(fault, "start", bench)]
         setting = setting_of(bench, seed)
         try:
             self._pty, self._listener = PtyLink(), ListenerLink()

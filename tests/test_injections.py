@@ -247,6 +247,12 @@ def test_a_row_for_some_benches_may_have_steps_and_they_are_checked(tmp_path: Pa
     assert any("no action" in text for text in mistakes(tmp_path, wrong))
 
 
+def test_a_bench_without_chambers_does_not_start_with_dead_ones() -> None:
+    done = CliRunner().invoke(main, ["sim", "up", "--bench", "portable", "--fault", "F18"])
+    assert (done.exit_code, "F18 (AEC line stuck or noisy): bench portable has no chambers" in
+            done.output) == (2, True)  # fmt: skip
+
+
 def test_a_room_without_chambers_says_that_it_has_none() -> None:
     (step,) = steps_of("F18", "scenario")
     with pytest.raises(ScriptError, match="no injection 'chamber_dead' here"):

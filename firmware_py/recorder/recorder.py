@@ -256,7 +256,7 @@ class Recorder:
         self.intent(
             Intent(
                 shot=shot,
-                planned_mas=shot.technique.planned_mas if shot.has_beam else 0.0,
+                planned_mas=shot.technique.expected_mas if shot.has_beam else 0.0,
                 maximum_mas=report.maximum_mas,
                 at_us=report.start_us or report.end_us or 0,
             )

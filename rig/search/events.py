@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from firmware_py.decide.memory import State
 from hal.types import ShotKind
-from rig.search.words import FROZEN, NEXT
+from rig.search.words import AUTOMATIC, FROZEN, NEXT
 from rig.search.world import World
 
 S = State
@@ -77,9 +77,9 @@ def events(world: World, state: State, budget: int = BUDGET) -> Iterator[tuple[s
     for words, states in ((STOP, STOPS), (RESET, RESETS), (DAY, frozenset((S.STANDBY,)))):
         if state in states:
             yield words, world
-    for stage_1, stage_2, words in HELD_OR_NOT if state in MUST_OPEN else HANDS:
-        if (stage_1, stage_2) != (world.stage_1, world.stage_2):
-            yield words, world._replace(stage_1=stage_1, stage_2=stage_2)
+    yield from _moves(world, state)
+    if state in BEAM:
+        yield from _chambers(world)
     if state in PROGRAMS:
         yield from _programs(world)
     if world.faults:
@@ -90,8 +90,19 @@ def events(world: World, state: State, budget: int = BUDGET) -> Iterator[tuple[s
                 yield name, world._replace(faults=world.faults | {name})
 
 
+def _moves(world: World, state: State) -> Iterator[tuple[str, World]]:
+    for stage_1, stage_2, words in HELD_OR_NOT if state in MUST_OPEN else HANDS:
+        if (stage_1, stage_2) != (world.stage_1, world.stage_2):
+            yield words, world._replace(stage_1=stage_1, stage_2=stage_2)
+
+
+def _chambers(world: World) -> Iterator[tuple[str, World]]:
+    if world.hv and world.prepared == AUTOMATIC:
+        yield "the chambers end the beam", world._replace(hv=False)
+
+
 def _programs(world: World) -> Iterator[tuple[str, World]]:
-    for kind in ShotKind:
+    for kind in (*ShotKind, AUTOMATIC):
         if kind is not world.kind or world.name != NEXT:
             yield f"a shot is programmed: {kind}", world._replace(kind=kind, name=NEXT)
     if world.kind is None:

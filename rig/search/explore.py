@@ -10,8 +10,8 @@ properties.
 
 Covered: shots of all kinds, any two faults at a time, each moment of the hand. Not covered: the
 wire and its delays (samples are of this scan, unless they are stale), real durations (deadlines
-are a few scans long, not in the proportions of a bench), more than one technique a kind, AEC and
-mAs that the generator counts (its account of them, and what locks AEC), dose, the
+are a few scans long, not in the proportions of a bench), more than one technique a kind (and one
+that chambers end), the generator's own account of a beam and what locks AEC, dose, the
 panel's memory, heat, lamp, buzzer, refusals by technique, identity, disk or maps, one shot made by
 two presses, two things in one scan, three faults, and at rest a fault that stays unseen (it
 may begin again where it can be seen).

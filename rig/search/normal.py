@@ -19,6 +19,7 @@ from rig.search.words import (
     NOW_US,
     OTHER,
     SCAN_US,
+    kind_of,
     report_of,
     shot_of,
 )
@@ -64,7 +65,7 @@ def key_of(memory: Memory, world: World) -> tuple[object, ...]:
         memory.disagree_us,
         memory.test_step.value,
         memory.test_step_us,
-        None if shot is None else (shot.kind, shot.shot_id),
+        None if shot is None else (kind_of(shot), shot.shot_id),
         memory.used_shot_id,
         beam and (beam.ordered_us, beam.sent_us, beam.accepted_us, beam.off_seen_us,
                   beam.off_asked_us, beam.read_us, beam.read_ma, beam.read_mas),
@@ -72,7 +73,7 @@ def key_of(memory: Memory, world: World) -> tuple[object, ...]:
         memory.window_seen_us,
         ending and (ending.ordered_us, ending.reason.value, ending.answered_us),
         memory.lamp_dark,
-        None if report is None else (report.shot.kind, report.shot.shot_id),
+        None if report is None else (kind_of(report.shot), report.shot.shot_id),
         world,
     )  # fmt: skip
 
@@ -158,13 +159,13 @@ def _name(shot_id: str, memory: Memory) -> str:
 
 
 def _shot(shot: Shot | None, memory: Memory) -> Shot | None:
-    return None if shot is None else shot_of(shot.kind, _name(shot.shot_id, memory))
+    return None if shot is None else shot_of(kind_of(shot), _name(shot.shot_id, memory))
 
 
 def _report(report: ExposureReport | None, memory: Memory) -> ExposureReport | None:
     if report is None:
         return None
-    return report_of(report.shot.kind, _name(report.shot.shot_id, memory))
+    return report_of(kind_of(report.shot), _name(report.shot.shot_id, memory))
 
 
 def _rename_world(memory: Memory, world: World) -> World:

@@ -10,7 +10,7 @@ from firmware_py.decide.controller import step
 from firmware_py.decide.memory import Memory, State
 from hal.now import earliest_us, since
 from hal.types import GeneratorState, Inputs, Outputs, Shot, ShotKind
-from rig.search.words import LIMITS, NOW_US, SCAN_US, TECHNIQUES
+from rig.search.words import LIMITS, NOW_US, SCAN_US, TECHNIQUES, kind_of
 from rig.search.world import World, relay_closed
 
 S = State
@@ -78,11 +78,11 @@ def _start(t: Transition) -> Iterator[str]:
 def _prepared(t: Transition, shot: Shot) -> Iterator[str]:
     world = t.world
     ready = t.inputs.generator.state is GeneratorState.READY and "arc" not in world.faults
-    confirmed = world.prepared is shot.kind and "echo wrong" not in world.faults
+    confirmed = world.prepared == kind_of(shot) and "echo wrong" not in world.faults
     durable = world.intent == shot.shot_id and "recorder dead" not in world.faults
     if not ready:
         yield "a beam of a generator that is not ready"
-    if not confirmed or t.outputs.technique != TECHNIQUES[shot.kind]:
+    if not confirmed or t.outputs.technique != TECHNIQUES[kind_of(shot)]:
         yield "a beam of a technique that is not confirmed"
     if not durable:
         yield "a beam without a durable intent"

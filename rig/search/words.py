@@ -9,7 +9,16 @@ from __future__ import annotations
 from functools import cache
 
 from firmware_py.decide.memory import Limits
-from hal.types import EndReason, ExposureReport, Shot, ShotKind, Technique, TubeData
+from hal.types import (
+    AecData,
+    AecSetting,
+    EndReason,
+    ExposureReport,
+    Shot,
+    ShotKind,
+    Technique,
+    TubeData,
+)
 
 SCAN_US = 10_000
 NOW_US = 1_000_000_000  # each scan is at this time: what is stored is moved back instead
@@ -21,8 +30,11 @@ TUBE = TubeData(
     kv_min=30.0, kv_max=120.0, ma_min=0.2, ma_max=1.0, power_max_w=120.0,
     time_min_ms=10.0, time_max_ms=100.0, heat_max_j=1000.0, cooling_tau_s=900.0,
 )  # fmt: skip
+AEC = AecData(chambers=("centre",), panels=("P1",), sensitivities_index=(1,),
+              density_most_index=0, backup_pct=200.0, own_mas=640.0)  # fmt: skip
 LIMITS = Limits(
     tube=TUBE,
+    aec=AEC,
     boot_us=3 * SCAN_US,
     self_test_us=6 * SCAN_US,
     prep_us=3 * SCAN_US,
@@ -50,28 +62,41 @@ LIMITS = Limits(
     lamp_us=100 * SCAN_US,  # the lamp is not searched
     sound_us=SCAN_US,
 )
-TECHNIQUES = {
+AUTOMATIC = "automatic"  # an imaging shot that the chambers end
+Kind = ShotKind | str
+TECHNIQUES: dict[Kind, Technique] = {
     ShotKind.IMAGING: Technique(kv=80.0, ma=1.0, mas=0.015),
     ShotKind.NO_RECEPTOR: Technique(kv=70.0, ma=1.0, ms=30.0),
     ShotKind.DARK: Technique(kv=60.0, ma=1.0, ms=20.0),
+    AUTOMATIC: Technique(
+        kv=80.0,
+        ma=1.0,
+        aec=AecSetting(
+            chambers=("centre",), sensitivity_index=1, expected_mas=0.01, backup_mas=0.02
+        ),
+    ),
 }
 
 
+def kind_of(shot: Shot) -> Kind:
+    return shot.kind if shot.technique.aec is None else AUTOMATIC
+
+
 @cache
-def shot_of(kind: ShotKind, name: str) -> Shot:
+def shot_of(kind: Kind, name: str) -> Shot:
     clear_by = "A. Physicist" if kind is ShotKind.NO_RECEPTOR else None
     return Shot(
         shot_id=name,
         technique=TECHNIQUES[kind],
         exam_id="TEST",
         panel_id="P1",
-        kind=kind,
+        kind=ShotKind.IMAGING if kind == AUTOMATIC else ShotKind(kind),
         clear_by=clear_by,
     )
 
 
 @cache
-def report_of(kind: ShotKind, name: str) -> ExposureReport:
+def report_of(kind: Kind, name: str) -> ExposureReport:
     """Which numbers a report has is not searched; that it waits for the recorder is."""
     return ExposureReport(
         shot=shot_of(kind, name),

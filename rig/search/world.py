@@ -11,7 +11,7 @@ from typing import NamedTuple
 from firmware_py.decide.technique import timer_us
 from hal.now import since
 from hal.types import Outputs, ShotKind
-from rig.search.words import LIMITS, NEXT, NOW_US, RAMP_US, SCAN_US, TECHNIQUES
+from rig.search.words import LIMITS, NEXT, NOW_US, RAMP_US, SCAN_US, TECHNIQUES, Kind
 
 LATER_US = NOW_US + SCAN_US
 CONTACTS = ("door open", "e-stop", "chain open", "key off")
@@ -32,14 +32,14 @@ class World(NamedTuple):
     faults: frozenset[str] = frozenset()
     stage_1: bool = False
     stage_2: bool = False
-    kind: ShotKind | None = ShotKind.IMAGING  # what is programmed; None: nothing
+    kind: Kind | None = ShotKind.IMAGING  # what is programmed; None: nothing
     name: str = NEXT
     # the room
     room: Room = Room()
     relay_until_us: int | None = None  # the pulse of the enable relay
     lamp: bool = False
     # the generator
-    prepared: ShotKind | None = None  # whose technique it holds
+    prepared: Kind | None = None  # whose technique it holds
     order_us: int | None = None
     sent_us: int | None = None
     answered_us: int | None = None
