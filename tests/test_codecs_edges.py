@@ -8,7 +8,8 @@ from hal.generators import vj_ixs_ratings
 from hal.generators.vj_ixs_ratings import effective
 from hal.now import NEVER_US, earliest_us
 from hal.ports import WireError
-from hal.stream_v1 import StreamStart, decode
+from hal.stream_v1 import decode
+from hal.stream_v1_header import StreamStart
 from hal.types import Outputs, Technique
 from tests.test_waveshare import Bench
 

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from hal.ports import PanelFrame, WireError
-from hal.stream_v1 import StreamEnd, StreamStart, decode
+from hal.stream_v1 import StreamEnd, decode
+from hal.stream_v1_header import StreamStart
 from sim.detector import BOOT_US, UNKNOWN_SHOT
 from tests.sim_world import MS, SimWorld, sim_world
 

@@ -30,7 +30,8 @@ from hal.frame_pipes import frame_pipe
 from hal.frames import DealerLink, PullLink, PushLink, RouterLink
 from hal.now import NEVER_US, Now
 from hal.ports import FrameLink, LinkError, PanelFrame, WireError
-from hal.stream_v1 import StreamEnd, StreamStart, decode
+from hal.stream_v1 import StreamEnd, decode
+from hal.stream_v1_header import StreamStart
 from hal.types import Outputs, PanelSample, PanelState
 from tests.fake_panel import FakePanel
 
