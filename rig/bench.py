@@ -24,6 +24,7 @@ from firmware_py.config import (
     GeometryConfig,
     LimitsConfig,
     PanelConfig,
+    Positive,
     RoomConfig,
     Rung,
     SiteConfig,
@@ -91,6 +92,19 @@ class SimConfig(Strict):
     ambient_c: Annotated[float, Field(ge=-20, le=40)] = 22.0  # SPC-P366 R4: operating range
 
 
+class TypicalConfig(Strict):
+    """The shot of this bench: `dxrig demo` makes it, and scenarios take kV and mA from it.
+
+    `story_ma`: the mA of scenarios, which need a beam of seconds so that something can happen in
+    it; left out, it is `ma`.
+    """
+
+    kv: Positive
+    ma: Positive
+    mas: Positive
+    story_ma: Positive | None = None
+
+
 class BenchFile(Strict):
     bench: BenchSection
     generator: GeneratorConfig
@@ -101,6 +115,7 @@ class BenchFile(Strict):
     site: SiteConfig
     wiring: WiringConfig
     terminals: TerminalsConfig = TerminalsConfig()
+    typical: TypicalConfig | None = None
     limits: LimitsConfig = LimitsConfig()
     warmup: WarmupConfig | None = None
     conditioning: ConditioningConfig | None = None
@@ -116,6 +131,7 @@ class Bench:
     unit: UnitConfig
     wiring: WiringConfig
     terminals: TerminalsConfig
+    typical: TypicalConfig | None
     sim: SimConfig
     hash: str  # sha256 of the values, defaults included: comments and order do not count
 
@@ -154,6 +170,7 @@ def bench_of(text: str, path: Path) -> Bench:
         unit=_unit_of(file),
         wiring=file.wiring,
         terminals=file.terminals,
+        typical=file.typical,
         sim=file.sim,
         hash=hashlib.sha256(
             json.dumps(content, sort_keys=True, separators=(",", ":")).encode()

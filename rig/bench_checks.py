@@ -85,6 +85,10 @@ def _power(values: Values) -> Iterator[Mistake]:
         yield Mistake(path=("tube", "power_max_w"), text=text)
 
 
+def _shots_exist(values: Values) -> bool:
+    return not list(_power(values))
+
+
 def _window(values: Values) -> Iterator[Mistake]:
     window_ms, time_ms = values.number("panel", "window_ms"), values.number("tube", "time_max_ms")
     if window_ms is None or time_ms is None or window_ms >= time_ms + WINDOW_MARGIN_MS:
@@ -165,6 +169,27 @@ def _routines(values: Values) -> Iterator[Mistake]:
         yield from _beam_time(values, section)
 
 
+def _typical(values: Values) -> Iterator[Mistake]:
+    """The tube can make the shot, and scenarios with it."""
+    yield from _within(values, "typical", "kv", "kv_min", "kv_max", "kV")
+    kv, ma, mas = (values.number("typical", key) for key in ("kv", "ma", "mas"))
+    for key in ("ma", "story_ma"):
+        current_ma, power_w = values.number("typical", key), values.number("tube", "power_max_w")
+        yield from _within(values, "typical", key, "ma_min", "ma_max", "mA")
+        if kv and current_ma and power_w and _shots_exist(values) and kv * current_ma > power_w:
+            text = f"{kv:g} kV x {current_ma:g} mA is above the tube's {power_w:g} W"
+            yield Mistake(path=("typical", key), text=text)
+    least_ms, most_ms = values.number("tube", "time_min_ms"), values.number("tube", "time_max_ms")
+    if not ma or not mas or least_ms is None or most_ms is None:
+        return
+    if not least_ms <= 1000 * mas / ma <= most_ms:
+        text = (
+            f"{mas:g} mAs take {1000 * mas / ma:g} ms at {ma:g} mA, outside the tube's "
+            f"{least_ms:g} to {most_ms:g} ms"
+        )
+        yield Mistake(path=("typical", "mas"), text=text)
+
+
 def _within(
     values: Values, section: str, key: str, low: str, high: str, unit: str
 ) -> Iterator[Mistake]:
@@ -191,5 +216,5 @@ def _beam_time(values: Values, section: str) -> Iterator[Mistake]:
 
 
 _CHECKS = (
-    _ordered, _power, _window, _field_fits, _driver_exists, _endpoints, _wired, _routines,
+    _ordered, _power, _window, _field_fits, _driver_exists, _endpoints, _wired, _routines, _typical,
 )  # fmt: skip

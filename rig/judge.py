@@ -67,6 +67,7 @@ def skipped(expect: ExpectSection, seen: Seen) -> list[str]:
 
 
 def _findings(expect: ExpectSection, seen: Seen) -> Iterator[Finding]:
+    yield from map(Skip, expect.not_judged)
     for judge in _JUDGES:
         yield from judge(expect, seen)
     for property_of in PROPERTIES:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from rig.exit_codes import UsageError
 from rig.settings import settings
 
 if TYPE_CHECKING:
     from rig.bench import Bench
 
+ALL = "all"  # in place of a bench's name
+
 bench_option = click.option(
     "--bench", "bench", metavar="NAME|FILE", help="A bench that ships, or a bench file."
+)
+benches_option = click.option(
+    "--bench",
+    "benches",
+    metavar="NAME|FILE",
+    multiple=True,
+    help="A bench that ships, or a bench file; may be given several times. all: all that ship.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Answer with one JSON object on stdout."
@@ -23,6 +35,21 @@ at_option = click.option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File with the line that `sim up --json` printed; else found by bench name.",
 )
+
+
+def chosen_benches(ctx: click.Context, flags: Sequence[str]) -> list[Bench]:
+    """Each once, in their order; `all` is every bench that ships. Raises as `chosen_bench`."""
+    from rig.bench import load_bench
+    from rig.bench_names import shipped_benches
+
+    if not flags:
+        return [chosen_bench(ctx, None)]
+    names = [n for flag in flags for n in (shipped_benches() if flag == ALL else [flag])]
+    benches = [load_bench(name) for name in dict.fromkeys(names)]
+    for name, count in Counter(bench.name for bench in benches).items():
+        if count > 1:
+            raise UsageError(f"{count} benches are called '{name}'; run them one by one")
+    return benches
 
 
 def chosen_bench(ctx: click.Context, flag: str | None) -> Bench:

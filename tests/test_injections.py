@@ -177,7 +177,7 @@ def test_a_mistake_behind_an_injection_of_two_steps_is_told_with_its_own_line(
     file.write_text(text)
     line = text.splitlines().index('args = { bit = "nonsense" }') + 1
     with pytest.raises(ConfigError, match=rf"planted\.toml:{line}: step\[4\]\.args"):
-        load_tasks([file], bench(), rung="model", seed=None, out=None)
+        load_tasks([file], [bench()], rung="model", seed=None, out=None)
 
 
 # --- at the start of a simulated bench

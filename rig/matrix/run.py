@@ -20,7 +20,7 @@ from rig.run_model import shot_of
 from rig.scenario import ShotSection
 from sim.build import pixel_model
 
-SHOT = ShotSection(kv=80.0, ma=1.0, mas=0.7)
+SHOT = ShotSection(ma_times=2.0, beam_s=0.7)
 
 
 @dataclass(frozen=True, slots=True)
