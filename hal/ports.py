@@ -130,12 +130,14 @@ class GeneratorCapabilities:
     has_rotor: bool
     has_aec: bool
     has_readback: bool  # False: set-points are confirmed by echo only
+    has_monitor: bool = True  # kV and mA can be read while the beam is on
     watchdog_us: int | None  # silence after which the device ends the beam alone
     off_latency_us: int  # OFF on the line free -> HV off, worst case
     off_typical_us: int  # ... and as expected
     kv_rise_us: int  # start of the beam -> within tolerance, worst case
     kv_fall_us: int
     longest_exchange_us: dict[str, int] = field(default_factory=dict)  # per phase: see the file
+    account_us: int | None = None  # its own account of a beam comes so long after the end at most
     status_age_us: int = 0  # the oldest that a healthy status gets during the beam, after the ramp
     time_step_ms: float = 1.0
 
@@ -218,8 +220,24 @@ class GeneratorReading:
     battery_v: float
 
 
+class RotorModel(Protocol):
+    """A rotating anode and its starter."""
+
+    def run_up(self, t_us: int) -> None: ...
+
+    def brake(self, t_us: int) -> None: ...
+
+    def at_speed(self, now: Now) -> bool: ...
+
+    def rpm(self, t_us: int) -> float: ...
+
+
 class GeneratorModel(Protocol):
     """The physics behind a generator's protocol. Times in, state out; no bytes."""
+
+    @property
+    def rotor(self) -> RotorModel | None:
+        """None: a stationary anode."""
 
     model_number: str
     serial_number: str
