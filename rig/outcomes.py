@@ -31,7 +31,7 @@ from rig.session import die_with_parent
 from rig.toml_lines import key_lines
 from sim.build import pixel_model
 from sim.pixels import PixelModel
-from sim.script import UNIT_VERBS, ScriptError, do
+from sim.script import UNIT_VERBS, NotOnThisBenchError, ScriptError, do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ def load_tasks(
                 scenario = load_scenario(path)
                 reason = cannot_show(scenario, bench)
                 if reason is None:
-                    scenario = rehearsed(scenario, bench, path, pixels)
+                    scenario, reason = rehearsed(scenario, bench, path, pixels)
             except ConfigError as error:
                 messages += error.messages
                 continue
@@ -106,9 +106,14 @@ def load_tasks(
     return tasks
 
 
-def rehearsed(scenario: Scenario, bench: Bench, path: Path, pixels: PixelModel) -> Scenario:
-    """With this bench's numbers: can it make the shot, does its room understand the steps?"""
-    mistakes = []
+def rehearsed(
+    scenario: Scenario, bench: Bench, path: Path, pixels: PixelModel
+) -> tuple[Scenario, str | None]:
+    """With this bench's numbers: can it make the shot, does its room understand the steps?
+
+    The text: what the scenario does that only other benches have. Raises ConfigError.
+    """
+    mistakes, reason = [], None
     try:
         scenario = on_bench(scenario, bench)
         shot_of(bench, scenario.shot, scenario.name)
@@ -119,12 +124,14 @@ def rehearsed(scenario: Scenario, bench: Bench, path: Path, pixels: PixelModel) 
             if step.args and step.do not in UNIT_VERBS:
                 try:
                     do(ModelRung(bench, pixels=pixels).world, step.do, step.args)
+                except NotOnThisBenchError as error:
+                    reason = str(error)
                 except ScriptError as error:
                     mistakes.append(Mistake(path=("step", index, "args"), text=str(error)))
     if mistakes:
         lines = key_lines(path.read_text(encoding="utf-8"))
         raise ConfigError(told(shown_path(path), lines, mistakes))
-    return scenario
+    return scenario, reason
 
 
 # --- one

@@ -16,14 +16,16 @@ from hal.room_io import open_room_desk
 from sim.detector import PanelTimes, SimPanel
 from sim.device import FrameOutlet, Mechanism, PanelDevice, WireDevice
 from sim.generator import MonoblockModel
+from sim.generator_wires import wire_of
 from sim.mischief_links import MischiefFrames, MischiefLink, MischiefOutlet
 from sim.pixels import PixelModel
+from sim.radiographic import RadiographicModel
 from sim.room import SimRoom
 from sim.wiring import LOOP, NETS, Wiring
 from sim.world import World
 
 # By the name of the driver whose protocol it speaks.
-MODELS: dict[str, type[MonoblockModel]] = {}
+MODELS: dict[str, type[MonoblockModel]] = {"r2cp": RadiographicModel}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         generator_device=generator_device,
         room_device=room_device,
         panel_device=panel_device,
+        generator_wire=wire_of(setting.driver),
         # In this order within one instant: what relays do is seen by the devices at once.
         parts=[Mechanism(wiring.advance), room_device, generator_device, panel_device, outlet],
     )
