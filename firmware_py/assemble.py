@@ -52,6 +52,7 @@ def open_devices(
         monitor_poll_us=config.generator.monitor_poll_ms * 1000,
         standby_poll_us=config.generator.standby_poll_ms * 1000,
         baud=config.generator.baud,
+        **config.generator.own_options(),
     )
     return Devices(
         room=open_room_io(config.room.driver, links.room, config.room),

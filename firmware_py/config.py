@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Rung = Literal["model", "wire", "bench"]
+Focus = Literal["small", "large"]
+Place = Literal["free", "table", "wall"]
 
 
 class Strict(BaseModel):
@@ -33,6 +35,13 @@ class GeneratorConfig(Strict):
     status_poll_ms: Annotated[int, Field(ge=5, le=1000)] = 20
     monitor_poll_ms: Annotated[int, Field(ge=20, le=2000)] = 100
     standby_poll_ms: Annotated[int, Field(ge=20, le=2000)] = 500
+    focus: Annotated[
+        Focus | None, Field(description="focal spot, where the generator can be told one")
+    ] = None
+
+    def own_options(self) -> dict[str, int]:
+        """What some drivers are told and others have no word for. Focus: 0 small, 1 large."""
+        return {} if self.focus is None else {"focus_index": int(self.focus == "large")}
 
 
 class RoomConfig(Strict):
@@ -79,6 +88,12 @@ class TubeConfig(Strict):
         Annotated[int, Field(gt=0)] | None, Field(description="... so much beam at most")
     ] = None
     focal_spot_mm: Positive
+    focal_spot_small_mm: Annotated[
+        Positive | None, Field(description="of the small focus; generator.focus chooses")
+    ] = None
+    power_small_max_w: Annotated[
+        Positive | None, Field(description="power_max_w of the small focus")
+    ] = None
     filter_material: str = "ALUMINUM"
     filter_mm: Annotated[float, Field(ge=0, le=50)] = 0.0
 
@@ -161,7 +176,29 @@ class CalibrationConfig(Strict):
     lag_days: Positive = 365.0
 
 
+class ReceptorConfig(Strict):
+    """A place where the panel may stand: its distances, and the grid before it.
+
+    Which documents a grid's figures come from is the bench file's to say.
+    """
+
+    sid_mm_min: Annotated[float, Field(ge=300, le=4000)]
+    sid_mm_max: Annotated[float, Field(ge=300, le=4000)]
+    grid_ratio: Annotated[float, Field(ge=2, le=20)] | None = None
+    grid_lines_per_cm: Annotated[float, Field(ge=10, le=100)] | None = None
+    grid_focus_mm: Annotated[float, Field(ge=300, le=4000)] | None = None
+
+
+class ReceptorsConfig(Strict):
+    """The places of a room; `geometry.receptor` says which one is used."""
+
+    free: ReceptorConfig | None = None
+    table: ReceptorConfig | None = None
+    wall: ReceptorConfig | None = None
+
+
 class GeometryConfig(Strict):
+    receptor: Place = "free"
     sid_mm: Annotated[float, Field(ge=300, le=4000)] = 1000.0
     field_rows_mm: Positive = 200.0
     field_columns_mm: Positive = 200.0
@@ -196,6 +233,7 @@ class UnitConfig(Strict):
     panel: PanelConfig
     tube: TubeConfig
     geometry: GeometryConfig
+    receptors: ReceptorsConfig = ReceptorsConfig()
     safety_relay: Annotated[tuple[str, ...], Field(strict=False)] = ("door", "estop")  # its loop
     site: SiteConfig
     limits: LimitsConfig = LimitsConfig()
@@ -203,3 +241,9 @@ class UnitConfig(Strict):
     conditioning: ConditioningConfig | None = None
     battery: BatteryConfig | None = None
     calibration: CalibrationConfig = CalibrationConfig()
+
+    @property
+    def receptor(self) -> ReceptorConfig | None:
+        """Where the panel stands; None: the bench file says nothing of that place."""
+        found: ReceptorConfig | None = getattr(self.receptors, self.geometry.receptor)
+        return found

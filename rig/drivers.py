@@ -20,6 +20,7 @@ def generator_of(config: GeneratorConfig, link: ByteLink) -> Generator:
         status_poll_us=config.status_poll_ms * 1000,
         monitor_poll_us=config.monitor_poll_ms * 1000,
         standby_poll_us=config.standby_poll_ms * 1000,
+        **config.own_options(),
     )
 
 

@@ -23,7 +23,7 @@ GENERATOR = """[generator]
 driver = "r2cp"
 url = "{url}"
 baud = 115200          # a pace for the modelled line; TCP has none
-identity = "IXS120BP120P366 S17085-A00001"
+identity = "SIM-RAD32 R32-00001"
 status_poll_ms = 50
 standby_poll_ms = 100
 
