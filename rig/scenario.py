@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from firmware_py.config import Positive, Strict
 from rig import bench_names
@@ -76,14 +76,20 @@ class UntilSection(Strict):
 
 
 class OffSection(Strict):
-    """HV below 10 % at the device, at most `ms` after an action.
+    """HV below 10 % at the device, at most `ms` after an action, or as soon as the bench promises.
 
-    `bound`: where this bench promises less (rig/matrix/bounds.py has the names), so soon.
+    `bound`: the name of that promise, in rig/matrix/bounds.py.
     """
 
     after: str
-    ms: Annotated[float, Field(gt=0)]
+    ms: Annotated[float, Field(gt=0)] | None = None
     bound: str | None = None
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> OffSection:
+        if (self.ms is None) == (self.bound is None):
+            raise ValueError("give ms, or bound: one of them is the limit")
+        return self
 
 
 class ReactSection(Strict):
@@ -107,7 +113,18 @@ class ExpectSection(Strict):
     incomplete: Annotated[int, Field(ge=0)] = 0
     off: OffSection | None = None
     react: ReactSection | None = None
-    not_judged: list[str] = Field(default_factory=list)  # "which: why", by rig/scenario_on.py
+    _not_judged: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def not_judged(self) -> tuple[str, ...]:
+        """What is expected and can't be seen on this bench, as "which: why"."""
+        return self._not_judged
+
+    def without(self, name: str, why: str) -> ExpectSection:
+        """The same, but that `name` is not judged."""
+        made = self.model_copy(update={name: None})
+        made._not_judged = (*self._not_judged, f"{name}: {why}")
+        return made
 
 
 class Scenario(Strict):

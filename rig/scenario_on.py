@@ -15,7 +15,7 @@ from rig.drivers import generator_of, nobody
 from rig.plan import technique_problems
 from rig.scenario import ExpectSection, Scenario, ShotSection
 
-NO_CHARGE = "the generator tells no mA in the beam, so its charge is not known"
+NO_CHARGE = "the generator tells no mA in the beam and has no account of it afterwards"
 NO_TYPICAL = "bench {name} has no [typical] shot, and the scenario no {missing} of its own"
 
 
@@ -53,20 +53,21 @@ def _story_ma(typical: TypicalConfig) -> float:
 def _expected(expect: ExpectSection, bench: Bench, technique: Technique) -> ExpectSection:
     changes: dict[str, object] = {}
     if expect.dose_known and _tells_no_charge(bench):
-        changes |= {"dose_known": None, "not_judged": [f"dose_known: {NO_CHARGE}"]}
+        expect = expect.without("dose_known", NO_CHARGE)
     if expect.true_s is not None:
         changes |= {"true_mas": expect.true_s * technique.ma, "true_s": None}
     if expect.off is not None and expect.off.bound is not None:
         from rig.matrix.bounds import bounded, parts_of  # drivers: most scenarios need none
 
         promised_us = bounded(expect.off.bound, parts_of(bench), technique).bound_us
-        ms = max(expect.off.ms, promised_us / 1000)
-        changes["off"] = expect.off.model_copy(update={"ms": ms, "bound": None})
+        limit = {"ms": promised_us / 1000, "bound": None}
+        changes["off"] = expect.off.model_copy(update=limit)
     return expect.model_copy(update=changes)
 
 
 def _tells_no_charge(bench: Bench) -> bool:
-    return generator_of(bench.unit.generator, nobody()).capabilities.has_mas_mode
+    generator = generator_of(bench.unit.generator, nobody()).capabilities
+    return not generator.has_monitor and generator.account_us is None
 
 
 def cannot_show(scenario: Scenario, bench: Bench) -> str | None:
