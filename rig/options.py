@@ -52,8 +52,12 @@ def chosen_benches(ctx: click.Context, flags: Sequence[str]) -> list[Bench]:
     return benches
 
 
-def chosen_bench(ctx: click.Context, flag: str | None) -> Bench:
-    """The bench of flag, environment or settings file. Raises ConfigError with all mistakes."""
+def chosen_bench(ctx: click.Context, flag: str | None, default: str | None = None) -> Bench:
+    """The bench of flag, environment or settings file. Raises ConfigError with all mistakes.
+
+    `default`: where nobody has chosen one; else it is the settings' own.
+    """
     from rig.bench import load_bench  # pydantic: 190 ms
 
-    return load_bench(settings(config_file=ctx.obj, bench=flag).bench.value)
+    chosen = settings(config_file=ctx.obj, bench=flag).bench
+    return load_bench(default if default and chosen.origin == "default" else chosen.value)
