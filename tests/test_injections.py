@@ -195,7 +195,7 @@ def test_a_bench_starts_with_a_fault_and_says_so(tmp_path: Path) -> None:
     [
         ("F10", "'arc' happens at a moment and is no lasting fault"),
         ("F54", "'press e-stop' happens at a moment"),
-        ("F13", "the simulator has no such fault: no rotor"),
+        ("F13", "no injection 'rotor_stuck' here"),
         ("F86", "'recorder' concerns unit or recorder"),
         ("F999", "no injection 'F999'"),
     ],
