@@ -191,6 +191,7 @@ def _filenos(link: PtyLink | ListenerLink) -> list[int]:
 def show(server: SimServer) -> dict[str, Any]:
     """The room as it stands, by the simulator's own word."""
     world = server.world
+    rotor = world.generator.rotor
     heard = chain(world.heard_at_off_us, repeat({}))  # the beam that is on has none yet
     return {
         "t_us": world.t_us,
@@ -207,6 +208,7 @@ def show(server: SimServer) -> dict[str, Any]:
         "panel_keeps": list(world.panel.kept()),
         "phantom": world.panel.phantom_name,
         "battery_charge": world.generator.charge(world.t_us),
+        "rotor_rpm": None if rotor is None else rotor.rpm(world.t_us),
         "beams": [
             {
                 "on_us": beam.on_us,

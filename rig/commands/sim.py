@@ -254,6 +254,7 @@ def _room(facts: dict[str, Any]) -> Table:
         ("panel keeps", ", ".join(facts["panel_keeps"]) or "no frame"),
         ("phantom", facts["phantom"]),
         ("battery", f"{100 * facts['battery_charge']:.0f} %"),
+        *([] if facts["rotor_rpm"] is None else [("rotor", f"{facts['rotor_rpm']:.0f} rpm")]),
         ("beam", "ON" if facts["beam_on"] else "off"),
     ]
     return ("what", "is"), rows
