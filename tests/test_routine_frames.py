@@ -12,6 +12,7 @@ from firmware_py.routines.calibration import OPEN, PanelPlan
 from firmware_py.routines.steps import Ask, Fire, Fired
 from hal.generators import r2cp_ratings
 from hal.types import ShotKind, Technique
+from rig.bench import load_bench
 from rig.routines.panel_plan import SHORTEST_MS, panel_spec
 from tests.model_runs import bench
 from tests.routines import Played, grouped, planned, released, tripped
@@ -259,3 +260,11 @@ def test_a_time_in_steps_is_the_number_that_the_generator_makes_of_it(ms: float)
     within_ms = calibration._within(fine, ms)
     asked = Technique(kv=70.0, ma=10.0, ms=within_ms)
     assert r2cp_ratings.effective(asked).ms == within_ms == round(ms * 100) / 100
+
+
+def test_a_generator_that_tells_its_ma_after_the_beam_may_make_short_flats() -> None:
+    kept = panel_spec("gain", bench().unit).plan
+    short = panel_spec("gain", load_bench("mobile").unit).plan
+    assert isinstance(kept, PanelPlan)
+    assert isinstance(short, PanelPlan)
+    assert (kept.ms_min, short.ms_min) == (SHORTEST_MS, 1.0)
