@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Rung = Literal["model", "wire", "bench"]
+Focus = Literal["small", "large"]
+Place = Literal["free", "table", "wall"]
 
 
 class Strict(BaseModel):
@@ -44,6 +46,9 @@ class GeneratorConfig(Strict):
         Literal["inclusive", "exclusive", "none"] | None,
         Field(description="default: none on tcp://, else inclusive"),
     ] = None
+    focus: Annotated[
+        Focus | None, Field(description="focal spot, where the generator can be told one")
+    ] = None
 
     def options(self) -> dict[str, object]:
         """What the driver's constructor takes."""
@@ -54,6 +59,8 @@ class GeneratorConfig(Strict):
             "monitor_poll_us": self.monitor_poll_ms * 1000,
             "standby_poll_us": self.standby_poll_ms * 1000,
         }
+        if self.focus is not None:
+            own["focus_index"] = int(self.focus == "large")
         if self.model is None:
             return own
         line = "none" if self.url.startswith("tcp://") else "inclusive"
@@ -129,6 +136,12 @@ class TubeConfig(Strict):
         Annotated[int, Field(gt=0)] | None, Field(description="... so much beam at most")
     ] = None
     focal_spot_mm: Positive
+    focal_spot_small_mm: Annotated[
+        Positive | None, Field(description="of the small focus; generator.focus chooses")
+    ] = None
+    power_small_max_w: Annotated[
+        Positive | None, Field(description="power_max_w of the small focus")
+    ] = None
     filter_material: str = "ALUMINUM"
     filter_mm: Annotated[float, Field(ge=0, le=50)] = 0.0
 
@@ -262,7 +275,29 @@ class CalibrationConfig(Strict):
     lag_days: Positive = 365.0
 
 
+class ReceptorConfig(Strict):
+    """A place where the panel may stand: its distances, and the grid before it.
+
+    Which documents a grid's figures come from is the bench file's to say.
+    """
+
+    sid_mm_min: Annotated[float, Field(ge=300, le=4000)]
+    sid_mm_max: Annotated[float, Field(ge=300, le=4000)]
+    grid_ratio: Annotated[float, Field(ge=2, le=20)] | None = None
+    grid_lines_per_cm: Annotated[float, Field(ge=10, le=100)] | None = None
+    grid_focus_mm: Annotated[float, Field(ge=300, le=4000)] | None = None
+
+
+class ReceptorsConfig(Strict):
+    """The places of a room; `geometry.receptor` says which one is used."""
+
+    free: ReceptorConfig | None = None
+    table: ReceptorConfig | None = None
+    wall: ReceptorConfig | None = None
+
+
 class GeometryConfig(Strict):
+    receptor: Place = "free"
     sid_mm: Annotated[float, Field(ge=300, le=4000)] = 1000.0
     field_rows_mm: Positive = 200.0
     field_columns_mm: Positive = 200.0
@@ -297,6 +332,7 @@ class UnitConfig(Strict):
     panel: PanelConfig
     tube: TubeConfig
     geometry: GeometryConfig
+    receptors: ReceptorsConfig = ReceptorsConfig()
     safety_relay: Annotated[tuple[str, ...], Field(strict=False)] = ("door", "estop")  # its loop
     site: SiteConfig
     limits: LimitsConfig = LimitsConfig()
@@ -305,3 +341,9 @@ class UnitConfig(Strict):
     aec: AecConfig | None = None
     battery: BatteryConfig | None = None
     calibration: CalibrationConfig = CalibrationConfig()
+
+    @property
+    def receptor(self) -> ReceptorConfig | None:
+        """Where the panel stands; None: the bench file says nothing of that place."""
+        found: ReceptorConfig | None = getattr(self.receptors, self.geometry.receptor)
+        return found

@@ -134,6 +134,7 @@ class GeneratorCapabilities:
     has_rotor: bool
     has_aec: bool
     has_readback: bool  # False: set-points are confirmed by echo only
+    has_monitor: bool = True  # kV and mA can be read while the beam is on
     watchdog_us: int | None  # silence after which the device ends the beam alone
     off_latency_us: int  # OFF on the line free -> HV off, worst case
     off_typical_us: int  # ... and as expected
@@ -233,8 +234,24 @@ class AecChoice:
     sensitivity_index: int
 
 
+class RotorModel(Protocol):
+    """A rotating anode and its starter."""
+
+    def run_up(self, t_us: int) -> None: ...
+
+    def brake(self, t_us: int) -> None: ...
+
+    def at_speed(self, now: Now) -> bool: ...
+
+    def rpm(self, t_us: int) -> float: ...
+
+
 class GeneratorModel(Protocol):
     """The physics behind a generator's protocol. Times in, state out; no bytes."""
+
+    @property
+    def rotor(self) -> RotorModel | None:
+        """None: a stationary anode."""
 
     model_number: str
     serial_number: str

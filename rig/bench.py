@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +26,8 @@ from firmware_py.config import (
     GeometryConfig,
     LimitsConfig,
     PanelConfig,
+    Positive,
+    ReceptorsConfig,
     RoomConfig,
     Rung,
     SiteConfig,
@@ -95,6 +98,19 @@ class SimConfig(Strict):
     )
 
 
+class TypicalConfig(Strict):
+    """The shot of this bench: `dxrig demo` makes it, and scenarios take kV and mA from it.
+
+    `story_ma`: the mA of scenarios, which need a beam of seconds so that something can happen in
+    it; left out, it is `ma`.
+    """
+
+    kv: Positive
+    ma: Positive
+    mas: Positive
+    story_ma: Positive | None = None
+
+
 class BenchFile(Strict):
     bench: BenchSection
     generator: GeneratorConfig
@@ -102,9 +118,11 @@ class BenchFile(Strict):
     panel: PanelConfig
     tube: TubeConfig
     geometry: GeometryConfig = GeometryConfig()
+    receptors: ReceptorsConfig = ReceptorsConfig()
     site: SiteConfig
     wiring: WiringConfig
     terminals: TerminalsConfig = TerminalsConfig()
+    typical: TypicalConfig | None = None
     limits: LimitsConfig = LimitsConfig()
     warmup: WarmupConfig | None = None
     conditioning: ConditioningConfig | None = None
@@ -121,6 +139,7 @@ class Bench:
     unit: UnitConfig
     wiring: WiringConfig
     terminals: TerminalsConfig
+    typical: TypicalConfig | None
     sim: SimConfig
     hash: str  # sha256 of the values, defaults included: comments and order do not count
 
@@ -175,6 +194,7 @@ def bench_of(text: str, path: Path) -> Bench:
         unit=_unit_of(file),
         wiring=file.wiring,
         terminals=file.terminals,
+        typical=file.typical,
         sim=file.sim,
         hash=hashlib.sha256(
             json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
@@ -227,8 +247,9 @@ def _unit_of(file: BenchFile) -> UnitConfig:
         generator=file.generator,
         room=file.room,
         panel=file.panel,
-        tube=file.tube,
+        tube=_tube_in_use(file),
         geometry=file.geometry,
+        receptors=file.receptors,
         safety_relay=file.wiring.safety_relay,
         site=file.site,
         limits=file.limits,
@@ -238,6 +259,15 @@ def _unit_of(file: BenchFile) -> UnitConfig:
         battery=file.battery,
         calibration=file.calibration,
     )
+
+
+def _tube_in_use(file: BenchFile) -> TubeConfig:
+    """With the focal spot that the generator is told, and the power that this one bears."""
+    tube = file.tube
+    if file.generator.focus != "small":
+        return tube
+    small = {"focal_spot_mm": tube.focal_spot_small_mm, "power_max_w": tube.power_small_max_w}
+    return tube.model_copy(update=small)
 
 
 # --- shown to people and editors -------------------------------------------------------------
@@ -257,16 +287,25 @@ def bench_values(bench: Bench) -> list[ShownValue]:
     content = _validated(text, bench.path).model_dump(mode="json")
     return [
         ShownValue(
-            key=f"{section}.{key}",
+            key=".".join(path),
             value=value,
             origin=f"{bench_names.shown_path(bench.path)}:{line}"
-            if (line := lines.get((section, key)))
+            if (line := lines.get(path))
             else "default",
         )
         for section, table in content.items()
         if table is not None
-        for key, value in table.items()
+        for path, value in _leaves((section,), table)
     ]
+
+
+def _leaves(path: tuple[str, ...], table: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """A table inside a section is shown key by key; one that is left out is not shown."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves((*path, key), value)
+        elif value is not None or path[0] != "receptors":
+            yield (*path, key), value
 
 
 def bench_schema() -> dict[str, Any]:

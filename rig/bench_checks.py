@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import BaseModel
 
@@ -50,6 +50,10 @@ class Values:
     def words(self, section: str, key: str) -> tuple[str, ...] | None:
         value = self._value(section, key)
         return tuple(value) if isinstance(value, list | tuple) else None
+
+    def table(self, section: str, key: str) -> Mapping[str, Any] | None:
+        value = self._value(section, key)
+        return value if isinstance(value, Mapping) else None
 
     def _value(self, section: str, key: str) -> Any:
         if any(path[:2] in ((section,), (section, key)) for path in self._wrong):
@@ -222,6 +226,92 @@ def _routines(values: Values) -> Iterator[Mistake]:
         yield from _beam_time(values, section)
 
 
+FOCUS_DRIVERS = ("r2cp",)  # hal/generators: whose wire carries the focal spot
+
+
+def _focus(values: Values) -> Iterator[Mistake]:
+    focus, driver = values.text("generator", "focus"), values.text("generator", "driver")
+    if focus is None or driver is None:
+        return
+    if driver in drivers("generator") and driver not in FOCUS_DRIVERS:
+        text = f"{driver} can't be told a focal spot; only {', '.join(FOCUS_DRIVERS)} can"
+        yield Mistake(path=("generator", "focus"), text=text)
+        return
+    for key in ("focal_spot_small_mm", "power_small_max_w"):
+        if focus == "small" and values.number("tube", key) is None:
+            text = f'"small" needs tube.{key}'
+            yield Mistake(path=("generator", "focus"), text=text)
+
+
+def _receptor(values: Values) -> Iterator[Mistake]:
+    """The panel stands where there is a place for it, at a distance that this place has."""
+    place, sid_mm = values.text("geometry", "receptor"), values.number("geometry", "sid_mm")
+    if place is None:
+        return
+    receptor = values.table("receptors", place)
+    if receptor is None:
+        if place != "free":
+            text = f'"{place}" needs the section [receptors.{place}]'
+            yield Mistake(path=("geometry", "receptor"), text=text)
+        return
+    least_mm, most_mm = receptor.get("sid_mm_min"), receptor.get("sid_mm_max")
+    if not (_is_number(sid_mm) and _is_number(least_mm) and _is_number(most_mm)):
+        return
+    if not least_mm <= sid_mm <= most_mm:
+        text = f"{sid_mm:g} is outside {least_mm:g} to {most_mm:g}, receptors.{place}"
+        yield Mistake(path=("geometry", "sid_mm"), text=text)
+
+
+def _grids(values: Values) -> Iterator[Mistake]:
+    """A grid has all its figures, or there is none."""
+    for place in ("free", "table", "wall"):
+        receptor = values.table("receptors", place) or {}
+        given = [key for key in GRID if receptor.get(key) is not None]
+        for key in GRID:
+            if given and key not in given:
+                text = f"a grid needs {key} beside {given[0]}"
+                yield Mistake(path=("receptors", place, given[0]), text=text)
+
+
+GRID = ("grid_ratio", "grid_lines_per_cm", "grid_focus_mm")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _typical(values: Values) -> Iterator[Mistake]:
+    """The tube can make the shot, and scenarios with it."""
+    wrong = list(_within(values, "typical", "kv", "kv_min", "kv_max", "kV"))
+    for key in ("ma", "story_ma"):
+        wrong += _within(values, "typical", key, "ma_min", "ma_max", "mA")
+    yield from wrong or (*_typical_power(values), *_typical_time(values))
+
+
+def _typical_power(values: Values) -> Iterator[Mistake]:
+    small = values.text("generator", "focus") == "small"
+    power_w = values.number("tube", "power_small_max_w" if small else "power_max_w")
+    kv = values.number("typical", "kv")
+    for key in ("ma", "story_ma"):
+        ma = values.number("typical", key)
+        if kv and ma and power_w and kv * ma > power_w and not [*_power(values)]:
+            text = f"{kv:g} kV x {ma:g} mA is above the tube's {power_w:g} W"
+            yield Mistake(path=("typical", key), text=text)
+
+
+def _typical_time(values: Values) -> Iterator[Mistake]:
+    ma, mas = values.number("typical", "ma"), values.number("typical", "mas")
+    least_ms, most_ms = values.number("tube", "time_min_ms"), values.number("tube", "time_max_ms")
+    if not ma or not mas or least_ms is None or most_ms is None:
+        return
+    if not least_ms <= 1000 * mas / ma <= most_ms:
+        text = (
+            f"{mas:g} mAs take {1000 * mas / ma:g} ms at {ma:g} mA, outside the tube's "
+            f"{least_ms:g} to {most_ms:g} ms"
+        )
+        yield Mistake(path=("typical", "mas"), text=text)
+
+
 def _within(
     values: Values, section: str, key: str, low: str, high: str, unit: str
 ) -> Iterator[Mistake]:
@@ -249,5 +339,5 @@ def _beam_time(values: Values, section: str) -> Iterator[Mistake]:
 
 _CHECKS = (
     _ordered, _power, _window, _field_fits, _driver_exists, _models, _ends_alone, _endpoints,
-    _wired, _routines,
+    _wired, _routines, _typical, _focus, _receptor, _grids,
 )  # fmt: skip

@@ -74,7 +74,7 @@ def demo(
         folder=folder,
         manifest=manifest,
         files={n: str(folder / place) for n, place in FILES.items() if (folder / place).is_file()},
-        problems=tuple(problems(scenario.expect, seen)),
+        problems=tuple(problems(run.scenario.expect, seen)),
     )
 
 
@@ -82,7 +82,7 @@ def _scenario(technique: Technique) -> Scenario:
     """The clean exposure with another shot."""
     clean = load_scenario(SHIPPED / "clean_by_mas.toml")
     shot = ShotSection(kv=technique.kv, ma=technique.ma, mas=technique.mas, ms=technique.ms)
-    expect = clean.expect.model_copy(update={"true_mas": technique.planned_mas})
+    expect = clean.expect.model_copy(update={"true_mas": technique.planned_mas, "true_s": None})
     return clean.model_copy(update={"name": "demo", "shot": shot, "expect": expect})
 
 

@@ -18,6 +18,7 @@ from rig.doctor_bounds import bounds_of
 from rig.exposure_view import COLOURS
 from rig.progress import wants_live
 from rig.why import in_words
+from rig.wire_words import wire_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,13 +43,14 @@ def follower(progress: str, bench: Bench, rung: str, technique: Technique) -> It
     """What is called with every trace line. All of it goes to stderr."""
     head = f"Demo on bench {bench.name}, {rung} rung: {_asked(technique)}, all simulated"
     if wants_live(progress):
-        with _live(head) as follow:
+        with _live(f"{head}\n{wire_line(bench.unit.generator.driver)}") as follow:
             yield follow
         return
     if progress == "none":
         yield lambda line: None
         return
     click.echo(head, err=True)
+    click.echo(wire_line(bench.unit.generator.driver), err=True)
     yield _plain
 
 
@@ -93,7 +95,8 @@ def _live(head: str) -> Iterator[Follow]:
 
 
 def tell(made: Demo, bench: Bench, technique: Technique) -> None:
-    click.echo(f"One exposure on bench {bench.name}, {made.manifest['rung']} rung, all simulated\n")
+    click.echo(f"One exposure on bench {bench.name}, {made.manifest['rung']} rung, all simulated")
+    click.echo(_dim(wire_line(bench.unit.generator.driver)) + "\n")
     _tell_timeline(made.manifest["timeline"])
     click.echo()
     _tell_technique(technique, made.manifest["measured"])

@@ -28,6 +28,9 @@ from rig.toml_lines import key_lines
 from rig.unit_states import STATES
 from sim.script import UNIT_VERBS, VERBS, ScriptError, check
 
+Need = Literal[
+    "rotor", "readings", "OFF by the unit", "IXS"
+]  # why a bench has none: rig/matrix/elsewhere.py
 FILE = bench_names.ROOT / "rig" / "injections.toml"
 IDS = tuple(f"F{number:02}" for number in range(1, 111))
 TYPES = (
@@ -80,6 +83,8 @@ class InjectionSection(Strict):
     except_in: dict[str, str] = Field(default_factory=dict)
     beam_in: dict[str, str] = Field(default_factory=dict)
     defect_in: dict[str, str] = Field(default_factory=dict)
+    expect_on: dict[str, dict[str, str]] = Field(default_factory=dict)  # driver: as `expect`
+    needs: list[Need] = Field(default_factory=list)  # of the bench; it is not run on others
     not_applicable: str = ""
     only_with: Literal["aec"] | None = None
     note: str = ""
@@ -177,10 +182,10 @@ def _wrong(row: InjectionSection) -> Iterator[Wrong]:
     yield from _words("how_in", list(row.how_in), STATES)
     yield from _words("beam_in", list(row.beam_in), STATES)
     yield from _words("defect_in", list(row.defect_in), PLACES)
-    yield from _words("expect", list(row.expect), ("default", *PLACES))
-    for name, code in row.expect.items():
-        for _, text in _words(name, [code], (*OUTCOMES, *FAULTS)):
-            yield ("expect", name), text
+    yield from _expectations(("expect",), row.expect)
+    for driver, expected in row.expect_on.items():
+        yield from _words("expect_on", [driver], tuple(bench_names.drivers("generator")))
+        yield from _expectations(("expect_on", driver), expected)
     for name, bound in (("bound", row.bound), ("told_bound", row.told_bound)):
         if bound is not None:
             yield from _words(name, [bound], tuple(BOUNDS))
@@ -190,6 +195,14 @@ def _wrong(row: InjectionSection) -> Iterator[Wrong]:
         yield from _unknown_steps({("how",): row.how})
     elif row.how or row.expect or row.except_in:
         yield ("not_applicable",), "a row that can't run has neither steps nor expectations"
+
+
+def _expectations(where: tuple[str, ...], expected: Mapping[str, str]) -> Iterator[Wrong]:
+    for path, text in _words(where[0], list(expected), ("default", *PLACES)):
+        yield (*where[:-1], *path), text
+    for name, code in expected.items():
+        for _, text in _words(name, [code], (*OUTCOMES, *FAULTS)):
+            yield (*where, name), text
 
 
 def _cannot_run(row: InjectionSection) -> Iterator[Wrong]:

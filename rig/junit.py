@@ -10,18 +10,22 @@ from xml.etree import ElementTree as ET
 from rig.exit_codes import UsageError
 from rig.outcomes import Outcome
 
+Unfinished = tuple[str, str]
+"""(bench, scenario)"""
+
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0
 
 
 def write_junit(
-    path: Path, rung: str, outcomes: Sequence[Outcome], *, unfinished: Sequence[str] = ()
+    path: Path, rung: str, outcomes: Sequence[Outcome], *, unfinished: Sequence[Unfinished] = ()
 ) -> None:
     """`unfinished`: scenarios that an interruption kept from ending; an error each.
 
-    What a rung can't judge of a scenario is a skipped case of its own, beside the scenario's.
+    A scenario that its bench can't show is a skipped case; what a rung can't judge of one is a
+    skipped case of its own, beside the scenario's.
     """
     cases = [case for outcome in outcomes for case in _cases(rung, outcome)]
-    cases += [_interrupted(rung, name) for name in unfinished]
+    cases += [_interrupted(_class(rung, bench), name) for bench, name in unfinished]
     suite = ET.Element(
         "testsuite",
         name=f"dxrig {rung}",
@@ -47,37 +51,43 @@ def _count(cases: Sequence[ET.Element], what: str) -> str:
     return str(sum(case.find(what) is not None for case in cases))
 
 
+def _class(rung: str, bench: str) -> str:
+    return f"dxrig.{rung}.{bench}"
+
+
 def _cases(rung: str, outcome: Outcome) -> Iterator[ET.Element]:
     yield _case(rung, outcome)
     for text in outcome.skipped:
         what, _, why = text.partition(": ")
-        case = _named(rung, f"{outcome.name}: {what}", 0.0)
+        case = _named(_class(rung, outcome.bench), f"{outcome.name}: {what}", 0.0)
         ET.SubElement(case, "skipped", message=_clean(why))
         yield case
 
 
 def _case(rung: str, outcome: Outcome) -> ET.Element:
-    case = _named(rung, outcome.name, outcome.seconds)
+    case = _named(_class(rung, outcome.bench), outcome.name, outcome.seconds)
     properties = ET.SubElement(case, "properties")
     facts = {"title": outcome.title, "trace_sha256": outcome.trace_sha256 or ""}
     for name, value in (*facts.items(), *(("covers", word) for word in outcome.covers)):
         ET.SubElement(properties, "property", name=name, value=_clean(value))
     if outcome.error is not None:
         ET.SubElement(case, "error", message=_clean(outcome.error))
+    elif outcome.not_run is not None:
+        ET.SubElement(case, "skipped", message=_clean(outcome.not_run))
     elif outcome.problems:
         failure = ET.SubElement(case, "failure", message=_clean(outcome.problems[0]))
         failure.text = _clean("\n".join(outcome.problems))
     return case
 
 
-def _interrupted(rung: str, name: str) -> ET.Element:
-    case = _named(rung, name, 0.0)
+def _interrupted(class_name: str, name: str) -> ET.Element:
+    case = _named(class_name, name, 0.0)
     ET.SubElement(case, "error", message="interrupted before its end")
     return case
 
 
-def _named(rung: str, name: str, seconds: float) -> ET.Element:
-    return ET.Element("testcase", classname=f"dxrig.{rung}", name=name, time=f"{seconds:.3f}")
+def _named(class_name: str, name: str, seconds: float) -> ET.Element:
+    return ET.Element("testcase", classname=class_name, name=name, time=f"{seconds:.3f}")
 
 
 def _clean(text: str) -> str:

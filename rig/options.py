@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from rig.exit_codes import UsageError
 from rig.settings import settings
 
 if TYPE_CHECKING:
@@ -15,9 +17,17 @@ if TYPE_CHECKING:
 
 PANEL = "dxrig.panel"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+ALL = "all"  # in place of a bench's name
 
 bench_option = click.option(
     "--bench", "bench", metavar="NAME|FILE", help="A bench that ships, or a bench file."
+)
+benches_option = click.option(
+    "--bench",
+    "benches",
+    metavar="NAME|FILE",
+    multiple=True,
+    help="A bench that ships, or a bench file; may be given several times. all: all that ship.",
 )
 
 
@@ -57,10 +67,29 @@ def aec_options(command: _Command) -> _Command:
     return command
 
 
-def chosen_bench(ctx: click.Context, flag: str | None) -> Bench:
-    """The bench of flag, environment or settings file. Raises ConfigError with all mistakes."""
+def chosen_benches(ctx: click.Context, flags: Sequence[str]) -> list[Bench]:
+    """Each once, in their order; `all` is every bench that ships. Raises as `chosen_bench`."""
+    from rig.bench import load_bench
+    from rig.bench_names import shipped_benches
+
+    if not flags:
+        return [chosen_bench(ctx, None)]
+    names = [n for flag in flags for n in (shipped_benches() if flag == ALL else [flag])]
+    benches = [load_bench(name) for name in dict.fromkeys(names)]
+    for name, count in Counter(bench.name for bench in benches).items():
+        if count > 1:
+            raise UsageError(f"{count} benches are called '{name}'; run them one by one")
+    return benches
+
+
+def chosen_bench(ctx: click.Context, flag: str | None, default: str | None = None) -> Bench:
+    """The bench of flag, environment or settings file. Raises ConfigError with all mistakes.
+
+    `default`: where nobody has chosen one; else it is the settings' own.
+    """
     from rig.bench import load_bench, on_panel  # pydantic: 190 ms
 
-    bench = load_bench(settings(config_file=ctx.obj, bench=flag).bench.value)
+    chosen = settings(config_file=ctx.obj, bench=flag).bench
+    bench = load_bench(default if default and chosen.origin == "default" else chosen.value)
     panel_id = ctx.meta.get(PANEL)
     return bench if panel_id is None else on_panel(bench, panel_id)

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -25,11 +26,12 @@ from rig.run_folder import trace_sha256
 from rig.run_model import ModelRun, shot_of
 from rig.run_wire import WireRun
 from rig.scenario import Scenario, load_scenario, steps_of
+from rig.scenario_on import cannot_show, on_bench
 from rig.session import die_with_parent
 from rig.toml_lines import key_lines
 from sim.build import pixel_model
 from sim.pixels import PixelModel
-from sim.script import UNIT_VERBS, ScriptError, do
+from sim.script import UNIT_VERBS, NotOnThisBenchError, ScriptError, do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +41,12 @@ class Task:
     rung: str  # model | wire
     seed: int
     out: Path | None  # the run's folder; None: nothing is kept
+    not_run: str | None = None  # why this bench can't show the scenario
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
+    bench: str
     name: str
     title: str
     covers: tuple[str, ...]
@@ -50,6 +54,7 @@ class Outcome:
     problems: tuple[str, ...] = ()  # seen and expected differ
     skipped: tuple[str, ...] = ()  # expected, but not judged on this rung: "which: why"
     error: str | None = None  # it could not be run to its end
+    not_run: str | None = None  # why this bench can't show it
     states: tuple[str, ...] = ()
     end_reason: str | None = None
     trace_sha256: str | None = None
@@ -57,34 +62,60 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        return not self.problems and self.error is None
+        return not self.failed and self.not_run is None
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.problems) or self.error is not None
 
 
 def load_tasks(
-    paths: Sequence[Path], bench: Bench, *, rung: str, seed: int | None, out: Path | None
+    paths: Sequence[Path],
+    benches: Sequence[Bench],
+    *,
+    rung: str,
+    seed: int | None,
+    out: Path | None,
 ) -> list[Task]:
-    """Raises ConfigError with the mistakes of all files, before anything runs."""
+    """Bench by bench. Raises ConfigError with the mistakes of all files, before anything runs."""
     tasks, messages = [], []
-    pixels = pixel_model(setting_of(bench))
-    for path in paths:
-        try:
-            scenario = load_scenario(path)
-            rehearse(scenario, bench, path, pixels)
-        except ConfigError as error:
-            messages += error.messages
-            continue
-        folder = None if out is None else out / scenario.name
-        chosen_seed = bench.sim.seed if seed is None else seed
-        tasks.append(Task(scenario=scenario, bench=bench, rung=rung, seed=chosen_seed, out=folder))
+    for bench in benches:
+        pixels = pixel_model(setting_of(bench))
+        place = out / bench.name if out is not None and len(benches) > 1 else out
+        for path in paths:
+            try:
+                scenario = load_scenario(path)
+                reason = cannot_show(scenario, bench)
+                if reason is None:
+                    scenario, reason = rehearsed(scenario, bench, path, pixels)
+            except ConfigError as error:
+                messages += error.messages
+                continue
+            tasks.append(
+                Task(
+                    scenario=scenario,
+                    bench=bench,
+                    rung=rung,
+                    seed=bench.sim.seed if seed is None else seed,
+                    out=None if place is None else place / scenario.name,
+                    not_run=reason,
+                )
+            )
     if messages:
-        raise ConfigError(messages)
+        raise ConfigError(list(dict.fromkeys(messages)))
     return tasks
 
 
-def rehearse(scenario: Scenario, bench: Bench, path: Path, pixels: PixelModel) -> None:
-    """Can this bench make the shot, and does its room understand the steps' values?"""
-    mistakes = []
+def rehearsed(
+    scenario: Scenario, bench: Bench, path: Path, pixels: PixelModel
+) -> tuple[Scenario, str | None]:
+    """With this bench's numbers: can it make the shot, does its room understand the steps?
+
+    The text: what the scenario does that only other benches have. Raises ConfigError.
+    """
+    mistakes, reason = [], None
     try:
+        scenario = on_bench(scenario, bench)
         shot_of(bench, scenario.shot, scenario.name)
     except (ValueError, UsageError) as error:
         mistakes.append(Mistake(path=("shot",), text=str(error)))
@@ -93,11 +124,14 @@ def rehearse(scenario: Scenario, bench: Bench, path: Path, pixels: PixelModel) -
             if step.args and step.do not in UNIT_VERBS:
                 try:
                     do(ModelRung(bench, pixels=pixels).world, step.do, step.args)
+                except NotOnThisBenchError as error:
+                    reason = str(error)
                 except ScriptError as error:
                     mistakes.append(Mistake(path=("step", index, "args"), text=str(error)))
     if mistakes:
         lines = key_lines(path.read_text(encoding="utf-8"))
         raise ConfigError(told(shown_path(path), lines, mistakes))
+    return scenario, reason
 
 
 # --- one
@@ -105,6 +139,9 @@ def rehearse(scenario: Scenario, bench: Bench, path: Path, pixels: PixelModel) -
 
 def attempt(task: Task, pixels: PixelModel | None = None) -> Outcome:
     """A device or link that fails the run is the outcome's error."""
+    facts = _facts(task)
+    if task.not_run is not None:
+        return Outcome(**facts, seconds=0.0, not_run=task.not_run)
     started_s = time.perf_counter()
     seen, sha256, error = Seen(), None, None
     with _folder(task) as folder:
@@ -115,9 +152,7 @@ def attempt(task: Task, pixels: PixelModel | None = None) -> Outcome:
             error = str(failure)
     report: dict[str, Any] = next(reversed(seen.of("report")), {})
     return Outcome(
-        name=task.scenario.name,
-        title=task.scenario.title,
-        covers=tuple(task.scenario.covers),
+        **facts,
         seconds=round(time.perf_counter() - started_s, 3),
         problems=() if error else tuple(problems(task.scenario.expect, seen)),
         skipped=() if error else tuple(skipped(task.scenario.expect, seen)),
@@ -127,6 +162,16 @@ def attempt(task: Task, pixels: PixelModel | None = None) -> Outcome:
         trace_sha256=sha256,
         folder=str(task.out) if task.out else None,
     )
+
+
+def _facts(task: Task) -> dict[str, Any]:
+    scenario = task.scenario
+    return {
+        "bench": task.bench.name,
+        "name": scenario.name,
+        "title": scenario.title,
+        "covers": tuple(scenario.covers),
+    }
 
 
 def _run(task: Task, folder: Path, pixels: PixelModel | None) -> Seen:
@@ -157,10 +202,16 @@ def _folder(task: Task) -> Iterator[Path]:
 def outcomes(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
     """As they end: in order on the model rung, `jobs` at a time on the wire rung."""
     if tasks and tasks[0].rung == "model":
-        pixels = pixel_model(setting_of(tasks[0].bench, tasks[0].seed))
-        yield from (attempt(task, pixels) for task in tasks)
+        for _, those in groupby(tasks, key=lambda task: task.bench.name):
+            yield from _in_order(list(those))
     else:
         yield from _side_by_side(tasks, jobs)
+
+
+def _in_order(tasks: Sequence[Task]) -> Iterator[Outcome]:
+    """Of one bench: the panel's maps take the time, and are the same for all."""
+    pixels = pixel_model(setting_of(tasks[0].bench, tasks[0].seed))
+    yield from (attempt(task, pixels) for task in tasks)
 
 
 def _side_by_side(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:

@@ -31,6 +31,7 @@ from rig.judge import BeamSeen, Seen
 from rig.model import ModelRung, setting_of
 from rig.run_folder import as_dict, finish, life_mark, record_header, write_trace
 from rig.scenario import Scenario, ShotSection
+from rig.scenario_on import on_bench, technique_on
 from sim.build import pixel_model
 from sim.pixels import LAG_SHARES, PixelModel
 from sim.script import Script
@@ -43,11 +44,11 @@ SET_VALID = timedelta(days=365)
 def shot_of(bench: Bench, asked: ShotSection, shot_id: str) -> Shot:
     """As the generator can make it. Raises ValueError or UsageError with field and range."""
     generator = generator_of(bench.unit.generator, nobody())
-    technique = asked.technique()
+    technique = technique_on(asked, bench)
     if asked.aec is not None:
         wanted = asked_for(**asked.aec.model_dump())
         assert wanted is not None
-        setting = setting_for(bench.unit, generator.capabilities, asked.kv, wanted)
+        setting = setting_for(bench.unit, generator.capabilities, technique.kv, wanted)
         technique = replace(technique, aec=setting)
     return Shot(
         shot_id=shot_id,
@@ -109,7 +110,7 @@ class ModelRun:
         on_line: Callable[[Line], None] = lambda line: None,
     ) -> None:
         """`folder`: where record, trace and images go; None = nothing is written."""
-        self.bench, self.scenario, self.folder = bench, scenario, folder
+        self.bench, self.scenario, self.folder = bench, on_bench(scenario, bench), folder
         self.seed = bench.sim.seed if seed is None else seed
         self._pixels = pixels or pixel_model(setting_of(bench, self.seed))
         self._on_line = on_line
@@ -129,11 +130,17 @@ class ModelRun:
         self.script.event("start")
         limit_us = round(self.scenario.deadline_s * 1e6)
         until = self.scenario.until
+        after_us = round(until.after_ms * 1000)
         if self._run_until(lambda: self._state_count >= until.nth, limit_us):
-            end_us = self.rung.t_us + round(until.after_ms * 1000)
-            self._run_until(lambda: False, end_us)
+            self._run_until(lambda: False, self.rung.t_us + after_us)
+            if self._owes_report():  # a beam's end that is hard to prove is told seconds later
+                self._run_until(lambda: not self._owes_report(), limit_us)
+                self._run_until(lambda: False, self.rung.t_us + after_us)
         self._close()
         return self.seen()
+
+    def _owes_report(self) -> bool:
+        return self.rung.unit is not None and self.rung.unit.memory.ending is not None
 
     def finish(self) -> dict[str, Any]:
         """Tie the folder together; returns the manifest."""

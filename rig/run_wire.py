@@ -29,6 +29,7 @@ from rig.model import setting_of
 from rig.run_folder import finish
 from rig.run_model import shot_of, valid_set
 from rig.scenario import Scenario
+from rig.scenario_on import on_bench
 from rig.session import Session, die_with_parent
 from rig.simulator import with_ports
 from sim.build import pixel_model
@@ -109,12 +110,14 @@ class WireRun:
         seed: int | None = None,
         on_line: Callable[[dict[str, Any]], None] = lambda line: None,
     ) -> None:
-        self.bench, self.scenario, self.folder = bench, scenario, folder
+        self.bench, self.scenario, self.folder = bench, on_bench(scenario, bench), folder
         self.seed = bench.sim.seed if seed is None else seed
         self._on_line = on_line
         self.shot = shot_of(bench, scenario.shot, f"{scenario.name or 'shot'}-1")
         self._state_count = 0
         self._reached_s: float | None = None
+        self._owes_report = False  # a beam was ended, and its end is not proved yet
+        self._reported_s = 0.0
         self._started_at: datetime | None = None
 
     def run(self) -> Seen:
@@ -176,17 +179,23 @@ class WireRun:
 
     def _take(self, line: dict[str, Any], simulator: Simulator) -> None:
         self._on_line(line)
+        if line["kind"] == "report":
+            self._owes_report, self._reported_s = False, time.monotonic()
         if line["kind"] != "state":
             return
         simulator.ask("event", name=line["to"])
+        owes = self._owes_report or line["from"] == "EXPOSE"
+        self._owes_report = owes and line["to"] != "BOOT"
         self._state_count += line["to"] == self.scenario.until.event
         if self._state_count >= self.scenario.until.nth and self._reached_s is None:
             self._reached_s = time.monotonic()
 
     def _over(self) -> bool:
-        if self._reached_s is None:
+        """A beam's end that is hard to prove is told seconds after the state."""
+        if self._reached_s is None or self._owes_report:
             return False
-        return time.monotonic() > self._reached_s + self.scenario.until.after_ms / 1000
+        last_s = max(self._reached_s, self._reported_s)
+        return time.monotonic() > last_s + self.scenario.until.after_ms / 1000
 
     def _unit_verb(self, verb: str, session: Session) -> None:
         if verb == "kill unit":

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from firmware_py.config import Strict
-from hal.types import Technique
+from firmware_py.config import Positive, Strict
 from rig import bench_names
 from rig.bench import parsed, read_text
 from rig.config_errors import Mistake, mistakes_of, suggestion, told
@@ -23,6 +22,7 @@ from rig.scenario_words import INJECT, unknown_words
 from rig.toml_lines import key_lines
 from sim.script import Step
 
+Need = Literal["OFF by the unit"]  # why one can be missing: rig/scenario_on.py
 SHIPPED = bench_names.ROOT / "rig" / "scenarios"
 
 
@@ -36,19 +36,32 @@ class AecSection(Strict):
 
 
 class ShotSection(Strict):
-    """`kind`: a `ShotKind`; `clear_by`: who confirmed that no receptor stands in the beam."""
+    """`kind`: a `ShotKind`; `clear_by`: who confirmed that no receptor stands in the beam.
 
-    kv: float
-    ma: float
+    kV and mA that are left out are those of the bench's [typical], `kv_times` and `ma_times`
+    as much. What ends the beam: `ms`, `mas`, or `beam_s`, the mAs of so many seconds.
+    """
+
+    kv: float | None = None
+    kv_times: Positive = 1.0
+    ma: float | None = None
+    ma_times: Positive = 1.0
     mas: float | None = None
     ms: float | None = None
     aec: AecSection | None = None
+    beam_s: Positive | None = None
     kind: Literal["imaging", "no receptor", "dark"] = "imaging"
     raw: bool = False
     clear_by: str | None = None
 
-    def technique(self) -> Technique:
-        return Technique(kv=self.kv, ma=self.ma, mas=self.mas, ms=self.ms)
+    @model_validator(mode="after")
+    def _not_twice(self) -> ShotSection:
+        for own, times in (("kv", self.kv_times), ("ma", self.ma_times)):
+            if getattr(self, own) is not None and times != 1.0:
+                raise ValueError(f"give {own} or {own}_times: the one is its own, the other not")
+        if self.beam_s is not None and (self.mas is not None or self.ms is not None):
+            raise ValueError("one of beam_s, mas and ms ends the beam; give only one")
+        return self
 
 
 class StepSection(Strict):
@@ -73,10 +86,20 @@ class UntilSection(Strict):
 
 
 class OffSection(Strict):
-    """HV below 10 % at the device, at most `ms` after an action; `bound` names the layer."""
+    """HV below 10 % at the device, at most `ms` after an action, or as soon as the bench promises.
+
+    `bound`: the name of that promise, in rig/matrix/bounds.py.
+    """
 
     after: str
-    ms: Annotated[float, Field(gt=0)]
+    ms: Annotated[float, Field(gt=0)] | None = None
+    bound: str | None = None
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> OffSection:
+        if (self.ms is None) == (self.bound is None):
+            raise ValueError("give ms, or bound: one of them is the limit")
+        return self
 
 
 class ReactSection(Strict):
@@ -96,14 +119,28 @@ class ExpectSection(Strict):
     images: Annotated[int, Field(ge=0)] = 1
     dose_known: bool | None = None
     true_mas: float | None = None
+    true_s: float | None = None  # ... as seconds of the shot's mA
     incomplete: Annotated[int, Field(ge=0)] = 0
     off: OffSection | None = None
     react: ReactSection | None = None
+    _not_judged: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def not_judged(self) -> tuple[str, ...]:
+        """What is expected and can't be seen on this bench, as "which: why"."""
+        return self._not_judged
+
+    def without(self, name: str, why: str) -> ExpectSection:
+        """The same, but that `name` is not judged."""
+        made = self.model_copy(update={name: None})
+        made._not_judged = (*self._not_judged, f"{name}: {why}")
+        return made
 
 
 class Scenario(Strict):
     title: str
     covers: list[str] = Field(default_factory=list)
+    needs: list[Need] = Field(default_factory=list)  # of the bench; else it is not run there
     about: str = ""
     name: str = ""  # the file's
     shot: ShotSection

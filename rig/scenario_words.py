@@ -36,6 +36,7 @@ def unknown_words(data: dict[str, Any]) -> list[Mistake]:
         *_unknown(("expect", "refused"), _list(expect.get("refused")), FAULTS),
         *_unknown(("expect", "reason"), [expect.get("reason")], REASONS),
         *_followed(_table(expect.get("off")), "off", done),
+        *_bound(_table(expect.get("off")).get("bound")),
         *_followed(_table(expect.get("react")), "react", done),
     ]
 
@@ -51,6 +52,13 @@ def _step(index: int, step: dict[str, Any]) -> Iterator[Mistake]:
             check(verb, args)
         except ScriptError as error:
             yield Mistake(path=("step", index, "args"), text=str(error))
+
+
+def _bound(name: object) -> Iterator[Mistake]:
+    if isinstance(name, str):
+        from rig.matrix.bounds import BOUNDS  # drivers, which most scenarios don't need
+
+        yield from _unknown(("expect", "off", "bound"), [name], BOUNDS)
 
 
 def _done(step: dict[str, Any]) -> list[object]:

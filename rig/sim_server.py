@@ -18,15 +18,17 @@ from hal.bus import BusServer, Client
 from hal.clock import DEVICE_PRIORITY, WallClock, real_time
 from hal.detectors.stream_panel_desk import REFUSAL
 from hal.frames import PushLink, RouterLink
+from hal.generators import verified
 from hal.links import ListenerLink, PtyLink
 from hal.ports import LinkError
 from rig.bench import Bench
-from rig.exit_codes import DeviceError
+from rig.exit_codes import DeviceError, UsageError
 from rig.injections import steps_of
 from rig.model import setting_of
 from rig.run_model import beams_of
 from sim.build import Ends, build_world
-from sim.script import Script, ScriptError, Step, do
+from sim.generator_wires import wire_of
+from sim.script import NotOnThisBenchError, Script, ScriptError, Step, do
 
 SHOWN_COUNT = 200  # moves of nets, the newest
 LOOP_S = 0.001  # how late a device may notice its line
@@ -53,19 +55,22 @@ class SimServer:
         injected = [step for fault in faults for step in steps_of(fault, "start", bench)]
         setting = setting_of(bench, seed)
         try:
-            self._pty, self._listener = PtyLink(), ListenerLink()
+            serial = wire_of(bench.unit.generator.driver).serial
+            self._generator = PtyLink() if serial else ListenerLink()
+            self._listener = ListenerLink()
             self._control = RouterLink(f"ipc://{sockets}/panel", refusal=REFUSAL)
             self._data = PushLink(f"ipc://{sockets}/frames")
             self._bus = BusServer(f"ipc://{sockets}/control")
         except LinkError as error:
             raise DeviceError(str(error)) from error
         self.bench = bench
+        self._verified = verified(bench.unit.generator.driver)
         self.seed = bench.sim.seed if seed is None else seed
         self.uncalibrated, self.idle_s = uncalibrated, idle_s
         self.started_at = datetime.now(UTC)
         self._clock = WallClock()
         ends = Ends(
-            generator=self._pty,
+            generator=self._generator,
             room=self._listener,
             panel_control=self._control,
             panel_data=self._data,
@@ -74,7 +79,12 @@ class SimServer:
         self.world.on_event = lambda t_us, name: self._publish("event", name=name, t_us=t_us)
         self.faults = list(faults)
         for step in injected:
-            do(self.world, step.do, step.args)
+            try:
+                do(self.world, step.do, step.args)
+            except NotOnThisBenchError as error:
+                self.close()
+                reason = str(error).partition("; there are")[0]
+                raise UsageError(f"{', '.join(faults)}: {reason}") from None
         self._script: Script | None = None
         self.stopping = False
 
@@ -88,8 +98,8 @@ class SimServer:
             "idle_s": self.idle_s,
             "faults": self.faults,
             "started_at": self.started_at.isoformat(),
-            "generator": {"url": self._pty.path},
-            "room": {"url": f"tcp://{self._listener.host}:{self._listener.port}"},
+            "generator": {"url": _url(self._generator), "verified": self._verified},
+            "room": {"url": _url(self._listener)},
             "panel": {
                 "control_url": self._control.endpoint,
                 "data_url": self._data.endpoint,
@@ -111,12 +121,13 @@ class SimServer:
             self.close()
 
     def close(self) -> None:
-        for link in (self._pty, self._listener, self._control, self._data, self._bus):
+        for link in (self._generator, self._listener, self._control, self._data, self._bus):
             with contextlib.suppress(OSError):
                 link.close()
 
     def _wait(self) -> None:
-        select.select([self._pty.fileno(), *self._listener.filenos()], [], [], LOOP_S)
+        waiting = [*_filenos(self._generator), *_filenos(self._listener)]
+        select.select(waiting, [], [], LOOP_S)
 
     def _publish(self, kind: str, **facts: Any) -> None:
         self._bus.publish({"schema": 1, "kind": kind, **facts})
@@ -169,9 +180,18 @@ class SimServer:
         return self._script.done if self._script else []
 
 
+def _url(link: PtyLink | ListenerLink) -> str:
+    return link.path if isinstance(link, PtyLink) else f"tcp://{link.host}:{link.port}"
+
+
+def _filenos(link: PtyLink | ListenerLink) -> list[int]:
+    return [link.fileno()] if isinstance(link, PtyLink) else link.filenos()
+
+
 def show(server: SimServer) -> dict[str, Any]:
     """The room as it stands, by the simulator's own word."""
     world = server.world
+    rotor = world.generator.rotor
     heard = chain(world.heard_at_off_us, repeat({}))  # the beam that is on has none yet
     return {
         "t_us": world.t_us,
@@ -188,6 +208,7 @@ def show(server: SimServer) -> dict[str, Any]:
         "panel_keeps": list(world.panel.kept()),
         "phantom": world.panel.phantom_name,
         "battery_charge": world.generator.charge(world.t_us),
+        "rotor_rpm": None if rotor is None else rotor.rpm(world.t_us),
         "beams": [
             {
                 "on_us": beam.on_us,

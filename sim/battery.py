@@ -19,6 +19,8 @@ LOW_V = 21.0
 
 
 class Battery:
+    capacity_j = CAPACITY_J
+
     def __init__(self, charge: float = 0.9) -> None:
         self.charge = charge  # 0..1
         self.stuck_v: float | None = None  # a fault: the voltmeter shows this, and is believed
@@ -28,7 +30,7 @@ class Battery:
 
     def left(self, taken_j: float = 0.0) -> float:
         """The charge, 0..1, after `taken_j` more than was booked by `take`."""
-        return max(0.0, self.charge - taken_j / CAPACITY_J)
+        return max(0.0, self.charge - taken_j / self.capacity_j)
 
     def volts(self, load_w: float, taken_j: float = 0.0) -> float:
         """Under a load, after `taken_j` more than was booked."""
@@ -41,8 +43,11 @@ class Battery:
         """What can be taken before this load pulls the voltage below LOW_V."""
         if self.stuck_v is not None:
             return math.inf if self.stuck_v >= LOW_V else 0.0
-        open_v = (LOW_V + math.sqrt(LOW_V**2 + 4 * RESISTANCE_OHM * load_w)) / 2
-        return max(0.0, self.charge - _charge(open_v)) * CAPACITY_J
+        return max(0.0, self.charge - self._low_charge(load_w)) * self.capacity_j
+
+    def _low_charge(self, load_w: float) -> float:
+        """At which this load pulls the voltage to LOW_V."""
+        return _charge((LOW_V + math.sqrt(LOW_V**2 + 4 * RESISTANCE_OHM * load_w)) / 2)
 
 
 class Mains(Battery):

@@ -17,15 +17,20 @@ from sim.chambers import Chambers, ChamberSetting
 from sim.detector import PanelTimes, SimPanel
 from sim.device import FrameOutlet, Mechanism, PanelDevice, WireDevice
 from sim.generator import MonoblockModel
+from sim.generator_wires import wire_of
 from sim.mischief_links import MischiefFrames, MischiefLink, MischiefOutlet
 from sim.pixels import PixelModel
+from sim.radiographic import RadiographicModel
 from sim.room import SimRoom
 from sim.supply import SupplyModel
 from sim.wiring import LOOP, NETS, Wiring
 from sim.world import World
 
 # By the name of the driver whose protocol it speaks.
-MODELS: dict[str, type[MonoblockModel]] = {"spellman": SupplyModel}
+MODELS: dict[str, type[MonoblockModel]] = {
+    "r2cp": RadiographicModel,
+    "spellman": SupplyModel,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +128,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         generator_device=generator_device,
         room_device=room_device,
         panel_device=panel_device,
+        generator_wire=wire_of(setting.driver),
         # In this order within one instant: what relays do is seen by the devices at once.
         parts=[Mechanism(wiring.advance), room_device, generator_device, panel_device, outlet],
     )

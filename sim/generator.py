@@ -21,6 +21,7 @@ from sim.beamline import BeamCourse, Regulation
 from sim.chambers import Chambers
 from sim.generator_faults import INJECTIONS
 from sim.injection import fresh
+from sim.rotor import Rotor
 
 RAMP_US = 150_000  # the document says "< 0.5 s"
 RAMP_REPLY_US = 500_000  # ENBL1 is answered at the end of the ramp, and not later than this
@@ -51,11 +52,12 @@ class Ratings:
 
 
 class MonoblockModel:
-    """Physics and timers behind the IXS protocol; the Desk owns bytes and reply delays.
+    """Physics and timers behind a generator's protocol; the Desk owns bytes and reply delays.
 
     The names of INJECTIONS are attributes that a scenario may set.
     """
 
+    rotor: Rotor | None = None  # None: a stationary anode
     refuse_start: bool
     ignore_off: bool
     ignores_pair: bool

@@ -42,20 +42,3 @@ INJECTIONS = {
     ),
 }  # fmt: skip
 FROM_NEXT_START = ("ma_factor", "kv_factor", "slow_rise_us")
-
-# What its side of the wire may do: attributes of `hal.generators.vj_ixs_desk.Desk`.
-SETTABLE = ("VP", "CP", "OT", "PTM", "WDOG")
-AT_THE_DESK = {
-    "wrong_echo": Injection(
-        "the echo of this command is one off in its last digit (F15)", "", words=("", *SETTABLE)
-    ),
-    "deaf_to": Injection(
-        "this command gets no reply and does nothing (F11)", "",
-        words=("", *SETTABLE, "ENBL", "STAT", "CLR", "WSTAT", "PTST", "MON", "MOD", "FLT", "FLD"),
-    ),
-    "late_replies": Injection("each command gets the reply to the one before it (F16)"),
-    "status_stuck": Injection(
-        "STAT always answers this; 0 hides a beam, 1 invents one", "", words=("", "0", "1")
-    ),
-    "wrong_serial": Injection("SNUM answers this: another unit than before (F26)", "", kind=str),
-}  # fmt: skip

@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 
+class NotHereError(ValueError):
+    """This bench has no such thing; another may have it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Injection:
     """`kind` is asked where the harmless value is None; `words`: the only texts that there are."""
@@ -67,7 +71,7 @@ def inject(targets: Sequence[tuple[object, Table]], values: Mapping[str, Any]) -
         target, table = next((one for one in targets if name in one[1]), (None, None))
         if table is None:
             names = ", ".join(known for _, one in targets for known in one)
-            raise ValueError(f"no injection {name!r} here; there are {names}")
+            raise NotHereError(f"no injection {name!r} here; there are {names}")
         table[name].check(name, value)
         found.append((target, name, value))
     for target, name, value in found:

@@ -12,11 +12,21 @@ from typing import Any, Protocol
 
 from hal.generators.vj_ixs_wire import LONGEST_TEXT_BYTES, frame
 from hal.types import CONTACTS as INPUTS
-from sim import chambers, detector_faults, device, generator_faults, room, wiring
+from sim import (
+    chambers,
+    detector_faults,
+    device,
+    generator_faults,
+    generator_wires,
+    room,
+    wiring,
+)
 from sim.device import PanelDevice, WireDevice
-from sim.injection import Injection, Table, heal, inject
+from sim.injection import Injection, NotHereError, Table, heal, inject
+from sim.rotor import INJECTIONS as ROTOR
 from sim.world import World
 
+ON = "ON"
 DARK_MS = {"generator": 2_000.0, "room": 1_500.0, "panel": 1_000.0}  # power-up, until it answers
 LONGEST_MS = 600_000.0
 TIMES_MOST = 1_000
@@ -33,7 +43,8 @@ def targets_of(world: World, verb: str) -> Targets:
     found: dict[str, Targets] = {
         "generator": [
             (world.generator, generator_faults.INJECTIONS),
-            (world.generator_device.desk, generator_faults.AT_THE_DESK),
+            *_rotor(world),
+            (world.generator_device.desk, world.generator_wire.at_the_desk),
             *([(own, chambers.INJECTIONS)] if own is not None else []),
         ],
         "panel": [
@@ -46,10 +57,16 @@ def targets_of(world: World, verb: str) -> Targets:
     return found[verb]
 
 
+def _rotor(world: World) -> Targets:
+    rotor = world.generator.rotor
+    return [] if rotor is None else [(rotor, ROTOR)]
+
+
 NAMES: dict[str, tuple[str, ...]] = {  # verb -> what may be set by name
     "generator": (
         *generator_faults.INJECTIONS,
-        *generator_faults.AT_THE_DESK,
+        *ROTOR,
+        *generator_wires.NAMES,
         *chambers.INJECTIONS,
     ),
     "panel": (*detector_faults.INJECTIONS, *device.FRAMES),
@@ -108,6 +125,8 @@ def set_line(world: World, device: str, **values: Any) -> None:
     target = _device(world, device)
     if "wrong_baud" in values and device != "generator":
         raise ValueError("wrong_baud needs a serial line; there is only the generator's")
+    if "wrong_baud" in values and not world.generator_wire.serial:
+        raise NotHereError("wrong_baud needs a serial line, and this generator's is none")
     inject([(target, LINE)], values)
 
 
@@ -115,12 +134,16 @@ LINE = device.LINE
 
 
 def lose_off(world: World) -> None:
-    world.generator_device.lose_once = b"ENBL0"
+    if not world.generator_wire.off:
+        raise NotHereError("the simulator does not know OFF on this generator's wire")
+    world.generator_device.lose_once = world.generator_wire.off
 
 
 def lose_answer(world: World, device: str, text: str = "") -> None:
     """The next answer, or the next that holds `text`, is lost on its way (F68)."""
     _must_be_text("text", text)
+    if text and device == "generator" and not world.generator_wire.letters:
+        raise NotHereError("answers on this generator's wire are no texts")
     _device(world, device).lose_answer = text.encode("ascii")
 
 
@@ -131,8 +154,19 @@ def garbage(world: World, device: str, count: int = 16, seed: int = 1) -> None:
     _device(world, device).garbage(world.t_us, count, seed)
 
 
-def false_command(world: World, text: str = "ENBL1") -> None:
-    """The generator hears a command that the unit did not send: an old frame again (F64)."""
+def false_command(world: World, text: str = ON) -> None:
+    """The generator hears a command that the unit did not send: an old frame again (F64).
+
+    "ON" is the one that asks for a beam, on any wire.
+    """
+    wire = world.generator_wire
+    if text == ON:
+        if not wire.false_on:
+            raise NotHereError("the simulator does not know ON on this generator's wire")
+        world.generator_device.hear(wire.false_on)
+        return
+    if not wire.letters:
+        raise NotHereError("commands on this generator's wire are no texts; there is only 'ON'")
     _must_be_text("text", text)
     if not 1 <= len(text) <= LONGEST_TEXT_BYTES:
         raise ValueError(f"text = {text!r}: must be 1 to {LONGEST_TEXT_BYTES} letters")

@@ -16,6 +16,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from sim import mishaps
+from sim.injection import NotHereError
 from sim.mischief_links import make_mischief
 from sim.world import World
 
@@ -36,6 +37,10 @@ class Step:
 
 class ScriptError(ValueError):
     """A step names something that this world has not."""
+
+
+class NotOnThisBenchError(ScriptError):
+    """It is a word, but of other benches: of another generator's wire, or of a rotor."""
 
 
 # --- what can be done, by name
@@ -182,6 +187,8 @@ def do(world: World, verb: str, args: Mapping[str, Any]) -> None:
         raise ScriptError(f"{verb!r} concerns the unit, not the room")
     try:
         VERBS[verb](world, **args)
+    except NotHereError as error:
+        raise NotOnThisBenchError(str(error)) from error
     except ValueError as error:  # a value that the model refuses
         raise ScriptError(str(error)) from error
     world.poke()

@@ -14,6 +14,7 @@ from hal.now import NEVER_US, Now
 from sim.detector import SimPanel
 from sim.device import PanelDevice, Part, WireDevice
 from sim.generator import MonoblockModel
+from sim.generator_wires import WIRES, GeneratorWire
 from sim.room import SimRoom
 from sim.wiring import Wiring
 
@@ -28,6 +29,7 @@ class World:
     room_device: WireDevice
     panel_device: PanelDevice
     parts: list[Part]
+    generator_wire: GeneratorWire = WIRES["vj_ixs"]
     on_event: Callable[[int, str], None] = lambda t_us, name: None
     t_us: int = 0
     heard_at_off_us: list[dict[str, int | None]] = field(default_factory=list)  # beam by beam

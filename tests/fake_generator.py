@@ -10,6 +10,7 @@ class FakeModel:
 
     model_number = "IXS120BP120P366"
     serial_number = "S17085-A00001"
+    rotor = None
 
     def __init__(self) -> None:
         self.kv = self.ma = 0.0

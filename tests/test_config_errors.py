@@ -146,7 +146,7 @@ def test_an_unknown_section_names_the_nearest() -> None:
 
 def test_an_unknown_key_that_is_near_to_none_lists_all() -> None:
     assert told_for("sid_mm = 1000.0", "colour = 1") == (
-        "geometry.colour: unknown key; known: field_columns_mm, field_rows_mm, sid_mm"
+        "geometry.colour: unknown key; known: field_columns_mm, field_rows_mm, receptor, sid_mm"
     )
 
 
@@ -277,7 +277,7 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path, content: bytes, told: st
         ("nowhere.toml", "nowhere.toml: no such file"),
         ("/dev/", "/dev/: is a folder"),
         ("portabel", "no bench 'portabel'; did you mean 'portable'?"),
-        ("zzz", "no bench 'zzz'; benches that ship: industrial, portable"),
+        ("zzz", "no bench 'zzz'; benches that ship: industrial, mobile, portable, room"),
     ],
 )
 def test_a_bench_that_is_not_there_is_told(name: str, told: str) -> None:
@@ -412,3 +412,71 @@ def judged(text: str) -> None:
 def test_a_wrong_value_is_shown_in_one_short_line(value: object) -> None:
     assert len(shown(value)) <= 63
     assert "\n" not in shown(value)
+
+
+# --- more than one kind of bench ---------------------------------------------------------------
+
+ROOM = (BENCHES / "room.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('focus = "large"', 'focus = "tiny"', '"tiny" is not one of small, large'),
+        ('focus = "large"', 'focus = "small"', ""),
+        ("focal_spot_small_mm = 0.6", "", ""),
+        ('receptor = "table"', 'receptor = "free"', ""),
+        ("sid_mm = 1150.0", "sid_mm = 1800.0", "geometry.sid_mm: 1800 is outside 1000 to 1150"),
+        (
+            'receptor = "table"',
+            'receptor = "wall"\n#',
+            "",
+        ),
+        ("ma = 100.0", "ma = 500.0", "typical.ma: 500 is outside the tube's 5 to 400 mA"),
+        ("kv = 80.0\nma = 100.0", "kv = 100.0\nma = 350.0",
+         "typical.ma: 100 kV x 350 mA is above the tube's 32000 W"),
+        ("mas = 2.5", "mas = 0.05", "typical.mas: 0.05 mAs take 0.5 ms at 100 mA, outside"),
+        ("story_ma = 10.0", "story_ma = 1.0", "typical.story_ma: 1 is outside the tube's 5 to 400"),
+    ],
+)  # fmt: skip
+def test_what_a_room_says_must_fit(old: str, new: str, told: str) -> None:
+    text = ROOM.replace(old, new, 1)
+    assert text != ROOM
+    if not told:
+        bench_of(text, HERE)
+        return
+    (message,) = messages(text)
+    assert told in message
+
+
+def test_a_small_focus_needs_its_size_and_its_power() -> None:
+    text = ROOM.replace('focus = "large"', 'focus = "small"').replace("power_small_max_w", "#")
+    assert [m.split(": ", 1)[1] for m in messages(text)] == [
+        'generator.focus: "small" needs tube.power_small_max_w'
+    ]
+
+
+def test_the_small_focus_brings_its_own_limits() -> None:
+    small = bench_of(ROOM.replace('focus = "large"', 'focus = "small"'), HERE)
+    assert (small.unit.tube.focal_spot_mm, small.unit.tube.power_max_w) == (0.6, 14_000.0)
+    assert small.unit.generator.options()["focus_index"] == 0
+
+
+def test_a_generator_that_can_not_be_told_a_focal_spot_is_not_told_one() -> None:
+    assert told_for('driver = "vj_ixs"', 'driver = "vj_ixs"\nfocus = "small"') == (
+        "generator.focus: vj_ixs can't be told a focal spot; only r2cp can"
+    )
+
+
+@pytest.mark.parametrize("missing", ["grid_lines_per_cm", "grid_focus_mm"])
+def test_a_grid_has_all_its_figures(missing: str) -> None:
+    text = ROOM.replace(f"{missing} =", "#", 1)
+    (message,) = messages(text)
+    assert message.endswith(f"receptors.table.grid_ratio: a grid needs {missing} beside grid_ratio")
+
+
+def test_a_bucky_that_the_file_does_not_have_is_told() -> None:
+    text = ROOM.replace('receptor = "table"', 'receptor = "wall"').partition("[receptors.wall]")
+    without = text[0] + text[2][text[2].index("[site]") :]
+    (message,) = messages(without)
+    assert message.endswith('geometry.receptor: "wall" needs the section [receptors.wall]')

@@ -15,11 +15,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from firmware_py.recorder.archive import reprocess
+from rig.bench_names import BENCHES
 from rig.cli import main
 from sim.phantom import EDGES, Edge
 from tests.find_edge import found_px
 from tests.peers import require_peer
 
+ON_PORTABLE = ("--bench", "portable")
 PITCH_MM = 0.8
 PEDESTAL_COUNT = 100.0
 RUNGS = ["model", pytest.param("wire", marks=pytest.mark.wire)]
@@ -34,7 +36,7 @@ def dxrig(*words: str) -> Result:
 def answer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What `dxrig demo --json` says, its files lying beside."""
     out = tmp_path_factory.mktemp(request.param)
-    result = dxrig("demo", "--rung", request.param, "--out", str(out), "--json")
+    result = dxrig("demo", *ON_PORTABLE, "--rung", request.param, "--out", str(out), "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout) | {"asked_rung": request.param, "out": str(out)}
 
@@ -126,7 +128,8 @@ def _tree(folder: Path) -> dict[str, str]:
 def test_two_demos_of_one_seed_leave_identical_files(tmp_path: Path) -> None:
     for name, seed in (("a", "7"), ("b", "7"), ("c", "8")):
         out = str(tmp_path / name)
-        assert dxrig("demo", "--rung", "model", "--seed", seed, "--out", out).exit_code == 0
+        words = ("demo", *ON_PORTABLE, "--rung", "model", "--seed", seed, "--out", out)
+        assert dxrig(*words).exit_code == 0
     a, b, c = (_tree(tmp_path / name) for name in "abc")
     assert a == b
     assert a.keys() - c.keys() == {name for name in a if name.startswith("panel-set-")}
@@ -138,7 +141,8 @@ def test_people_get_a_timeline_both_techniques_the_files_and_what_ends_a_beam(
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "run"
-    result = dxrig("demo", "--rung", "model", "--kvp", "70", "--mas", "0.4", "--out", str(out))
+    words = ("demo", *ON_PORTABLE, "--rung", "model", "--kvp", "70", "--mas", "0.4")
+    result = dxrig(*words, "--out", str(out))
     assert result.exit_code == 0, result.output
     text = result.stdout
     assert "   0.930 s  EXPOSE           everything needed is true in one scan\n" in text
@@ -158,7 +162,8 @@ def test_without_out_each_demo_has_a_folder_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    answers = [json.loads(dxrig("demo", "--rung", "model", "--json").stdout) for _ in range(2)]
+    words = ("demo", *ON_PORTABLE, "--rung", "model", "--json")
+    answers = [json.loads(dxrig(*words).stdout) for _ in range(2)]
     first, second = (Path(answer["run"]) for answer in answers)
     assert first != second
     assert first.parent == second.parent == tmp_path / "dxrig" / "portable" / "runs"
@@ -178,7 +183,7 @@ def test_what_the_bench_would_refuse_is_said_before_anything_starts(
     words: list[str], message: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    result = dxrig("demo", "--out", str(out), "--json", *words)
+    result = dxrig("demo", *ON_PORTABLE, "--out", str(out), "--json", *words)
     error = json.loads(result.stdout)["error"]
     assert (result.exit_code, error["code"], error["message"]) == (2, 2, message)
     assert not out.exists()
@@ -189,7 +194,9 @@ def test_a_state_folder_of_no_use_is_told_before_the_headline(
 ) -> None:
     (tmp_path / "state").write_text("a file is in the way")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    done = CliRunner().invoke(main, ["demo", "--progress", "plain"], prog_name="dxrig")
+    done = CliRunner().invoke(
+        main, ["demo", *ON_PORTABLE, "--progress", "plain"], prog_name="dxrig"
+    )
     where = tmp_path / "state" / "dxrig" / "portable" / "runs"
     assert done.exit_code == 2
     assert done.stderr.startswith("dxrig: ")
@@ -203,3 +210,40 @@ def test_a_folder_with_something_in_it_is_not_written_to(tmp_path: Path) -> None
     assert result.exit_code == 2
     assert result.stderr.endswith(f"{tmp_path}: is not empty; name a new or an empty folder\n")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_the_demo_shows_the_mobile_unit_unless_asked_otherwise(rung: str, tmp_path: Path) -> None:
+    result = dxrig("demo", "--rung", rung, "--out", str(tmp_path / "run"))
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"One exposure on bench mobile, {rung} rung, all simulated"
+    assert lines[1].startswith("R2CP: unverified, may need the vendor's ICD")
+    assert max(map(len, lines[:3])) <= 79
+    assert "        kV        80.0" in result.stdout
+    assert "        mA     100.000" in result.stdout
+    assert "Ended by: planned end\n" in result.stdout
+    folder = tmp_path / "run" / "exposures" / "demo-1"
+    dataset = pydicom.dcmread(folder / "presentation.dcm", stop_before_pixels=True)
+    assert (dataset.PositionerType, dataset.Grid, dataset.FocalSpots) == ("NONE", "NONE", 1.2)
+    assert dataset.DistanceSourceToDetector == 1200
+
+
+def test_a_room_s_bucky_and_grid_stand_in_the_image(tmp_path: Path) -> None:
+    dxrig("demo", "--bench", "room", "--rung", "model", "--out", str(tmp_path / "run"))
+    folder = tmp_path / "run" / "exposures" / "demo-1"
+    dataset = pydicom.dcmread(folder / "processing.dcm", stop_before_pixels=True)
+    assert (dataset.PositionerType, dataset.DistanceSourceToDetector) == ("COLUMN", 1150)
+    assert list(dataset.Grid) == ["FIXED", "FOCUSED"]
+    assert (dataset.GridFocalDistance, list(dataset.GridAspectRatio), dataset.GridPitch) == (
+        1150, [10, 1], 0.25,
+    )  # fmt: skip
+
+
+def test_a_bench_without_a_typical_shot_is_asked_what_to_make(tmp_path: Path) -> None:
+    text = (BENCHES / "portable.toml").read_text(encoding="utf-8").partition("[typical]")[0]
+    file = tmp_path / "mine.toml"
+    file.write_text(text, encoding="utf-8")
+    result = dxrig("demo", "--bench", str(file), "--rung", "model")
+    assert (result.exit_code, result.stderr) == (
+        2, "dxrig: bench portable has no [typical] shot: give --kvp, and --mas or --ms\n",
+    )  # fmt: skip

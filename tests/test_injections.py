@@ -179,7 +179,7 @@ def test_a_mistake_behind_an_injection_of_two_steps_is_told_with_its_own_line(
     file.write_text(text)
     line = text.splitlines().index('args = { bit = "nonsense" }') + 1
     with pytest.raises(ConfigError, match=rf"planted\.toml:{line}: step\[4\]\.args"):
-        load_tasks([file], bench(), rung="model", seed=None, out=None)
+        load_tasks([file], [bench()], rung="model", seed=None, out=None)
 
 
 # --- at the start of a simulated bench
@@ -197,7 +197,7 @@ def test_a_bench_starts_with_a_fault_and_says_so(tmp_path: Path) -> None:
     [
         ("F10", "'arc' happens at a moment and is no lasting fault"),
         ("F54", "'press e-stop' happens at a moment"),
-        ("F13", "the simulator has no such fault: no rotor"),
+        ("F13", "no injection 'rotor_stuck' here"),
         ("F86", "'recorder' concerns unit or recorder"),
         ("F999", "no injection 'F999'"),
     ],

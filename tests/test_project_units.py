@@ -34,6 +34,8 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "firmware_py/config.py:CalibrationConfig.flats": "how many",
     "firmware_py/config.py:ConditioningConfig.most_arcs": "how many",
     "firmware_py/config.py:ConditioningConfig.shots": "how many",
+    "firmware_py/config.py:ReceptorConfig.grid_lines_per_cm": "lines per cm: the trade's word",
+    "firmware_py/config.py:ReceptorConfig.grid_ratio": "a ratio",
     "firmware_py/recorder/image/calibrate.py:Linearity.b": "a ratio",
     "firmware_py/recorder/image/correct.py:Earlier.frames_ago": "how many",
     "firmware_py/recorder/image/limits.py:Judgement.found": "in its limit's unit",

@@ -23,7 +23,7 @@ GENERATOR = """[generator]
 driver = "r2cp"
 url = "{url}"
 baud = 115200          # a pace for the modelled line; TCP has none
-identity = "IXS120BP120P366 S17085-A00001"
+identity = "SIM-RAD32 R32-00001"
 status_poll_ms = 50
 standby_poll_ms = 100
 
@@ -46,7 +46,7 @@ def r2cp_bench() -> Bench:
 def timed(name: str, ms: float = 2500.0) -> Scenario:
     """The story with a beam that the generator's own timer ends."""
     told = scenario(name)
-    shot = told.shot.model_copy(update={"ma": 1.0, "mas": None, "ms": ms})
+    shot = told.shot.model_copy(update={"ma": 1.0, "ma_times": 1.0, "beam_s": None, "ms": ms})
     return told.model_copy(update={"shot": shot})
 
 

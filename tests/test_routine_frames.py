@@ -10,7 +10,9 @@ import pytest
 from firmware_py.routines import calibration
 from firmware_py.routines.calibration import OPEN, PanelPlan
 from firmware_py.routines.steps import Ask, Fire, Fired
-from hal.types import ShotKind
+from hal.generators import r2cp_ratings
+from hal.types import ShotKind, Technique
+from rig.bench import load_bench
 from rig.routines.panel_plan import SHORTEST_MS, panel_spec
 from tests.model_runs import bench
 from tests.routines import Played, grouped, planned, released, tripped
@@ -249,3 +251,20 @@ def test_the_tries_are_counted_for_each_frame() -> None:
     played = run("offset", lambda n, shot: tripped(shot) if n % 2 else good(n, shot))
     assert len(played.shots) == 64
     assert played.text == "32 dark frames"
+
+
+@pytest.mark.parametrize("ms", [549.93, 0.07 + 200.0, 1234.567, 333.3333])
+def test_a_time_in_steps_is_the_number_that_the_generator_makes_of_it(ms: float) -> None:
+    """Steps of 0.01 ms are no sum of binary numbers: n x 0.01 was a hair beside n / 100."""
+    fine = replace(PLAN, step_ms=0.01)
+    within_ms = calibration._within(fine, ms)
+    asked = Technique(kv=70.0, ma=10.0, ms=within_ms)
+    assert r2cp_ratings.effective(asked).ms == within_ms == round(ms * 100) / 100
+
+
+def test_a_generator_that_tells_its_ma_after_the_beam_may_make_short_flats() -> None:
+    kept = panel_spec("gain", bench().unit).plan
+    short = panel_spec("gain", load_bench("mobile").unit).plan
+    assert isinstance(kept, PanelPlan)
+    assert isinstance(short, PanelPlan)
+    assert (kept.ms_min, short.ms_min) == (SHORTEST_MS, 1.0)

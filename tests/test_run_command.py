@@ -93,13 +93,13 @@ def test_the_mistakes_of_all_files_are_told_before_anything_runs(tmp_path: Path)
     more = '[[step]]\nevent = "start"\ndo = "generator"\nargs = { %s }\n\n[[step]]'
     _scenario(tmp_path, "a", ("[[step]]", more % "kv_fctor = 1.1"))
     _scenario(tmp_path, "b", ("[[step]]", more % 'kv_factor = "much"'))
-    _scenario(tmp_path, "c", ("kv = 80.0", "kv = 8000.0"))
+    _scenario(tmp_path, "c", ("beam_s = 1.0", "kv = 8000.0\nbeam_s = 1.0"))
     result = dxrig(str(tmp_path), "released_in_prep", "--json")
     error = json.loads(result.stdout)["error"]
     told = [message.rpartition("/")[2] for message in error["messages"]]
     assert (result.exit_code, error["code"]) == (2, 2)
-    assert told[0].startswith("a.toml:12: step[0].args: generator has no 'kv_fctor'; there are ")
-    assert told[1] == "b.toml:12: step[0].args: kv_factor = 'much': must be like 1.0"
+    assert told[0].startswith("a.toml:10: step[0].args: generator has no 'kv_fctor'; there are ")
+    assert told[1] == "b.toml:10: step[0].args: kv_factor = 'much': must be like 1.0"
     assert told[2].startswith("c.toml:")
     assert len(told) == 3
 
@@ -170,17 +170,22 @@ def test_what_the_rung_cannot_judge_is_said_and_counted(
 
 def test_what_xml_cannot_hold_is_replaced_in_the_report(tmp_path: Path) -> None:
     outcome = Outcome(
-        name="odd", title="<&>", covers=(), seconds=0.25, problems=("bell \x07 & null \x00",)
+        bench="mine",
+        name="odd",
+        title="<&>",
+        covers=(),
+        seconds=0.25,
+        problems=("bell \x07 & null \x00",),
     )
     report = tmp_path / "junit.xml"
-    write_junit(report, "wire", [outcome], unfinished=["next"])
+    write_junit(report, "wire", [outcome], unfinished=[("mine", "next")])
     cases = _cases(report)
     failure, error = cases["odd"].find("failure"), cases["next"].find("error")
     assert failure is not None
     assert error is not None
     assert failure.text == "bell ? & null ?"
     assert error.attrib["message"] == "interrupted before its end"
-    assert cases["odd"].attrib == {"classname": "dxrig.wire", "name": "odd", "time": "0.250"}
+    assert cases["odd"].attrib == {"classname": "dxrig.wire.mine", "name": "odd", "time": "0.250"}
 
 
 def _children(pid: int) -> dict[int, str]:

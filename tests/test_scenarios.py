@@ -186,39 +186,39 @@ def _mistakes(tmp_path: Path, old: str, new: str) -> list[str]:
         (
             'event = "READY"',
             'event = "REDY"',
-            "16: step[1].event: unknown word 'REDY'; did you mean 'READY'?",
+            "14: step[1].event: unknown word 'REDY'; did you mean 'READY'?",
         ),
         (
             'do = "release"',
             'do = "relese"',
-            "24: step[2].do: unknown word 'relese'; did you mean 'release'?",
+            "22: step[2].do: unknown word 'relese'; did you mean 'release'?",
         ),
         (
             "args = { stage = 1 }",
             "args = { stge = 1 }",
-            "13: step[0].args: press has no 'stge'; there are stage",
+            "11: step[0].args: press has no 'stge'; there are stage",
         ),
         (
             'reason = "planned end"',
             'reason = "planed end"',
-            "31: expect.reason: unknown word 'planed end'; did you mean 'planned end'?",
+            "29: expect.reason: unknown word 'planed end'; did you mean 'planned end'?",
         ),
         (
-            "true_mas = 0.5",
+            "true_s = 1.0",
             'fault = "DOOR_OPNE"',
-            "32: expect.fault: unknown word 'DOOR_OPNE'; did you mean 'DOOR_OPEN'?",
+            "30: expect.fault: unknown word 'DOOR_OPNE'; did you mean 'DOOR_OPEN'?",
         ),
         (
-            "true_mas = 0.5",
+            "true_s = 1.0",
             'off = { after = "relase", ms = 1.0 }',
-            "32: expect.off.after: no step does 'relase'; did you mean 'release'?",
+            "30: expect.off.after: no step does 'relase'; did you mean 'release'?",
         ),
         (
-            "mas = 0.5",
-            'mas = 0.5\nkind = "drak"',
-            "8: shot.kind: \"drak\" is not one of imaging, no receptor, dark; did you mean 'dark'?",
+            "beam_s = 1.0",
+            'beam_s = 1.0\nkind = "drak"',
+            "6: shot.kind: \"drak\" is not one of imaging, no receptor, dark; did you mean 'dark'?",
         ),
-        ("mas = 0.5", "mAs = 0.5", "7: shot.mAs: unknown key; did you mean 'mas'?"),
+        ("beam_s = 1.0", "mAs = 0.5", "5: shot.mAs: unknown key; did you mean 'mas'?"),
     ],
 )
 def test_a_word_that_does_not_exist_is_named_with_its_line_and_the_nearest_one(

@@ -7,19 +7,36 @@ from typing import Any
 import pytest
 
 from hal.types import CONTACTS
-from sim import detector_faults, device, generator_faults, mishaps, room, wiring
+from sim import (
+    detector_faults,
+    device,
+    generator_faults,
+    generator_wires,
+    mishaps,
+    room,
+    rotor,
+    wiring,
+)
 from sim.injection import Injection, Table, fresh, inject
-from sim.script import INJECTED, ScriptError, do
+from sim.script import INJECTED, NotOnThisBenchError, ScriptError, do
 from tests.sim_world import SimWorld, sim_world
 
 TABLES: dict[str, Table] = {
-    "generator": generator_faults.INJECTIONS | generator_faults.AT_THE_DESK,
+    "generator": generator_faults.INJECTIONS | generator_wires.IXS_DESK,
     "panel": detector_faults.INJECTIONS | device.FRAMES,
     "wiring": wiring.INJECTIONS,
     "room": room.INJECTIONS,
     "line": device.LINE,
 }
-ALL = [(verb, name) for verb, table in TABLES.items() for name in table]
+ROTARY: Table = rotor.INJECTIONS | generator_wires.R2CP_DESK
+ALL = [("vj_ixs", verb, name) for verb, table in TABLES.items() for name in table]
+ALL += [("r2cp", "generator", name) for name in ROTARY]
+
+
+def world_of(driver: str) -> tuple[SimWorld, dict[str, Table]]:
+    """With the tables whose names are known there."""
+    mine = {"generator": {**generator_faults.INJECTIONS, **ROTARY}} if driver == "r2cp" else {}
+    return sim_world(driver=driver), TABLES | mine
 
 
 @pytest.fixture
@@ -50,16 +67,18 @@ def harmful(injection: Injection) -> Any:
 
 
 def test_every_table_is_known_to_its_verb() -> None:
-    assert {verb: INJECTED[verb] for verb in TABLES} == {
-        verb: tuple(table) for verb, table in TABLES.items()
+    generator = {**TABLES["generator"], **ROTARY}
+    assert {verb: set(INJECTED[verb]) for verb in TABLES} == {
+        verb: set(table) for verb, table in (TABLES | {"generator": generator}).items()
     }
 
 
-@pytest.mark.parametrize(("verb", "name"), ALL)
+@pytest.mark.parametrize(("driver", "verb", "name"), ALL)
 def test_every_injection_is_harmless_at_first_and_is_set_and_healed(
-    made: SimWorld, verb: str, name: str
+    driver: str, verb: str, name: str
 ) -> None:
-    injection = TABLES[verb][name]
+    made, tables = world_of(driver)
+    injection = tables[verb][name]
     more = {"device": "generator"} if verb == "line" else {}
     assert value_now(made, verb, name) == injection.harmless
     made.do(verb, **more, **{name: harmful(injection)})
@@ -69,9 +88,10 @@ def test_every_injection_is_harmless_at_first_and_is_set_and_healed(
     assert value_now(made, verb, name) == healed
 
 
-@pytest.mark.parametrize(("verb", "name"), ALL)
-def test_every_injection_refuses_what_it_can_not_be(made: SimWorld, verb: str, name: str) -> None:
-    injection = TABLES[verb][name]
+@pytest.mark.parametrize(("driver", "verb", "name"), ALL)
+def test_every_injection_refuses_what_it_can_not_be(driver: str, verb: str, name: str) -> None:
+    made, tables = world_of(driver)
+    injection = tables[verb][name]
     more = {"device": "generator"} if verb == "line" else {}
     wrong: list[Any] = [[1], {"a": 1}]
     if not isinstance(harmful(injection), str):
@@ -85,6 +105,32 @@ def test_every_injection_refuses_what_it_can_not_be(made: SimWorld, verb: str, n
         with pytest.raises(ScriptError, match=f"^{name} = .*: must be "):
             made.do(verb, **more, **{name: value})
     assert value_now(made, verb, name) == injection.harmless
+
+
+@pytest.mark.parametrize(
+    ("driver", "verb", "args", "told"),
+    [
+        ("r2cp", "generator", {"wrong_echo": "CP"}, "no injection 'wrong_echo' here; there are"),
+        ("r2cp", "false command", {"text": "ENBL1"}, "no texts; there is only 'ON'"),
+        ("r2cp", "lose answer", {"device": "generator", "text": "ENBL1"}, "are no texts"),
+        ("r2cp", "line", {"device": "generator", "wrong_baud": True}, "needs a serial line"),
+        ("vj_ixs", "generator", {"rotor_stuck": True}, "no injection 'rotor_stuck' here"),
+    ],
+)
+def test_what_only_other_benches_have_is_told_as_that(
+    driver: str, verb: str, args: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(NotOnThisBenchError, match=told):
+        sim_world(driver=driver).do(verb, **args)
+
+
+def test_a_wire_that_the_simulator_does_not_know_has_no_words_for_on_and_off(
+    made: SimWorld,
+) -> None:
+    made.world.generator_wire = generator_wires.wire_of("another")
+    for verb in ("lose OFF once", "false command"):
+        with pytest.raises(NotOnThisBenchError, match=r"does not know O(N|FF) on this"):
+            made.do(verb)
 
 
 def test_every_injection_has_its_line_of_explanation() -> None:

@@ -35,7 +35,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """All of them, two at a time."""
     files = [SHIPPED / f"{name}.toml" for name in NAMES]
     out = tmp_path_factory.mktemp("wire")
-    tasks = load_tasks(files, bench(), rung="wire", seed=None, out=out)
+    tasks = load_tasks(files, [bench()], rung="wire", seed=None, out=out)
     return {outcome.name: outcome for outcome in outcomes(tasks, jobs=1)}
 
 

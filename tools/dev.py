@@ -1,6 +1,6 @@
 """From a fresh clone to a running dxrig: python3 tools/dev.py [--wheels DIR] COMMAND
 
-  demo [ARGS...]         one exposure on the simulated portable unit (ARGS go to `dxrig demo`)
+  demo [ARGS...]         one exposure on the simulated mobile unit (ARGS go to `dxrig demo`)
   test [PYTEST ARGS...]  the tests; without arguments all of them, with branch coverage
   check                  format, lint, types, import contracts, what decide may not do, the lock
   gates [--whole]        the tests of the tests, after `test`: coverage, mutation, perturbation

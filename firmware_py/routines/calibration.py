@@ -201,4 +201,5 @@ def _why(plan: PanelPlan, wanted_ms: float) -> str:
 def _within(plan: PanelPlan, ms: float) -> float:
     """In the timer's steps, and what the bench allows."""
     least, most = math.ceil(plan.ms_min / plan.step_ms), math.floor(plan.ms_max / plan.step_ms)
-    return min(max(round(ms / plan.step_ms), least), most) * plan.step_ms
+    steps = min(max(round(ms / plan.step_ms), least), most)
+    return round(steps * plan.step_ms, 6)  # as the generator's own number: 0.01 is no binary one

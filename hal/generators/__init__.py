@@ -66,6 +66,12 @@ def _found() -> set[str]:
     return {name for name in found if not name.startswith("_")}
 
 
+def verified(driver: str) -> str:
+    """How far its wire was checked, in the words of its file."""
+    text: str = _module(driver, driver).VERIFIED
+    return text
+
+
 def _module(driver: str, module: str) -> ModuleType:
     if driver not in names():
         near = difflib.get_close_matches(driver.lower(), names(), n=1)

@@ -4,8 +4,9 @@ The reference knows the host's side only, so *all that this desk does beyond its
 and unverified against a device. Chosen, where nothing is said:
 - Each SET and GET gets MSG_PROCESSED; an ANSWER leaves just before it (4.2 says that the host only
   works so), or behind it with `answer_last`.
-- Activating a procedure of activation 0 starts rotor and filament: Preparation, after `prep_us`
-  Ready. Byte 1 = 0 ends it. An activation also forgets an interlock pair that a release has opened.
+- Activating a procedure of activation 0 starts rotor and filament: Preparation, and Ready when the
+  model's rotor is at speed, or after `prep_us` where the model has none. Byte 1 = 0 ends it and
+  brakes the rotor. An activation also forgets an interlock pair that a release has opened.
 - START is honoured in Ready, with no inhibiting message active, 500074 among them; else it is 202.
 - STOP is answered OK in every state. Setting 500074 in the beam ends it, too.
 - The exposure-switch bit is the interlock pair of the model. After the beam the state is Standby,
@@ -185,8 +186,22 @@ class Desk:
             return State.WAIT_RELEASE
         if self._prep_from_us is None:
             return State.STANDBY
-        ready = now.reached(self._prep_from_us + self._prep_us)
+        rotor = self._model.rotor
+        if rotor is not None:
+            ready = rotor.at_speed(now)
+        else:
+            ready = now.reached(self._prep_from_us + self._prep_us)
         return State.READY if ready else State.PREPARATION
+
+    def _prepare(self, now: Now, procedure_id: int) -> None:
+        self._active_id, self._prep_from_us = procedure_id, now.t_us
+        if self._model.rotor is not None:
+            self._model.rotor.run_up(now.t_us)
+
+    def _unprepare(self, now: Now) -> None:
+        self._active_id, self._prep_from_us = 0, None
+        if self._model.rotor is not None:
+            self._model.rotor.brake(now.t_us)
 
     def _follow(self, now: Now) -> None:
         """The beam's end, and what the model reports: both happen without a command."""
@@ -237,7 +252,7 @@ class Desk:
             exposure_count=count, procedure_id=self._active_id, sequence_number=1, kv=kv, ma=ma,
             ms=ms, mas=ma * ms / 1000, focus_index=1, **self._used,
         )  # fmt: skip
-        self._prep_from_us, self._active_id = None, 0
+        self._unprepare(now)
         self._held = self._wait_release and self._switch_closed(now)
 
     # --- what it is told
@@ -305,7 +320,13 @@ class Desk:
             procedure_id=self._active_id,
             exposure_index=int(state is State.EXPOSING),
             switches_index=PREP_SWITCH * prepared | EXPOSURE_SWITCH * closed,
+            rotor_index=self._rotor_index(now),
         )
+
+    def _rotor_index(self, now: Now) -> int:
+        """In 100 rpm: 4.5 has "rotor speed" without a unit."""
+        rotor = self._model.rotor
+        return 0 if rotor is None else round(rotor.rpm(now.t_us) / 100)
 
     def _set(self, now: Now, frame: Frame, name: str) -> int:
         try:
@@ -355,11 +376,11 @@ class Desk:
         if self.state(now) not in (State.STANDBY, State.PREPARATION, State.READY):
             return WRONG_STATE
         if not on:
-            self._prep_from_us, self._active_id = None, 0
+            self._unprepare(now)
             return OK
         if self._model.fault_bits(now.t_us) <= {"interlock_open"}:
             self._model.clear_faults(now.t_us)
-        self._active_id, self._prep_from_us = procedure_id, now.t_us
+        self._prepare(now, procedure_id)
         self._take_over(now, self._databanks[self._assigned[procedure_id]])
         return OK
 

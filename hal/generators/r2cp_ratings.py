@@ -58,6 +58,7 @@ def capabilities(status_poll_us: int) -> GeneratorCapabilities:
         has_rotor=True,
         has_aec=True,
         has_readback=True,
+        has_monitor=False,
         watchdog_us=None,
         off_latency_us=REPLY_US,
         off_typical_us=OFF_TYPICAL_US,

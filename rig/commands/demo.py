@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rig.answers import answer_json
+from rig.exit_codes import UsageError
 from rig.options import bench_option, chosen_bench, json_option
 from rig.progress import progress_option
 
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
     from hal.types import Technique
     from rig.bench import Bench
 
-DEFAULT_KV, DEFAULT_MA, DEFAULT_MAS = 80.0, 0.5, 0.5
+DEFAULT_BENCH = "mobile"
 
 
 @click.command(
     epilog="""\b
 Examples:
   dxrig demo
-  dxrig demo --rung model --kvp 70 --mas 0.4 --out demo-70
+  dxrig demo --rung model --kvp 70 --mas 4 --out demo-70
+  dxrig demo --bench portable
   dxrig demo --json
 
 Two demos on the model rung with the same seed leave identical files.
@@ -40,9 +42,9 @@ Two demos on the model rung with the same seed leave identical files.
     help="wire: real processes, ports and time; model: virtual time, at once.",
 )
 @bench_option
-@click.option("--kvp", type=float, default=DEFAULT_KV, show_default=True, help="Tube voltage, kV.")
-@click.option("--mas", type=float, help="Charge that ends the beam.  [default: 0.5]")
-@click.option("--ma", type=float, help="Tube current, mA.  [default: 0.5, or as --mas needs]")
+@click.option("--kvp", type=float, help="Tube voltage, kV.  [default: of the bench's typical shot]")
+@click.option("--mas", type=float, help="Charge that ends the beam.  [default: of that shot]")
+@click.option("--ma", type=float, help="Tube current, mA.  [default: of that shot, or for --mas]")
 @click.option("--ms", type=float, help="Time that ends the beam; needs --ma.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Noise and defects.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the files: new or empty.")
@@ -53,7 +55,7 @@ def command(
     ctx: click.Context,
     rung: str,
     bench: str | None,
-    kvp: float,
+    kvp: float | None,
     mas: float | None,
     ma: float | None,
     ms: float | None,
@@ -66,7 +68,7 @@ def command(
     from rig.demo import demo, prepared
     from rig.demo_view import follower, tell
 
-    chosen = chosen_bench(ctx, bench)
+    chosen = chosen_bench(ctx, bench, DEFAULT_BENCH)
     technique = _technique(chosen, kvp, ma, mas, ms)
     folder = prepared(chosen, technique, out)
     if as_json and progress == "auto":
@@ -85,11 +87,18 @@ def command(
 
 
 def _technique(
-    bench: Bench, kvp: float, ma: float | None, mas: float | None, ms: float | None
+    bench: Bench, kvp: float | None, ma: float | None, mas: float | None, ms: float | None
 ) -> Technique:
+    """What is not asked for is that of the bench's typical shot. Raises UsageError."""
     from rig.plan import technique_for
 
-    if ms is None and mas is None:
-        mas = DEFAULT_MAS
-        ma = DEFAULT_MA if ma is None else ma
+    typical = bench.typical
+    if typical is None and (kvp is None or (ms is None and mas is None)):
+        raise UsageError(f"bench {bench.name} has no [typical] shot: give --kvp, and --mas or --ms")
+    if typical is not None:
+        kvp = typical.kv if kvp is None else kvp
+        if ms is None and mas is None:
+            mas = typical.mas
+            ma = typical.ma if ma is None else ma
+    assert kvp is not None
     return technique_for(bench.unit.tube, kvp, ma=ma, mas=mas, ms=ms)

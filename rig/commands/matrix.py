@@ -83,13 +83,13 @@ def command(
             on_result=lambda r: bar.advance(f"{r.id} in {r.state} {r.moment}".strip()),
         )
     if html:
-        _write(html, matrix, rows, chosen.name)
+        _write(html, matrix, matrix.rows, chosen.name)
     if as_json:
         from rig.matrix.answer import as_json as content
 
         answer_json(content(matrix))
     else:
-        _tell(matrix, rows)
+        _tell(matrix, matrix.rows)
     ctx.exit(1 if matrix.failures else 0)
 
 

@@ -12,7 +12,7 @@ from rig.answers import answer_json, answer_table
 from rig.options import aec_options, bench_option, chosen_bench, json_option
 
 if TYPE_CHECKING:
-    from firmware_py.config import TubeConfig
+    from firmware_py.config import TubeConfig, UnitConfig
     from firmware_py.recorder.store.tube_heat import StoredHeat
     from hal.types import Technique
     from rig.bench import Bench
@@ -74,11 +74,11 @@ def command(
     if as_json:
         used = planned.effective
         numbers = {"planned_mas": used.planned_mas, "planned_ms": used.planned_ms}
-        answer_json({"bench": chosen.name, **asdict(planned), **numbers})
+        answer_json({"bench": chosen.name, **asdict(planned), **numbers, **where(chosen.unit)})
         return
     answer_table(
         ("what", "value", "limit"),
-        _rows(planned, chosen.unit.tube),
+        [*_rows(planned, chosen.unit.tube), *_where_rows(chosen.unit)],
         title=f"Plan on bench {chosen.name}",
     )
     for warning in planned.warnings:
@@ -108,6 +108,33 @@ def _aec_rows(planned: Plan) -> list[tuple[str, str, str]]:
         return []
     ceiling = f"{planned.ceiling_mas:g} mAs ({planned.ceiling_source})"
     return [("back-up", f"{aec.backup_mas:g} mAs", ceiling)]
+
+
+def where(unit: UnitConfig) -> dict[str, object]:
+    """With which focal spot and onto what; None: the bench file does not say."""
+    receptor = unit.receptor
+    return {
+        "focus": unit.generator.focus,
+        "focal_spot_mm": unit.tube.focal_spot_mm,
+        "receptor": unit.geometry.receptor,
+        "sid_mm": unit.geometry.sid_mm,
+        "grid_ratio": receptor.grid_ratio if receptor else None,
+    }
+
+
+def _where_rows(unit: UnitConfig) -> list[tuple[str, str, str]]:
+    """What every bench has to itself is told where the bench chooses it."""
+    rows = []
+    if unit.generator.focus is not None:
+        spot = f"{unit.generator.focus}, {unit.tube.focal_spot_mm:g} mm"
+        rows.append(("focal spot", spot, ""))
+    receptor = unit.receptor
+    if receptor is not None:
+        grid = f", grid {receptor.grid_ratio:g}:1" if receptor.grid_ratio else ", no grid"
+        limit = f"{receptor.sid_mm_min:g} to {receptor.sid_mm_max:g} mm"
+        place = f"{unit.geometry.receptor} at {unit.geometry.sid_mm:g} mm{grid}"
+        rows.append(("receptor", place, limit))
+    return rows
 
 
 def _rows(planned: Plan, tube: TubeConfig) -> list[tuple[str, str, str]]:

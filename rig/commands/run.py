@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from rig.answers import answer_json
-from rig.options import bench_option, chosen_bench, json_option
+from rig.options import benches_option, chosen_benches, json_option
 from rig.progress import Bar, progress_option
 
 if TYPE_CHECKING:
@@ -23,7 +23,11 @@ Examples:
   dxrig run clean_by_mas
   dxrig run rig/scenarios --rung wire --jobs 2 --junit report.xml
   dxrig run mine.toml --out runs/today
+  dxrig run rig/scenarios --bench portable --bench mobile
+  dxrig run rig/scenarios --bench all --json
 
+A shipped scenario takes kV and mA from [typical] of the bench. What a bench can't show is
+skipped with the reason, and counted as not run.
 Exit code 1 when a scenario saw something else than it expects. rig/scenarios/README.md
 has the words of a scenario.
 """
@@ -36,7 +40,7 @@ has the words of a scenario.
     show_default=True,
     help="model: virtual time in one process; wire: real processes, ports and time.",
 )
-@bench_option
+@benches_option
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Noise and defects.")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep a folder a scenario in here.")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Report for CI.")
@@ -54,7 +58,7 @@ def command(
     ctx: click.Context,
     paths: tuple[str, ...],
     rung: str,
-    bench: str | None,
+    benches: tuple[str, ...],
     seed: int | None,
     out: Path | None,
     junit: Path | None,
@@ -67,75 +71,49 @@ def command(
     from rig.scenario import find_scenarios
     from rig.state_dir import new_folder
 
-    chosen = chosen_bench(ctx, bench)
+    chosen = chosen_benches(ctx, benches)
     found = find_scenarios(paths)
     tasks = load_tasks(found, chosen, rung=rung, seed=seed, out=out)
     if out is not None:
         new_folder(out)
     ended = _run(tasks, rung, jobs, junit, progress, as_json)
-    failed = sum(not outcome.passed for outcome in ended)
     if as_json:
-        answer_json(_answer(rung, chosen.name, ended))
-    ctx.exit(1 if failed else 0)
+        from rig.run_view import content
+
+        answer_json(content(rung, [bench.name for bench in chosen], ended))
+    ctx.exit(1 if any(outcome.failed for outcome in ended) else 0)
 
 
 def _run(
     tasks: Sequence[Task], rung: str, jobs: int, junit: Path | None, progress: str, as_json: bool
 ) -> list[Outcome]:
     """In the order of the tasks. The report for CI is written whatever ends us."""
+    from rig import run_view
     from rig.junit import write_junit
     from rig.outcomes import outcomes
 
-    names = [task.scenario.name for task in tasks]
+    wanted = [(task.bench.name, task.scenario.name) for task in tasks]
+    several = len({bench for bench, _ in wanted}) > 1
+    names = [f"{bench}: {name}" if several else name for bench, name in wanted]
+    width = max(map(len, names))
     ended: list[Outcome] = []
     started_s = time.monotonic()
     try:
         with Bar(progress, len(tasks), f"{rung} rung") as bar:
             for outcome in outcomes(tasks, jobs):
                 ended.append(outcome)
-                if not as_json:
-                    bar.say(_told(outcome, max(map(len, names))))
-                bar.advance(outcome.name)
+                name = names[wanted.index((outcome.bench, outcome.name))]
+                if not as_json and (outcome.failed or not several):
+                    bar.say(run_view.line(outcome, name, width))
+                bar.advance(name)
     finally:
-        ended.sort(key=lambda outcome: names.index(outcome.name))
+        ended.sort(key=lambda outcome: wanted.index((outcome.bench, outcome.name)))
         if junit is not None:
-            done = {outcome.name for outcome in ended}
-            write_junit(junit, rung, ended, unfinished=[n for n in names if n not in done])
+            done = {(outcome.bench, outcome.name) for outcome in ended}
+            write_junit(junit, rung, ended, unfinished=[n for n in wanted if n not in done])
     if not as_json:
-        click.echo(_total(ended, rung, time.monotonic() - started_s))
+        if several:
+            run_view.tell_table(ended)
+            click.echo()
+        click.echo(run_view.total(ended, rung, time.monotonic() - started_s))
     return ended
-
-
-def _told(outcome: Outcome, name_width: int) -> str:
-    mark = click.style("pass", fg="green") if outcome.passed else click.style("FAIL", fg="red")
-    lines = [f"{mark}  {outcome.name:<{name_width}}  {outcome.seconds:5.1f} s  {outcome.title}"]
-    found = outcome.problems if outcome.error is None else (outcome.error,)
-    lines += [f"      {problem}" for problem in found]
-    return "\n".join(lines + [f"      skipped: {text}" for text in outcome.skipped])
-
-
-def _total(ended: Sequence[Outcome], rung: str, seconds: float) -> str:
-    passed = sum(outcome.passed for outcome in ended)
-    counts = [f"{passed} passed", f"{len(ended) - passed} failed"]
-    if skipped := _skipped_count(ended):
-        counts.append(f"{skipped} expectations skipped")
-    return f"{', '.join(counts)} on the {rung} rung in {seconds:.1f} s"
-
-
-def _skipped_count(ended: Sequence[Outcome]) -> int:
-    """Expectations that the rung can't judge; their scenarios did run."""
-    return sum(len(outcome.skipped) for outcome in ended)
-
-
-def _answer(rung: str, bench_name: str, ended: Sequence[Outcome]) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    passed = sum(outcome.passed for outcome in ended)
-    return {
-        "rung": rung,
-        "bench": bench_name,
-        "passed": passed,
-        "failed": len(ended) - passed,
-        "skipped": _skipped_count(ended),
-        "scenarios": [{**asdict(outcome), "passed": outcome.passed} for outcome in ended],
-    }

@@ -109,6 +109,7 @@ def up(
 def _tell(server: SimServer, as_json: bool) -> None:
     from rig.durations import words_of
     from rig.injections import known_injection
+    from rig.wire_words import wire_line
 
     facts = server.announcement()
     if as_json:
@@ -122,6 +123,7 @@ def _tell(server: SimServer, as_json: bool) -> None:
             ("hand and faults", facts["control"]),
         ]
         answer_table(("device", "at"), rows, title=f"Simulated bench {facts['bench']}")
+        click.echo(wire_line(server.bench.unit.generator.driver))
         if facts["uncalibrated"]:
             click.echo("The panel has no calibration set.")
         for fault in facts["faults"]:
@@ -252,6 +254,7 @@ def _room(facts: dict[str, Any]) -> Table:
         ("panel keeps", ", ".join(facts["panel_keeps"]) or "no frame"),
         ("phantom", facts["phantom"]),
         ("battery", f"{100 * facts['battery_charge']:.0f} %"),
+        *([] if facts["rotor_rpm"] is None else [("rotor", f"{facts['rotor_rpm']:.0f} rpm")]),
         ("beam", "ON" if facts["beam_on"] else "off"),
     ]
     return ("what", "is"), rows

@@ -186,9 +186,10 @@ def _let_go(row: InjectionSection, seen: Aftermath, result: Result) -> Iterator[
     if result.expected not in OUTCOMES and not latched and not _refused(seen):
         yield "nothing was latched"
     for name, cause_gone, _ in seen.looked:
-        if cause_gone != name:
+        if cause_gone not in (name, "LOCKED"):
             yield f"{name} healed by itself when the cause was gone: {cause_gone}"
-    if seen.looked and seen.looked[-1][2] in ("FAULT", "LOCKED"):
+    locked = seen.looked and seen.looked[-1][:2] == ("FAULT", "LOCKED")  # it takes the key now
+    if seen.looked and seen.looked[-1][2] in ("FAULT", "LOCKED") and not locked:
         yield f"{seen.looked[-1][0]} did not go by reset"
 
 

@@ -18,6 +18,7 @@ class Place:
     """`after_ms` its state was entered; `again`: exposures wanted after the present one.
 
     `from_beam`: `after_ms` the first scan with HV, however long after the entry ON has left.
+    `from_end`: so long as a beam that was ordered at the entry would last, ramp included.
     """
 
     state: str
@@ -25,6 +26,7 @@ class Place:
     after_ms: float
     again: int = 0
     from_beam: bool = False
+    from_end: bool = False
 
     @property
     def name(self) -> str:
@@ -40,7 +42,7 @@ PLACES = (
     Place(state="INTERLOCK_CHECK", after_ms=40),
     Place(state="EXPOSE", moment="early", after_ms=5, from_beam=True),  # HV rises
     Place(state="EXPOSE", moment="middle", after_ms=400),
-    Place(state="EXPOSE", moment="late", after_ms=760, again=1),
+    Place(state="EXPOSE", moment="late", after_ms=-15, from_end=True, again=1),
     Place(state="READOUT", after_ms=20, again=1),
     Place(state="RELEASE_WAIT", after_ms=150, again=1),
     Place(state="FAULT", after_ms=100, again=1),
@@ -61,7 +63,8 @@ def brought_to(
         raise RuntimeError(f"{place.name} was not reached; the unit is in {room.state}")
     if place.from_beam and not room.run_until(lambda: _beam_on(room), REACH_US):
         raise RuntimeError(f"{place.name}: no beam came; the unit is in {room.state}")
-    room.pass_ms(place.after_ms)
+    lasts_ms = technique.planned_ms + room.world.generator.ramp_us() / 2000
+    room.pass_ms(place.after_ms + (lasts_ms if place.from_end else 0.0))
     if room.state != place.state:
         raise RuntimeError(f"{place.name}: the unit went on to {room.state}")
     person.wishes += place.again

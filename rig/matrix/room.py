@@ -23,22 +23,21 @@ from rig.run_model import STARTED_AT
 from sim.pixels import PixelModel
 from sim.script import UNIT_VERBS, do
 
-ON = b"ENBL1"  # vj_ixs.py: the one command that asks for a beam
-
 
 class WireWatch(Recording):
     """In place of a record: notes every ON that left for the generator, with its scan's time."""
 
-    def __init__(self, header: dict[str, Any], on_sent: Callable[[int], None]) -> None:
+    def __init__(self, header: dict[str, Any], on: bytes, on_sent: Callable[[int], None]) -> None:
+        """`on`: what the commands that ask this generator for a beam hold, and no other."""
         super().__init__(io.BytesIO(), header)
-        self._on_sent = on_sent
+        self._on, self._on_sent = on, on_sent
         self._scan_us = 0
 
     def scan(self, t_us: int, late_us: int, *, safe: bool = False) -> None:
         self._scan_us = t_us
 
     def sent(self, link: str, data: bytes) -> None:
-        if link == "generator" and ON in data:
+        if link == "generator" and self._on and self._on in data:
             self._on_sent(self._scan_us)
 
     def _entry(self, kind: Kind, payload: bytes) -> None:
@@ -75,7 +74,7 @@ class Room:
     def start_unit(self) -> None:
         self.lives.append(Life(self.rung.t_us))
         facts = record_header(self.bench, rung="model", start_us=self.rung.t_us)
-        watch = WireWatch(facts, self.on_sent_us.append)
+        watch = WireWatch(facts, self.world.generator_wire.on, self.on_sent_us.append)
         self.rung.start_unit(self._open_recorder, watch)
         self.next_shot()
 
@@ -129,7 +128,7 @@ class Room:
             self._ask(replace(self._wanted, stop=True))
             self.at(100, lambda: self._ask(replace(self._wanted, stop=False)))
         elif verb == "tube heat":
-            self._heat(args["joules"])
+            self._heat(args["share"])
         elif verb == "recorder":
             self.store.go_wrong(self.world.t_us, dict(args))
         elif verb in UNIT_VERBS:
@@ -148,8 +147,9 @@ class Room:
         shot = replace(shot, technique=replace(shot.technique, **technique), **binding)
         self._ask(replace(self._wanted, shot=shot))
 
-    def _heat(self, joules: float) -> None:
-        """What earlier beams left in the tube, as the unit reckons it."""
+    def _heat(self, share: float) -> None:
+        """What earlier beams left in the tube, as the unit reckons it: 1 is its limit."""
+        joules = share * self.bench.unit.tube.heat_max_j
         unit = self.rung.unit
         if unit is not None:
             unit.memory = replace(unit.memory, heat_j=joules, heat_us=self.rung.t_us)

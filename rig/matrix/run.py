@@ -12,6 +12,7 @@ from rig.bench import Bench
 from rig.injections import InjectionSection
 from rig.matrix.bounds import Parts, parts_of
 from rig.matrix.cell import Result, Took, run_cell
+from rig.matrix.elsewhere import rows_on
 from rig.matrix.fork import Fork
 from rig.matrix.places import PLACES, Place, brought_to
 from rig.matrix.waits import with_short_waits
@@ -19,8 +20,9 @@ from rig.model import setting_of
 from rig.run_model import shot_of
 from rig.scenario import ShotSection
 from sim.build import pixel_model
+from sim.pixels import PixelModel
 
-SHOT = ShotSection(kv=80.0, ma=1.0, mas=0.7)
+SHOT = ShotSection(ma_times=2.0, beam_s=0.7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,9 @@ class NotApplicable:
 
 @dataclass(slots=True)
 class Matrix:
-    """`seconds`: of real time."""
+    """`rows`: what ran, and why the others are none of this bench's; `seconds`: of real time."""
 
+    rows: Mapping[str, InjectionSection] = field(default_factory=dict)
     results: list[Result] = field(default_factory=list)
     not_applicable: list[NotApplicable] = field(default_factory=list)
     seconds: float = 0.0
@@ -75,7 +78,9 @@ def run_matrix(
 ) -> Matrix:
     """`own_waits`: every state may last as long as on the bench."""
     started_s = time.monotonic()
-    matrix = Matrix()
+    pixels = pixel_model(setting_of(bench))
+    rows = rows_on(bench, rows, pixels)
+    matrix = Matrix(rows=rows)
     for row in rows.values():
         for state in states:
             reason = row.reason_not_in(state)
@@ -83,7 +88,7 @@ def run_matrix(
                 matrix.not_applicable.append(NotApplicable(row.id, state, reason))
     used = bench if own_waits else with_short_waits(bench)
     with Fork(jobs) as fork:
-        for answer in _answers(fork, used, rows, states):
+        for answer in _answers(fork, used, rows, states, pixels):
             result = _result(answer)
             matrix.results.append(result)
             on_result(result)
@@ -100,9 +105,13 @@ def _cells(rows: Mapping[str, InjectionSection]) -> Iterator[tuple[str, Place]]:
 
 
 def _answers(
-    fork: Fork, bench: Bench, rows: Mapping[str, InjectionSection], states: Sequence[str]
+    fork: Fork,
+    bench: Bench,
+    rows: Mapping[str, InjectionSection],
+    states: Sequence[str],
+    pixels: PixelModel,
 ) -> Iterator[dict[str, Any]]:
-    parts, pixels = parts_of(bench), pixel_model(setting_of(bench))
+    parts = parts_of(bench)
     for technique, place, here in _snapshots(bench, rows, states):
         room, person = brought_to(place, bench, technique, pixels)
         for row in here:

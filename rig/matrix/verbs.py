@@ -11,7 +11,7 @@ from sim.script import ScriptError
 BENCH_VERBS: dict[str, dict[str, object]] = {
     "programme": {"kv": 70.0, "ma": 0.4, "exam_id": "", "panel_id": "", "same_id": False},
     "ask stop": {},
-    "tube heat": {"joules": 0.0},
+    "tube heat": {"share": 0.0},
     "recorder": {
         "dead": False,
         "disk_full": False,

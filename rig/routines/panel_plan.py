@@ -34,6 +34,7 @@ def panel_spec(kind: str, unit: UnitConfig, *, kv: float | None = None) -> Spec:
     kv = own.kv if kv is None else kv
     ma = min(tube.ma_max, most_ma(tube, kv))
     generator = generator_of(unit.generator, nobody())
+    has_monitor = generator.capabilities.has_monitor  # else it tells its mA after the beam
     start_ms = 1000 * own.start_mas / ma
     beam = plan(unit, generator, Technique(kv=kv, ma=ma, ms=start_ms)).effective
     return Spec(
@@ -42,7 +43,7 @@ def panel_spec(kind: str, unit: UnitConfig, *, kv: float | None = None) -> Spec:
             kv=beam.kv,
             ma=beam.ma,
             start_ms=start_ms,
-            ms_min=max(tube.time_min_ms, SHORTEST_MS),
+            ms_min=max(tube.time_min_ms, SHORTEST_MS if has_monitor else 0.0),
             ms_max=min(tube.time_max_ms, unit.panel.window_ms - WINDOW_MARGIN_MS),
             step_ms=generator.capabilities.time_step_ms,
             full_scale=(1 << unit.panel.bits_stored) - 1,

@@ -7,7 +7,7 @@ the set-point.
 
 from __future__ import annotations
 
-from firmware_py.config import UnitConfig
+from firmware_py.config import ReceptorConfig, UnitConfig
 from firmware_py.recorder.dicom.codes import projection
 from firmware_py.recorder.dicom.exam import ExamInfo
 from firmware_py.recorder.dicom.facts import Facts
@@ -24,10 +24,10 @@ def anatomy(exam: ExamInfo) -> Fields:
 
 
 def positioning(exam: ExamInfo, unit: UnitConfig) -> Fields:
-    """A portable source on no column: PositionerType NONE."""
+    """NONE: a source on no column, as free as the panel; one over a bucky hangs on a column."""
     view = projection(exam.projection).view
     fields: Fields = {
-        "PositionerType": "NONE",
+        "PositionerType": "NONE" if unit.geometry.receptor == "free" else "COLUMN",
         "DistanceSourceToDetector": decimal(unit.geometry.sid_mm),
         # A phantom has no left; the letters are those of a frontal view.
         "PatientOrientation": [view.rows, view.columns] if view else ["L", "F"],
@@ -49,7 +49,20 @@ def generation(facts: Facts) -> Fields:
         "ExposureControlMode": "MANUAL" if report.shot.technique.aec is None else "AUTOMATIC",
         "ExposureStatus": "ABORTED" if facts.aborted else "NORMAL",
         "FocalSpots": decimal(facts.unit.tube.focal_spot_mm),
-        "Grid": "NONE",
+        **_grid(facts.unit.receptor),
+    }
+
+
+def _grid(receptor: ReceptorConfig | None) -> Fields:
+    """A stationary focused one, as the bench file has it: none of our wires tells that it moves."""
+    if receptor is None or receptor.grid_ratio is None:
+        return {"Grid": "NONE"}
+    assert receptor.grid_lines_per_cm is not None
+    return {
+        "Grid": ["FIXED", "FOCUSED"],
+        "GridFocalDistance": decimal(receptor.grid_focus_mm),
+        "GridAspectRatio": [str(round(receptor.grid_ratio)), "1"],
+        "GridPitch": decimal(10.0 / receptor.grid_lines_per_cm),
     }
 
 

@@ -1,0 +1,109 @@
+"""A scenario on a bench: its shot and what must be seen of it in that bench's numbers.
+
+Shipped scenarios name no kV and no mA; a bench's `[typical]` has them. What a bench can't show
+of a scenario is a reason not to run it there: it is told, and counted as not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hal.ports import Generator, GeneratorCapabilities
+from hal.types import ShotKind, Technique
+from rig.bench import Bench, TypicalConfig
+from rig.drivers import generator_of, nobody
+from rig.plan import technique_problems
+from rig.scenario import ExpectSection, Scenario, ShotSection
+
+NO_CHARGE = "the generator tells no mA in the beam and has no account of it afterwards"
+NO_TYPICAL = "bench {name} has no [typical] shot, and the scenario no {missing} of its own"
+
+
+def on_bench(scenario: Scenario, bench: Bench) -> Scenario:
+    """The same scenario with numbers. Raises ValueError where the bench lacks them."""
+    technique = technique_on(scenario.shot, bench)
+    shot = scenario.shot.model_copy(
+        update={
+            "kv": technique.kv, "kv_times": 1.0, "ma": technique.ma, "ma_times": 1.0,
+            "mas": technique.mas, "ms": technique.ms, "beam_s": None,
+        }
+    )  # fmt: skip
+    expect = _expected(scenario.expect, bench, technique)
+    return scenario.model_copy(update={"shot": shot, "expect": expect})
+
+
+def technique_on(shot: ShotSection, bench: Bench) -> Technique:
+    """As it is asked for. Raises ValueError where neither shot nor bench say kV or mA."""
+    kv = shot.kv if shot.kv is not None else _typical(bench, "kv").kv * shot.kv_times
+    ma = shot.ma if shot.ma is not None else _story_ma(_typical(bench, "mA")) * shot.ma_times
+    mas = shot.mas if shot.beam_s is None else ma * shot.beam_s
+    return Technique(kv=kv, ma=ma, mas=mas, ms=shot.ms)
+
+
+def _typical(bench: Bench, missing: str) -> TypicalConfig:
+    if bench.typical is None:
+        raise ValueError(NO_TYPICAL.format(name=bench.name, missing=missing))
+    return bench.typical
+
+
+def _story_ma(typical: TypicalConfig) -> float:
+    return typical.ma if typical.story_ma is None else typical.story_ma
+
+
+def _expected(expect: ExpectSection, bench: Bench, technique: Technique) -> ExpectSection:
+    changes: dict[str, object] = {}
+    if expect.dose_known and _tells_no_charge(bench):
+        expect = expect.without("dose_known", NO_CHARGE)
+    if expect.true_s is not None:
+        changes |= {"true_mas": expect.true_s * technique.ma, "true_s": None}
+    if expect.off is not None and expect.off.bound is not None:
+        from rig.matrix.bounds import bounded, parts_of  # drivers: most scenarios need none
+
+        promised_us = bounded(expect.off.bound, parts_of(bench), technique).bound_us
+        limit = {"ms": promised_us / 1000, "bound": None}
+        changes["off"] = expect.off.model_copy(update=limit)
+    return expect.model_copy(update=changes)
+
+
+def _tells_no_charge(bench: Bench) -> bool:
+    generator = generator_of(bench.unit.generator, nobody()).capabilities
+    return not generator.has_monitor and generator.account_us is None
+
+
+def cannot_show(scenario: Scenario, bench: Bench) -> str | None:
+    """Why this bench can't show the scenario, in one line; None: it can.
+
+    A shot with numbers of its own that the bench can't make is a mistake of the file, not this.
+    """
+    generator = generator_of(bench.unit.generator, nobody())
+    if not generator.capabilities.drives_beam:
+        return "this bench only observes: its generator can be told to make no beam"
+    for need in scenario.needs:
+        reason = NEEDS[need](generator.capabilities)
+        if reason is not None:
+            return reason
+    return _out_of_range(scenario.shot, bench, generator)
+
+
+def _out_of_range(shot: ShotSection, bench: Bench, generator: Generator) -> str | None:
+    if shot.kv is not None or shot.ma is not None:
+        return None
+    try:
+        technique = generator.effective(technique_on(shot, bench))
+    except ValueError as error:
+        return f"its generator can't make the shot: {error}"
+    if shot.kind == ShotKind.DARK.value:
+        return None
+    problems = technique_problems(technique, bench.unit.tube)
+    return f"its tube can't make the shot: {'; '.join(problems)}" if problems else None
+
+
+def _off_by_the_unit(generator: GeneratorCapabilities) -> str | None:
+    if not generator.has_mas_mode:
+        return None
+    return "the generator itself ends a beam by mAs, so no OFF of the unit's is what ends it"
+
+
+NEEDS: dict[str, Callable[[GeneratorCapabilities], str | None]] = {
+    "OFF by the unit": _off_by_the_unit,
+}

@@ -1,0 +1,64 @@
+"""A radiographic generator of 32 kW with a rotating anode and a battery, behind R2CP.
+
+Like no product: 300 kHU and 32 kW are those of the reference's default unit, energy and refusal
+of the battery those of GE's AMX family (qc-and-physics.md 2.2, 2.4); sim/README.md lists what is
+chosen. Plain: anode and housing are one store of heat, and the tube has one filament.
+"""
+
+from __future__ import annotations
+
+from hal.now import Now
+from sim.battery import EFFICIENCY, FULL_V, LOW_V, Battery
+from sim.generator import MonoblockModel, Ratings
+from sim.rotor import Rotor
+
+TUBE_J = 1_000_000.0  # of a full charge: 10 000 mAs at 100 kVp (GE AMX-II)
+REFUSED_BELOW = 0.10  # GE AMX-4
+ANODE_J, ANODE_TAU_S = 222_000.0, 255.0  # 300 kHU, 870 W at most: Philips RO-0306
+ANODE_C, AMBIENT_C = 60.0, 22.0  # the scale on which the store of heat is told
+
+RATINGS = Ratings(
+    model_number="SIM-RAD32",
+    serial_number="R32-00001",
+    ramp_us=3_000,  # 1-5 ms in medical tanks is background knowledge (protocols.md 10.2)
+    ramp_reply_us=3_000,
+    fall_us=2_000,
+    watchdog_us=2_000_000,  # of a silent application; the wire names a time-out, and no time
+    oil_limit_c=ANODE_C,
+    oil_j_per_c=ANODE_J / (ANODE_C - AMBIENT_C),
+    oil_tau_s=ANODE_TAU_S,
+)
+
+
+class DriveBattery(Battery):
+    """Its volts are a scale of its charge: LOW_V is where an exposure is refused."""
+
+    capacity_j = TUBE_J / EFFICIENCY
+
+    def volts(self, load_w: float, taken_j: float = 0.0) -> float:
+        if self.stuck_v is not None:
+            return self.stuck_v
+        above = (self.left(taken_j) - REFUSED_BELOW) / (1 - REFUSED_BELOW)
+        return LOW_V + (FULL_V - LOW_V) * above
+
+    def _low_charge(self, load_w: float) -> float:
+        return REFUSED_BELOW
+
+
+class RadiographicModel(MonoblockModel):
+    rotor: Rotor
+
+    def __init__(
+        self, *, seed: int = 1, ambient_c: float = AMBIENT_C, ratings: Ratings = RATINGS
+    ) -> None:
+        self.rotor = Rotor()
+        super().__init__(seed=seed, ambient_c=ambient_c, ratings=ratings)
+        self.battery = DriveBattery()
+
+    def _may_start(self, t_us: int) -> bool:
+        return self.rotor.at_speed(Now(t_us)) and super()._may_start(t_us)
+
+    def power(self, t_us: int, on: bool) -> None:
+        super().power(t_us, on)
+        if not on:
+            self.rotor.brake(t_us)

@@ -1,0 +1,60 @@
+"""A rotating anode: run up, kept at speed, braked. Speed is a straight line from where it was.
+
+Phases and that the start is refused until the end of the run-up are the reference's (2.6 of
+qc-and-physics.md, Varian B-100), as are 2700-3600 rpm. 1.5 s to full speed is in the range that
+was told from memory for low speed (0.8-1.5 s), 5 s to a stand is R2CP's "about".
+"""
+
+from __future__ import annotations
+
+from hal.now import NEVER_US, Now
+from sim.injection import Injection, fresh
+
+FULL_RPM = 3_000.0
+RUN_UP_US, BRAKE_US = 1_500_000, 5_000_000  # stand to full speed, and back
+INJECTIONS = {
+    "rotor_stuck": Injection("the rotor stands, whatever is ordered (F24)"),
+    "rotor_lies": Injection("at speed is told from the order on, wherever it is (F13)"),
+}
+
+
+class Rotor:
+    rotor_stuck: bool
+    rotor_lies: bool
+
+    def __init__(self) -> None:
+        self._from_us, self._from_rpm = 0, 0.0
+        self._wanted_us: int | None = None  # since when it shall turn
+        fresh(self, INJECTIONS)
+
+    def run_up(self, t_us: int) -> None:
+        if self._wanted_us is None:
+            self._turn(t_us, t_us)
+
+    def brake(self, t_us: int) -> None:
+        if self._wanted_us is not None:
+            self._turn(t_us, None)
+
+    def _turn(self, t_us: int, wanted_us: int | None) -> None:
+        self._from_rpm, self._from_us = self.rpm(t_us), t_us
+        self._wanted_us = wanted_us
+
+    def rpm(self, t_us: int) -> float:
+        if self.rotor_stuck:
+            return 0.0
+        age_us = t_us - self._from_us
+        if self._wanted_us is None:
+            return max(0.0, self._from_rpm - FULL_RPM * age_us / BRAKE_US)
+        return min(FULL_RPM, self._from_rpm + FULL_RPM * age_us / RUN_UP_US)
+
+    def at_speed(self, now: Now) -> bool:
+        """As its starter tells it."""
+        if self._wanted_us is None:
+            return False
+        return self.rotor_lies or now.reached(self.full_us())
+
+    def full_us(self) -> int:
+        """When it turns at full speed."""
+        if self._wanted_us is None or self.rotor_stuck:
+            return NEVER_US
+        return self._from_us + round((1.0 - self._from_rpm / FULL_RPM) * RUN_UP_US)
