@@ -38,10 +38,20 @@ class GeneratorConfig(Strict):
 class RoomConfig(Strict):
     driver: str = Field(description="file name in hal/room_io, such as waveshare")
     url: str = Field(description="tcp://host:port, or a serial device for RTU")
-    device_id: Annotated[int, Field(ge=1, le=247)] = 1
+    map: Annotated[
+        str | None,
+        Field(min_length=1, description="in hal/room_io/maps, or a .toml file; default: driver's"),
+    ] = None
+    device_id: Annotated[
+        Annotated[int, Field(ge=1, le=247)] | None, Field(description="default: the map's")
+    ] = None
     active_poll_ms: Annotated[int, Field(ge=5, le=50)] = 5
     standby_poll_ms: Annotated[int, Field(ge=5, le=50)] = 20
     enable_pulse_ms: Literal[100, 200, 300] = 200
+    watchdog_ms: Annotated[
+        Annotated[int, Field(ge=1, le=3_600_000)] | None,
+        Field(description="the module's own, as it is set there; default: not used"),
+    ] = None
 
 
 class PanelConfig(Strict):

@@ -161,13 +161,13 @@ class WriteCoil:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PulseCoil:
-    """FC05 whose raw value is a time in `tenths` of a second (Waveshare "flash on")."""
+    """FC05 whose raw value is a time, a `count` of the module's own unit (Waveshare: 100 ms)."""
 
     address: int
-    tenths: int
+    count: int
 
     def request(self) -> ModbusPDU:
-        return CoilPdu(address=self.address, value=self.tenths)
+        return CoilPdu(address=self.address, value=self.count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,9 @@ class Setting:
     ambient_c: float = 22.0
     driver: str = "vj_ixs"  # whose desk stands before the generator, and which model it is
     room_driver: str = "waveshare"
+    room_map: str | None = None  # None: the driver's own
+    room_pulse_ms: int = 200  # as set in the module, where its map leaves it there
+    room_watchdog_ms: int | None = None
     dialect: Dialect = "R3"
     interlock_pair: tuple[str, ...] = NETS
     safety_relay: tuple[str, ...] = LOOP
@@ -81,6 +84,16 @@ def generator_desk(setting: Setting, model: MonoblockModel) -> Desk:
     return open_desk(setting.driver, model, **own)
 
 
+def room_desk(setting: Setting, room: SimRoom) -> Desk:
+    return open_room_desk(
+        setting.room_driver,
+        room,
+        setting.room_map,
+        pulse_ms=setting.room_pulse_ms,
+        watchdog_ms=setting.room_watchdog_ms,
+    )
+
+
 def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) -> World:
     """`pixels`: handed in when it was built already (its maps take the time)."""
     generator = generator_model(setting)
@@ -97,9 +110,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         generator_desk(setting, generator),
         generator.advance,
     )
-    room_device = WireDevice(
-        MischiefLink(ends.room), open_room_desk(setting.room_driver, room), room.advance
-    )
+    room_device = WireDevice(MischiefLink(ends.room), room_desk(setting, room), room.advance)
     control, outlet = MischiefFrames(ends.panel_control), MischiefOutlet(ends.panel_data)
     panel_device = PanelDevice(control, outlet, PanelDesk(panel), panel.advance)
     return World(

@@ -188,7 +188,7 @@ def test_a_wrong_contact_is_told_with_its_place_in_the_list() -> None:
         (
             'driver = "waveshare"',
             'driver = "adamm"',
-            'room.driver: no driver "adamm" in hal/room_io; known: waveshare',
+            "room.driver: no driver \"adamm\" in hal/room_io; did you mean 'adam'?",
         ),
         (
             'rung = "model"\n\n[generator]\ndriver = "vj_ixs"\nurl = "sim" ',

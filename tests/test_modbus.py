@@ -196,8 +196,8 @@ def raw_value(ask: dict[str, Any]) -> int | tuple[int, ...]:
     match ask:
         case {"kind": "WriteCoil", "closed": closed}:
             return 0xFF00 if closed else 0x0000
-        case {"tenths": tenths}:
-            return int(tenths)
+        case {"kind": "PulseCoil", "count": count}:
+            return int(count)
         case {"value": value}:
             return (value,)
         case {"closed": values} | {"values": values}:

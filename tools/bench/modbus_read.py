@@ -20,11 +20,13 @@ from hal.links import SerialLink, TcpLink
 from hal.modbus import Question, Reply, RtuClientCodec, TcpClientCodec, crc
 from hal.now import Now
 from hal.ports import LinkError
-from hal.room_io.waveshare import ASK_INPUTS
+from hal.room_io.mapped import ask_inputs
+from hal.room_io.mapped_table import module_map
 from tools.bench.ends import Waiting, listener, terminal
 from tools.bench.responder import Dialogue
 from tools.bench.timing import Benchmark, Case, in_turn, one_core
 
+ASK_INPUTS = ask_inputs(module_map("waveshare-8").inputs)
 CALLS_COUNT = 50
 PEER_CALLS_COUNT = 10
 BAUD = 115200
