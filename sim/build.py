@@ -13,6 +13,7 @@ from hal.generators import open_desk
 from hal.generators.vj_ixs_wire import Dialect
 from hal.ports import ByteLink, Desk, FrameLink
 from hal.room_io import open_room_desk
+from sim.cabinet import CabinetModel
 from sim.detector import PanelTimes, SimPanel
 from sim.device import FrameOutlet, Mechanism, PanelDevice, WireDevice
 from sim.generator import MonoblockModel
@@ -23,7 +24,7 @@ from sim.wiring import LOOP, NETS, Wiring
 from sim.world import World
 
 # By the name of the driver whose protocol it speaks.
-MODELS: dict[str, type[MonoblockModel]] = {}
+MODELS: dict[str, type[MonoblockModel]] = {"genix3d": CabinetModel}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
