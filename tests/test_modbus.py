@@ -30,7 +30,8 @@ from hal.now import Now
 from hal.ports import WireError
 from tests.vectors_loader import Vector, load
 
-EVERY = load("modbus") + load("waveshare")
+FILES = ("modbus", "waveshare", "adam", "iologik", "genix3d")
+EVERY = [vector for file in FILES for vector in load(file)]
 CRCS = [v for v in EVERY if "crc" in v.fields]
 QUESTIONS = [v for v in EVERY if v.fields.get("side") in ("question", "both")]
 REPLIES = [v for v in EVERY if v.fields.get("side") in ("reply", "both")]

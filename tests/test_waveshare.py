@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from itertools import pairwise
 
 import pytest
@@ -12,7 +13,7 @@ from hal.links import PipeLink, pipe
 from hal.modbus import RefusedError
 from hal.now import NEVER_US, Now
 from hal.ports import LinkError
-from hal.room_io import open_room_io, speaks_rtu
+from hal.room_io import mapped, mapped_desk, open_room_io, speaks_rtu
 from hal.room_io.mapped import Coil
 from hal.room_io.waveshare import Desk, Driver
 from hal.types import CONTACTS, Outputs, RoomSample
@@ -105,19 +106,27 @@ class Bench:
         only_when_due: bool = False,
         active_poll_ms: int = 5,
         standby_poll_ms: int = 20,
+        module: str = "waveshare",
+        room_map: str | None = None,
+        watchdog_ms: int | None = None,
     ) -> None:
         unit_end, self.device_end = pipe(latency_us=100, baud=baud if rtu else None)
         self.line = Line(unit_end, header_bytes=1 if rtu else 7, tail_bytes=2 if rtu else 0)
         config = RoomConfig(
-            driver="waveshare",
+            driver=module,
+            map=room_map,
+            watchdog_ms=watchdog_ms,
             url="sim",
             active_poll_ms=active_poll_ms,
             standby_poll_ms=standby_poll_ms,
             enable_pulse_ms=200,
         )
-        self.driver = Driver(self.line, config, rtu=rtu, baud=baud)
+        opened = import_module(f"hal.room_io.{module}")
+        self.driver: mapped.Driver = opened.Driver(self.line, config, rtu=rtu, baud=baud)
         self.room = Room()
-        self.desk = Desk(self.room, rtu=rtu, baud=baud, reply_us=reply_us)
+        self.desk: mapped_desk.Desk = opened.Desk(
+            self.room, room_map, rtu=rtu, baud=baud, reply_us=reply_us, watchdog_ms=watchdog_ms
+        )
         self.lost_reply: Callable[[bytes], bool] = never
         self.samples: list[tuple[int, RoomSample]] = []
         self.polls_count = 0

@@ -134,7 +134,7 @@ class Driver:
         self._follow_technique(now, outputs.technique)
         self._follow_order(now, outputs.expose_from_us)
         self._follow_clear(outputs.clear_faults_from_us)
-        if self._order_us is None and self._must_off and not self._is_local:
+        if self._order_us is None and self._must_off and not (self._is_local or self._look_first):
             self._exchange.preempt(now, OFF)
         self._exchange.settle(now)
         if self._exchange.free:
@@ -330,13 +330,15 @@ class Driver:
     def _refused(self, now: Now, question: Question, reply: ModbusException) -> None:
         if question in ASK_POWER.values():
             self._function = 7 - self._function  # the other one of FC03 and FC04
+        elif question == OFF:
+            self._look_first = True  # does it take orders at all?
         elif question == ON and self._order_us is not None:
             self._set(now, refused=True)
-        elif question != OFF and isinstance(question, WriteCoil) and question != CLEAR:
-            self._writes.clear()
-            self._closing.clear()
         elif question == CLEAR:
             self._clear_due = False
+        else:
+            self._writes.clear()
+            self._closing.clear()
 
     def _took_write(self, now: Now, question: Question) -> None:
         if question == ON:
@@ -371,7 +373,7 @@ class Driver:
                 self._set(now, confirmed=self._technique)
 
     def _took_status(self, now: Now, status: Status, asked_us: int) -> None:
-        self.status, self._looked = status, True
+        self.status, self._looked, self._look_first = status, True, False
         if status.shutter_closed is not True and XRAYS_ON in self._writes:
             self._writes.clear()  # never onto a shutter that is not shown closed
         was_off, beam_on = self.sample.beam_on is False, self._shows_beam(status)
@@ -438,6 +440,7 @@ class Driver:
         self.status = None
         self._last = ASK_STATUS
         self._must_off = True  # a beam counts as on until it is proven off
+        self._look_first = False  # OFF was refused: a status comes before the next one
         self._lift_due = False
         self._echoed = False
         self._monitoring = False

@@ -4,8 +4,8 @@ The reference knows coils and registers from the host's side only, so *all that 
 beyond them is synthetic* and unverified against a device. Chosen, where nothing is said:
 - Registers by FC03 (or FC04); the other function gets exception 1, an unknown address 2.
 - What is refused for want of remote mode gets exception 4.
-- The way to standby takes `standby_us`, to full power `full_us`, power off `off_us`. Values jump
-  at the end of a cycle.
+- The way to standby or to nothing takes `standby_us`, to full power and through a warm-up
+  `full_us`. Values jump at the end of a cycle. A warm-up ends at standby.
 - The shutter opens in the model's ramp time and closes in `close_us`; it does not open while the
   model refuses a beam. The interlock pair holds its drive: open, it closes, and bit 19 latches if
   that ended a beam. Without supply the tube is powered down, and X-rays are off.
@@ -209,7 +209,7 @@ class Desk:
         elif name in _STEPS:
             kv, ma = _STEPS[name]
             self._step(kv, ma)
-        else:
+        elif name in _CYCLES and self._xrays and (name == "standby" or not self._coils["standby"]):
             self._begin(t_us, name)
 
     def _open_shutter(self, t_us: int) -> None:
@@ -227,16 +227,9 @@ class Desk:
 
     def _begin(self, t_us: int, name: str) -> None:
         """A cycle. Each but standby wants coil 250 at 0."""
-        cycles = {
-            "standby": ("", self._standby_us, PLACES["standby"]),
-            "full power": ("automatic cycle running", self._full_us, PLACES["full power"]),
-            "power off": ("reset cycle", self._standby_us, NOTHING),
-            "warm-up start": ("tube warm-up", self._full_us, PLACES["standby"]),
-            "warm-up stop": ("reset cycle", self._standby_us, NOTHING),
-        }
-        if self._xrays and (name == "standby" or not self._coils["standby"]):
-            bit, takes_us, power = cycles[name]
-            self._cycle = (bit, t_us + takes_us, power)
+        bit, power = _CYCLES[name]
+        upwards = name in ("full power", "warm-up start")
+        self._cycle = (bit, t_us + (self._full_us if upwards else self._standby_us), power)
 
     def _step(self, kv: float, ma: float) -> None:
         before = self._power
@@ -255,6 +248,13 @@ class Desk:
         raise RefusedError(ILLEGAL_ADDRESS)
 
 
+_CYCLES = {  # the bit that shows it, and what is there at its end
+    "standby": ("", PLACES["standby"]),
+    "full power": ("automatic cycle running", PLACES["full power"]),
+    "power off": ("reset cycle", NOTHING),
+    "warm-up start": ("tube warm-up", PLACES["standby"]),
+    "warm-up stop": ("reset cycle", NOTHING),
+}
 _STEPS = {
     "mA up": (0.0, MA_STEP_MA),
     "mA down": (0.0, -MA_STEP_MA),

@@ -36,9 +36,19 @@ from hal.modbus import (
 from hal.now import Now, grid_us, latest_us
 from hal.ports import ByteLink, RoomCapabilities
 from hal.room_io import RoomSettings
-from hal.room_io.mapped_table import COILS, Inputs, ModuleMap, Pulse, map_name, module_map
+from hal.room_io.mapped_desk import Desk
+from hal.room_io.mapped_table import (
+    COILS,
+    WORD_BITS,
+    Inputs,
+    ModuleMap,
+    Pulse,
+    map_name,
+    module_map,
+)
 from hal.types import Outputs, RoomSample
 
+__all__ = ["SOURCE", "VERIFIED", "Coil", "Desk", "Driver"]  # both sides, as each file here has
 SOURCE = "the map that the bench names (hal/room_io/maps)"
 VERIFIED = "as the map says"
 
@@ -74,7 +84,6 @@ _READS: dict[int, type[_Reads]] = {
     3: ReadHolding,
     4: ReadInputRegisters,
 }
-WORD_BITS = 16
 
 
 def ask_inputs(inputs: Inputs) -> Question:

@@ -24,8 +24,7 @@ from hal.modbus import (
 )
 from hal.now import Now, latest_us
 from hal.ports import RoomModel
-from hal.room_io.mapped import WORD_BITS
-from hal.room_io.mapped_table import COILS, ModuleMap, Pulse, map_name, module_map
+from hal.room_io.mapped_table import COILS, WORD_BITS, ModuleMap, Pulse, map_name, module_map
 from hal.types import CONTACTS
 
 

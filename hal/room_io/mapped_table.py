@@ -29,6 +29,7 @@ DEFAULTS = {
 # A generator with commands of its own for them needs no PREP and EXPOSE lines.
 NEEDED_COILS = ("ready_lamp", "beam_lamp", "buzzer", "enable", "contactor")
 
+WORD_BITS = 16
 _REGISTER_MAX = 0xFFFF
 _CHANNELS_MAX = 64
 _TIME_MAX_MS = 3_600_000
@@ -254,7 +255,7 @@ def _of_form(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield section, f"expected a section [{section}]"
         elif table is not None:
             yield from _of_section(section, keys, table)
-    for section in data.keys() - _SCHEMA.keys():
+    for section in sorted(data.keys() - _SCHEMA.keys()):
         yield section, f"unknown section; {_hint(section, tuple(_SCHEMA))}"
 
 
@@ -267,7 +268,7 @@ def _of_section(
                 yield f"{section}.{name}", "is missing"
         elif (wrong := key.wrong(table[name])) is not None:
             yield f"{section}.{name}", wrong
-    for name in table.keys() - keys.keys():
+    for name in sorted(table.keys() - keys.keys()):
         yield f"{section}.{name}", f"unknown key; {_hint(name, tuple(keys))}"
 
 
