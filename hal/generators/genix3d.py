@@ -474,7 +474,7 @@ class Driver:
         self._set(now, state=self._state(bool(faults)), faults=tuple(faults), raw_faults=raw)
 
     def _state(self, faulty: bool) -> GeneratorState:
-        if self._offline:
+        if self._offline or self.status is None:
             return GeneratorState.OFFLINE
         if self.sample.beam_on:
             return GeneratorState.BEAM
