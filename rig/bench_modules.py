@@ -88,9 +88,13 @@ def ending_checks(generator: GeneratorConfig, room: RoomConfig, bench: Path) -> 
     module = _module(room.driver, room.map, bench)
     if module.pulse is not None or (module.watchdog is not None and room.watchdog_ms is not None):
         return []
+    from hal.generators import CodecOnlyError
     from rig.drivers import generator_of, nobody
 
-    able = generator_of(generator, nobody()).capabilities
+    try:
+        able = generator_of(generator, nobody()).capabilities
+    except CodecOnlyError:
+        return []  # it makes no beam at all
     if able.has_own_timer or able.watchdog_us is not None:
         return []
     ways = " or set watchdog_ms" if module.watchdog is not None else ""

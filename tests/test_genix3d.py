@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from hal.faults import FAULTS
+from hal.generators import open_listener
 from hal.generators.genix3d import Driver
 from hal.generators.genix3d_desk import Desk
+from hal.generators.genix3d_heard import _Words
 from hal.generators.genix3d_wire import BITS, INTERLOCKS, SHUTTER_US, Bit
 from hal.links import pipe
 from hal.now import Now
-from hal.ports import ByteLink
+from hal.ports import ByteLink, Direction, Kind
 from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
 from tests.contract_generator import GeneratorContract
 from tests.fake_generator import FakeModel
@@ -344,3 +346,94 @@ def test_cycles_end_where_the_reference_says() -> None:
         shown.append(told(desk, at_us + 50_000, POWER)[2:].hex())
     at_standby, at_full = "0bb8001e", "1388003c"
     assert shown == [at_standby, at_full, at_standby, "00000000", "00000000"]
+
+
+# --- what a tap shows ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pdu", "kind", "words"),
+    [
+        ("05 00 f7 ff 00", Kind.BEAM, "shutter open 1"),
+        ("05 00 f7 00 00", Kind.ACT, "shutter open 0"),
+        ("05 00 fb ff 00", Kind.BEAM, "X-rays 1"),
+        ("05 00 fb 00 00", Kind.STOP, "X-rays 0"),
+        ("05 00 f8 ff 00", Kind.STOP, "shutter close 1"),
+        ("05 00 f4 ff 00", Kind.STOP, "power off 1"),
+        ("05 00 fa ff 00", Kind.ACT, "standby 1"),
+        ("05 00 f0 ff 00", Kind.SET, "mA up 1"),
+        ("06 00 fc 01 f4", Kind.UNKNOWN, "write 252: 01f4"),
+        ("01 00 d2 00 24", Kind.QUERY, "210"),
+        ("03 00 32 00 02", Kind.QUERY, "50"),
+    ],
+)
+def test_the_line_is_told_in_words(pdu: str, kind: Kind, words: str) -> None:
+    data = bytes.fromhex(pdu)
+    head = b"\x00\x01\x00\x00" + bytes((0, len(data) + 1, 1))
+    (one,) = open_listener("genix3d").feed(Direction.TO_DEVICE, 0, head + data)
+    assert one.kind is kind
+    assert words in one.text or one.kind is Kind.QUERY
+
+
+def test_coils_and_registers_are_told_by_name() -> None:
+    words = _Words()
+    assert words.name(1, 211) == "xray_on"
+    assert words.name(1, 218) == words.name(2, 211) == ""
+    assert (words.name(3, 50), words.name(4, 56)) == ("kV x 100", "hours")
+
+
+def test_on_that_is_refused_by_an_exception_says_so_at_once() -> None:
+    made = ready()
+    order = ordered(made)
+    desk_of(made).remote = False
+    sample = made.run_until(lambda s: s.refused, order)
+    assert sample.on_sent_us is not None
+    assert made.t_us - sample.on_sent_us <= 3 * SCAN_US
+    assert made.run(500_000, Outputs()).beam_on is False
+    assert made.model.starts_us == []
+
+
+def test_what_is_refused_on_the_way_is_tried_from_the_start() -> None:
+    """Local mode for a moment: what was to be written is judged anew when it is over."""
+    made = in_standby()
+    made.outputs = Outputs(technique=FULL)
+    while not made.sent_times(XRAYS_ON):
+        made.scan()
+    desk_of(made).remote = False
+    made.run(700_000)
+    desk_of(made).remote = True
+    made.run_until(is_state(GeneratorState.READY))
+    assert made.model.starts_us == []
+
+
+def test_an_acknowledgement_that_is_refused_is_not_asked_for_ever() -> None:
+    made = in_standby()
+    desk_of(made).remote = False  # seen with the next status, and the order comes before it
+    made.run(600_000, Outputs(clear_faults_from_us=made.t_us + SCAN_US))
+    assert len([pdu for _, pdu in made.sent if bytes.fromhex("05 00 f9 ff 00") in pdu]) == 1
+
+
+def test_without_supply_the_tube_is_powered_down() -> None:
+    model = FakeModel()
+    desk = Desk(model, standby_us=0)
+    for number, pdu in enumerate((XRAYS_ON, bytes.fromhex("05 00 fa ff 00"))):
+        told(desk, number * 20_000, pdu)
+    assert told(desk, 100_000, POWER).hex() == "03040bb8001e"
+    model.bits.add("no_supply")
+    assert told(desk, 200_000, POWER).hex() == "030400000000"
+    told(desk, 300_000, bytes.fromhex("05 00 fb 00 00"))
+    told(desk, 400_000, XRAYS_ON)
+    assert told(desk, 500_000, STATUS)[2] & 0b10 == 0
+
+
+def test_several_coils_are_written_in_their_order() -> None:
+    model = FakeModel()
+    desk = Desk(model, standby_us=0)
+    many = bytes.fromhex("0f 00 fa 00 02 01 02")  # 250 and 251: X-rays alone
+    desk.receive(Now(0), b"\x00\x01\x00\x00\x00\x08\x01" + many)
+    assert desk.poll(Now(100_000))[7:].hex() == "0f00fa0002"
+    assert told(desk, 200_000, STATUS)[2] & 0b110 == 0b10
+
+
+def test_the_charge_is_rounded_to_the_units_own_step() -> None:
+    assert Driver(pipe()[0]).effective(replace(FULL, mas=0.40004)) == FULL

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from hal.now import Now
-from hal.room_io import open_room_desk
+from hal.ports import Direction, Kind
+from hal.room_io import open_listener, open_room_desk
 from hal.room_io.mapped import Coil, closed_of
 from hal.room_io.mapped_desk import Desk
+from hal.room_io.mapped_heard import _Words
 from hal.room_io.mapped_table import (
     COILS,
     DEFAULTS,
@@ -331,3 +333,60 @@ def test_a_pulse_coil_shows_what_runs() -> None:
 def test_a_desk_without_a_map_is_none() -> None:
     with pytest.raises(MapError):
         open_room_desk("mapped", Room())
+
+
+def test_a_module_whose_outputs_lack_the_enable_relay_closes_none() -> None:
+    bench = Bench(module="mapped", room_map=changed('"enable", ', ""))
+    bench.run(ARMED, 300)
+    assert not coil(bench, Coil.ENABLE)
+    assert coil(bench, Coil.CONTACTOR)
+
+
+# --- what a tap shows ----------------------------------------------------------------------------
+
+
+def heard(family: str, named: str | None, pdu: str) -> tuple[Kind, str]:
+    data = bytes.fromhex(pdu)
+    head = b"\x00\x01\x00\x00" + bytes((0, len(data) + 1, 1))
+    (one,) = open_listener(family, named).feed(Direction.TO_DEVICE, 0, head + data)
+    return one.kind, one.text
+
+
+@pytest.mark.parametrize(
+    ("family", "named", "pdu", "kind", "words"),
+    [
+        ("adam", None, "05 00 13 ff 00", Kind.BEAM, "enable closed"),
+        ("adam", None, "05 00 13 00 00", Kind.STOP, "enable open"),
+        ("adam", None, "05 00 10 ff 00", Kind.ACT, "ready_lamp closed"),
+        ("adam", None, "0f 00 10 00 06 01 11", Kind.BEAM, "ready_lamp closed, beam_lamp open"),
+        ("adam", None, "05 00 20 ff 00", Kind.UNKNOWN, "relay 16 closed"),
+        ("adam", None, "05 00 10 12 34", Kind.UNKNOWN, "write 16: 1234"),
+        ("iologik", None, "05 00 13 ff 00", Kind.BEAM, "enable pulse started"),
+        ("iologik", None, "05 00 13 00 00", Kind.STOP, "enable pulse ended"),
+        ("iologik", None, "05 00 10 ff 00", Kind.ACT, "ready_lamp pulse started"),
+        ("iologik", None, "05 00 10 00 00", Kind.ACT, "ready_lamp pulse ended"),
+        ("iologik", None, "05 00 13 00 02", Kind.UNKNOWN, "enable pulse: 0002"),
+        ("waveshare", None, "05 02 03 00 02", Kind.BEAM, "enable closed for 200 ms"),
+        ("waveshare", None, "05 00 ff 00 00", Kind.STOP, "all relays open"),
+        ("waveshare", None, "05 00 07 ff 00", Kind.ACT, "relay 7 closed"),
+        ("mapped", GOOD, "05 00 81 00 14", Kind.BEAM, "enable closed for 200 ms"),
+        ("adam", None, "01 00 00 00 0c", Kind.QUERY, "stage_1"),
+        ("adam", None, "01 00 10 00 06", Kind.QUERY, "ready_lamp"),
+        ("iologik", None, "02 00 00 00 08", Kind.QUERY, "stage_1"),
+    ],
+)
+def test_a_line_is_told_by_its_map(
+    family: str, named: str | None, pdu: str, kind: Kind, words: str
+) -> None:
+    found, text = heard(family, named, pdu)
+    assert found is kind
+    assert words in text or found is Kind.QUERY
+
+
+def test_names_are_those_of_the_map() -> None:
+    words = _Words(module_map("adam-6050"))
+    assert [words.name(1, address) for address in (0, 7, 8, 11, 12, 16, 20, 21, 22)] == [
+        "stage_1", "lamp_current", "", "", "", "ready_lamp", "contactor", "relay 5", "",
+    ]  # fmt: skip
+    assert words.name(2, 0) == ""
+    assert _Words(parsed(GOOD, "mine.toml")).name(4, 48) == ""  # a word of eight contacts

@@ -18,7 +18,7 @@ from hal.ports import WireError
 SOURCE = (
     "genix.py, a third party's program after the maker's manual, version E; protocols.md 8.1 [R]"
 )
-VERIFIED = "unverified, from a third-party source"
+VERIFIED = "unverified: from third-party source, never checked against a device"
 
 STATUS_ADDRESS, STATUS_COUNT = 210, 36
 POWER_ADDRESS, HOURS_ADDRESS = 50, 55

@@ -12,7 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Protocol
 
-from hal.ports import ByteLink, Desk, RoomIO, RoomModel
+from hal.ports import ByteLink, Desk, Listener, RoomIO, RoomModel
 
 
 class RoomSettings(Protocol):
@@ -55,6 +55,12 @@ def open_room_desk(
     """
     desk: Desk = _module(driver, driver).Desk(model, map_name, **config)
     return desk
+
+
+def open_listener(driver: str, map_name: str | None = None, *, rtu: bool = False) -> Listener:
+    """Tells what stands on a line between unit and module; it has no link of its own."""
+    listener: Listener = _module(driver, driver).listener(map_name, rtu=rtu)
+    return listener
 
 
 def names() -> tuple[str, ...]:

@@ -14,10 +14,12 @@ bench needs a map of its own with those contacts under `inverted`.
 
 from __future__ import annotations
 
+from hal.ports import Listener
 from hal.room_io import mapped, mapped_desk
 
 SOURCE = "ADAM-6000 manual, Ed. 9, App. B.2; protocols.md 8.2 [V], ADAM-6050 [I]"
-VERIFIED = "unverified: ADAM-6050's address map was never confirmed on a device"
+VERIFIED = "unverified: ADAM-6050's address map, never checked against a module"
+DRIVES_BEAM = False
 
 
 class Driver(mapped.Driver):
@@ -26,3 +28,7 @@ class Driver(mapped.Driver):
 
 class Desk(mapped_desk.Desk):
     family = "adam"
+
+
+def listener(named: str | None = None, *, rtu: bool = False) -> Listener:
+    return mapped.listener(named, rtu=rtu, family="adam")

@@ -17,10 +17,12 @@ Doubts, unverified on a real module:
 
 from __future__ import annotations
 
+from hal.ports import Listener
 from hal.room_io import mapped, mapped_desk
 
 SOURCE = "ioLogik E1200 user's manual, App. A; protocols.md 8.2 [V]"
-VERIFIED = "not checked against a module"
+VERIFIED = "from vendor documents, never checked against a module"
+DRIVES_BEAM = False
 
 
 class Driver(mapped.Driver):
@@ -29,3 +31,7 @@ class Driver(mapped.Driver):
 
 class Desk(mapped_desk.Desk):
     family = "iologik"
+
+
+def listener(named: str | None = None, *, rtu: bool = False) -> Listener:
+    return mapped.listener(named, rtu=rtu, family="iologik")

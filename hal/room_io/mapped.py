@@ -34,8 +34,8 @@ from hal.modbus import (
     silence_us,
 )
 from hal.now import Now, grid_us, latest_us
-from hal.ports import ByteLink, RoomCapabilities
-from hal.room_io import RoomSettings
+from hal.ports import ByteLink, Listener, RoomCapabilities
+from hal.room_io import RoomSettings, mapped_heard
 from hal.room_io.mapped_desk import Desk
 from hal.room_io.mapped_table import (
     COILS,
@@ -50,7 +50,8 @@ from hal.types import Outputs, RoomSample
 
 __all__ = ["SOURCE", "VERIFIED", "Coil", "Desk", "Driver"]  # both sides, as each file here has
 SOURCE = "the map that the bench names (hal/room_io/maps)"
-VERIFIED = "as the map says"
+VERIFIED = "as the map says, never checked against a module"
+DRIVES_BEAM = False
 
 
 class Coil(IntEnum):
@@ -84,6 +85,11 @@ _READS: dict[int, type[_Reads]] = {
     3: ReadHolding,
     4: ReadInputRegisters,
 }
+
+
+def listener(named: str | None = None, *, rtu: bool = False, family: str = "mapped") -> Listener:
+    """What a tap shows of the line. Raises MapError."""
+    return mapped_heard.listener(map_name(family, named), rtu=rtu)
 
 
 def ask_inputs(inputs: Inputs) -> Question:

@@ -15,10 +15,12 @@ Not modelled: output modes (holding 0x1000-0x1007), "flash off", toggle, device 
 
 from __future__ import annotations
 
+from hal.ports import Listener
 from hal.room_io import mapped, mapped_desk
 
-SOURCE = "Waveshare wiki, Modbus RTU Relay; protocols.md 8.2 [V]"
-VERIFIED = "not checked against a module"
+SOURCE = "Waveshare wiki (Modbus RTU Relay); nobrega8/mbmap-library; protocols.md 8.2 [V]"
+VERIFIED = "from vendor pages, never checked against a module"
+DRIVES_BEAM = False
 
 
 class Driver(mapped.Driver):
@@ -27,3 +29,7 @@ class Driver(mapped.Driver):
 
 class Desk(mapped_desk.Desk):
     family = "waveshare"
+
+
+def listener(named: str | None = None, *, rtu: bool = False) -> Listener:
+    return mapped.listener(named, rtu=rtu, family="waveshare")
