@@ -108,15 +108,15 @@ def test_time_that_jumps_shows_what_every_scan_shows(name: str) -> None:
 
 def test_a_bench_with_a_module_of_its_own_map_exposes(tmp_path: Path) -> None:
     """Literally the example of hal/README.md: nothing but that file, and its name in the bench."""
-    (example,) = re.findall(r"```toml\n# e1212\.toml\n(.*?)```", README, flags=re.DOTALL)
-    (tmp_path / "e1212.toml").write_text(example, encoding="utf-8")
-    bench = bench_of(with_room(CABINET, driver="mapped", map="e1212.toml"), tmp_path / "mine.toml")
+    (example,) = re.findall(r"```toml\n# mine\.toml\n(.*?)```", README, flags=re.DOTALL)
+    (tmp_path / "mine.toml").write_text(example, encoding="utf-8")
+    bench = bench_of(with_room(CABINET, driver="mapped", map="mine.toml"), tmp_path / "mine.toml")
     assert bench.unit.room.map == example  # a recorded run needs the file no more
     (beam,) = played("clean_by_mas", on=bench)[1].beams
     assert beam.mas == pytest.approx(1.5, rel=0.02)
     changed = example.replace("0x0010", "0x0020")
-    (tmp_path / "e1212.toml").write_text(changed, encoding="utf-8")
-    other = bench_of(with_room(CABINET, driver="mapped", map="e1212.toml"), tmp_path / "mine.toml")
+    (tmp_path / "mine.toml").write_text(changed, encoding="utf-8")
+    other = bench_of(with_room(CABINET, driver="mapped", map="mine.toml"), tmp_path / "mine.toml")
     assert other.hash != bench.hash
 
 
