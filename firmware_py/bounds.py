@@ -16,7 +16,12 @@ from hal.ports import GeneratorCapabilities, PanelCapabilities, RoomCapabilities
 from hal.types import AecData, TubeData
 
 SAFETY_RELAY_DROP_US = 8_000  # sim/wiring.py
+UNIT_DEAD = "unit dead or stopped -> kV off"
 RELAY_DROP_US = 20_000  # enable relay contact + interlock input, sim/wiring.py and data sheets
+
+
+# Nothing ends such a beam before the generator's own timer: the dose is bounded by the programme.
+PROGRAMME_ALONE_US = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +30,7 @@ class Bound:
     what: str
     goal_us: int
     bound_us: int
-    layer: str  # wire | relay pulse | device timer | watchdog | chain
+    layer: str  # wire | relay pulse | module watchdog | device timer | watchdog | chain
     note: str = ""
 
     @property
@@ -61,7 +66,7 @@ def limits(
         time_step_us=round(generator.time_step_ms * 1000),
         has_own_timer=generator.has_own_timer,
         overrun_us=0 if generator.has_own_timer else dead_us(generator, room),
-        enable_pulse_us=room.pulse_us,
+        enable_pulse_us=room.pulse_us or 0,  # none: the driver drops what does not lapse
         safety_relay=config.safety_relay,
         ends_mas=generator.has_mas_mode and generator.account_us is not None,
         account_us=generator.account_us,
@@ -111,9 +116,15 @@ def dead_us(generator: GeneratorCapabilities, room: RoomCapabilities) -> int:
     """From the start of a unit's last scan to HV off, by the relay pulse, at worst.
 
     The scan may have been held up until the pulse had nearly lapsed, then renew it, and die.
+    A module without a pulse: by its watchdog, else by the generator's, fed as late.
     """
-    renewed_us = room.pulse_us + room.reply_us
-    return renewed_us + room.pulse_us + RELAY_DROP_US + generator.kv_fall_us
+    if room.lapse_us is not None:
+        renewed_us = room.lapse_us + room.reply_us
+        return renewed_us + room.lapse_us + RELAY_DROP_US + generator.kv_fall_us
+    if generator.watchdog_us is not None:
+        fed_us = generator.watchdog_us + generator.longest_exchange_us["beam"]
+        return fed_us + generator.watchdog_us + generator.kv_fall_us
+    return PROGRAMME_ALONE_US
 
 
 def bounds(
@@ -128,7 +139,6 @@ def bounds(
     seen_us = room.sample_age_us + scan_us
     open_pair_us = seen_us + room.reply_us + RELAY_DROP_US + generator.kv_fall_us
     off_us = generator.longest_exchange_us["beam"] + generator.off_latency_us
-    pulse_us = room.pulse_us + RELAY_DROP_US + generator.kv_fall_us
     watchdog_us = generator.watchdog_us
     rows = [
         Bound(sr="SR-17", what="release -> kV off", goal_us=50_000,
@@ -140,8 +150,7 @@ def bounds(
               bound_us=seen_us + off_us + generator.kv_fall_us, layer="wire",
               note="one status exchange may be on the line"),
         _door_or_estop(interlock_pair, generator),
-        Bound(sr="SR-28", what="unit dead or stopped -> kV off", goal_us=150_000,
-              bound_us=pulse_us, layer="relay pulse", note="self-timed, re-triggered by the scan"),
+        _unit_dead(config, generator, room),
         Bound(sr="SR-09", what="age of the interlock sample", goal_us=100_000,
               bound_us=room.sample_age_us, layer="wire"),
         Bound(sr="SR-27", what="age of the generator's status in the beam", goal_us=100_000,
@@ -152,7 +161,7 @@ def bounds(
     if not generator.has_own_timer:
         rows.append(
             Bound(sr="SR-21", what="planned end -> kV off, though OFF is lost", goal_us=150_000,
-                  bound_us=scan_us + pulse_us, layer="relay pulse",
+                  bound_us=scan_us + dead_us(generator, room), layer="relay pulse",
                   note="the generator has no timer: the unit is the timer, and renews the pulse")
         )  # fmt: skip
     if aec_data(config, generator) is not None:
@@ -161,6 +170,13 @@ def bounds(
                   bound_us=round(config.tube.time_max_ms * 1000), layer="device timer",
                   note="this wire carries no ramp: the back-up ends it, the account tells it")
         )  # fmt: skip
+    if room.pulse_us is not None and room.watchdog_us is not None:
+        rows.append(
+            Bound(sr="SR-28", what="line silent -> kV off, by the room module's watchdog",
+                  goal_us=150_000, layer="module watchdog",
+                  bound_us=room.watchdog_us + RELAY_DROP_US + generator.kv_fall_us,
+                  note="as it is set in the module")
+        )  # fmt: skip
     if watchdog_us is not None:
         rows.append(
             Bound(sr="SR-28", what="line silent -> kV off, by the generator's watchdog",
@@ -168,6 +184,29 @@ def bounds(
                   note="its shortest setting")
         )  # fmt: skip
     return rows
+
+
+def _unit_dead(
+    config: UnitConfig, generator: GeneratorCapabilities, room: RoomCapabilities
+) -> Bound:
+    """By the first layer that this bench has."""
+    opens_us = RELAY_DROP_US + generator.kv_fall_us
+    if room.pulse_us is not None:
+        bound_us, layer = room.pulse_us + opens_us, "relay pulse"
+        note = "self-timed, re-triggered by the scan"
+    elif room.watchdog_us is not None:
+        bound_us, layer = room.watchdog_us + opens_us, "module watchdog"
+        note = "as it is set in the room module, which has no self-timed pulse"
+    elif generator.watchdog_us is not None:
+        bound_us, layer = generator.watchdog_us + generator.kv_fall_us, "watchdog"
+        note = "the room module has no self-timed pulse"
+    else:
+        longest_us = round(config.tube.time_max_ms * 1000)
+        bound_us, layer = longest_us + generator.kv_rise_us + generator.kv_fall_us, "device timer"
+        note = "the longest beam: the room module has no self-timed pulse"
+    return Bound(
+        sr="SR-28", what=UNIT_DEAD, goal_us=150_000, bound_us=bound_us, layer=layer, note=note
+    )
 
 
 def _door_or_estop(interlock_pair: tuple[str, ...], generator: GeneratorCapabilities) -> Bound:

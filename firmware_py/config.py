@@ -61,10 +61,14 @@ class GeneratorConfig(Strict):
         }
         if self.focus is not None:
             own["focus_index"] = int(self.focus == "large")
+        return own | self.wire_options()
+
+    def wire_options(self) -> dict[str, object]:
+        """What tells the wires of one driver's models apart; a listener takes it, too."""
         if self.model is None:
-            return own
+            return {}
         line = "none" if self.url.startswith("tcp://") else "inclusive"
-        return own | {
+        return {
             "model": self.model,
             "full_scale_kv": self.full_scale_kv,
             "full_scale_ma": self.full_scale_ma,
@@ -75,10 +79,20 @@ class GeneratorConfig(Strict):
 class RoomConfig(Strict):
     driver: str = Field(description="file name in hal/room_io, such as waveshare")
     url: str = Field(description="tcp://host:port, or a serial device for RTU")
-    device_id: Annotated[int, Field(ge=1, le=247)] = 1
+    map: Annotated[
+        str | None,
+        Field(min_length=1, description="in hal/room_io/maps, or a .toml file; default: driver's"),
+    ] = None
+    device_id: Annotated[
+        Annotated[int, Field(ge=1, le=247)] | None, Field(description="default: the map's")
+    ] = None
     active_poll_ms: Annotated[int, Field(ge=5, le=50)] = 5
     standby_poll_ms: Annotated[int, Field(ge=5, le=50)] = 20
     enable_pulse_ms: Literal[100, 200, 300] = 200
+    watchdog_ms: Annotated[
+        Annotated[int, Field(ge=1, le=3_600_000)] | None,
+        Field(description="the module's own, as it is set there; default: not used"),
+    ] = None
 
 
 PanelId = Annotated[str, Field(min_length=1, max_length=16)]

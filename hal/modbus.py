@@ -20,6 +20,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from pymodbus.framer import FramerRTU, FramerSocket
@@ -161,13 +162,13 @@ class WriteCoil:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PulseCoil:
-    """FC05 whose raw value is a time in `tenths` of a second (Waveshare "flash on")."""
+    """FC05 whose raw value is a time, a `count` of the module's own unit (Waveshare: 100 ms)."""
 
     address: int
-    tenths: int
+    count: int
 
     def request(self) -> ModbusPDU:
-        return CoilPdu(address=self.address, value=self.tenths)
+        return CoilPdu(address=self.address, value=self.count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,20 +202,39 @@ Write: TypeAlias = WriteCoil | PulseCoil | WriteCoils | WriteRegister | WriteReg
 Question: TypeAlias = _ReadBits | _ReadRegisters | Write
 
 
+@lru_cache(maxsize=256)
+def _pdu(question: Question) -> bytes:
+    """Function and data. A driver asks the same few questions for ever."""
+    request = question.request()
+    return bytes((request.function_code, *request.encode()))
+
+
+@lru_cache(maxsize=256)
+def _framed(framer: FramerRTU | FramerSocket, question: Question, device_id: int) -> bytes:
+    """As pymodbus builds it; over TCP with transaction id 0."""
+    request = question.request()
+    request.dev_id, request.transaction_id = device_id, 0
+    return framer.buildFrame(request)
+
+
 def _reply_bytes(question: Question) -> int:
     return question.reply_bytes if isinstance(question, _Read) else 5
 
 
+@lru_cache(maxsize=256)
 def _answer(question: Question, pdu: bytes) -> Reply | None:
-    """The answer to `question` that the reply `pdu` is; None if it can't be one."""
-    request = question.request()
-    function = request.function_code
+    """The answer to `question` that the reply `pdu` is; None if it can't be one.
+
+    Kept, since contacts that don't change are most of what a room ever says.
+    """
+    asked = _pdu(question)
+    function = asked[0]
     if pdu[0] == function | 0x80 and len(pdu) == 2 and pdu[1]:  # 0 is no exception code
         return ModbusException(function=function, code=pdu[1])
     if pdu[0] != function or len(pdu) != _reply_bytes(question):
         return None
     if not isinstance(question, _Read):  # address and value, or address and count, come back
-        return Written() if pdu[1:] == request.encode()[:4] else None
+        return Written() if pdu[1:] == asked[1:5] else None
     if pdu[1] != len(pdu) - 2:  # pymodbus reads past the byte count
         return None
     reply = _REPLIES.decode(pdu)
@@ -259,9 +279,7 @@ class RtuClientCodec:
         self._device_id = device_id
 
     def encode(self, question: Question) -> bytes:
-        request = question.request()
-        request.dev_id = self._device_id
-        return _RTU.buildFrame(request)
+        return _framed(_RTU, question, self._device_id)
 
     def decode(self, question: Question, buffer: bytearray) -> Reply | None:
         def believe(frame: bytes) -> Reply | None:
@@ -283,16 +301,19 @@ class TcpClientCodec:
     def encode(self, question: Question) -> bytes:
         self._transaction_id = self._transaction_id % 0xFFFF + 1
         self._asked.append((question, self._transaction_id))
-        request = question.request()
-        request.dev_id, request.transaction_id = self._device_id, self._transaction_id
-        return _TCP.buildFrame(request)
+        number = self._transaction_id.to_bytes(2, "big")
+        return number + _framed(_TCP, question, self._device_id)[2:]
 
     def decode(self, question: Question, buffer: bytearray) -> Reply | None:
-        transaction_id = dict(self._asked)[question]  # the newest, if it was asked twice
+        numbers = [number for asked, number in self._asked if asked == question]
+        start = struct.pack(">HH", numbers[-1], 0)  # the newest, if it was asked twice
 
         def believe(frame: bytes) -> Reply | None:
-            head = struct.pack(">HHHB", transaction_id, 0, len(frame) - 6, self._device_id)
-            return _answer(question, frame[7:]) if frame[:7] == head else None
+            if frame[:4] != start or frame[6] != self._device_id:
+                return None
+            return (
+                _answer(question, frame[7:]) if frame[4] << 8 | frame[5] == len(frame) - 6 else None
+            )
 
         return _search(buffer, (7 + _reply_bytes(question), 9), believe)
 

@@ -150,8 +150,17 @@ class GeneratorCapabilities:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomCapabilities:
     reply_us: int  # worst healthy request -> reply
-    pulse_us: int  # the enable pulse: how long the relay outlives its last re-trigger
+    # The enable pulse: how long the relay outlives its last re-trigger. None: the module has
+    # no self-timed pulse, its relay stays as it was told.
+    pulse_us: int | None
     sample_age_us: int  # the oldest that a healthy sample gets
+    watchdog_us: int | None = None  # silence after which the module opens its outputs
+
+    @property
+    def lapse_us(self) -> int | None:
+        """How long the enable relay outlives the unit; None: for ever."""
+        known = [us for us in (self.pulse_us, self.watchdog_us) if us is not None]
+        return min(known, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

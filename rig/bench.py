@@ -36,8 +36,10 @@ from firmware_py.config import (
     UnitConfig,
     WarmupConfig,
 )
+from hal.room_io.mapped_table import map_text
 from rig import bench_names
 from rig.bench_checks import Values, cross_checks
+from rig.bench_modules import ending_checks, map_path, module_checks
 from rig.config_errors import mistakes_of, told
 from rig.exit_codes import ConfigError, UsageError
 from rig.toml_lines import key_lines
@@ -186,7 +188,7 @@ def read_text(path: Path) -> str:
 
 
 def bench_of(text: str, path: Path) -> Bench:
-    file = _validated(text, path)
+    file = _with_map(_validated(text, path), path)
     content = file.model_dump(mode="json")
     return Bench(
         path=path,
@@ -202,6 +204,15 @@ def bench_of(text: str, path: Path) -> Bench:
     )
 
 
+def _with_map(file: BenchFile, path: Path) -> BenchFile:
+    """A map of one's own is carried as its text: a recorded run knows it for ever."""
+    named = file.room.map
+    if named is None or not named.endswith(".toml"):
+        return file
+    room = file.room.model_copy(update={"map": map_text(map_path(named, path))})
+    return file.model_copy(update={"room": room})
+
+
 def _validated(text: str, path: Path) -> BenchFile:
     file_name = bench_names.shown_path(path)
     data = parsed(text, file_name)
@@ -213,6 +224,9 @@ def _validated(text: str, path: Path) -> BenchFile:
         mistakes = mistakes_of(error.errors(include_url=False), BenchFile)
     values = Values(data, BenchFile, {mistake.path for mistake in mistakes})
     mistakes += cross_checks(values)
+    mistakes += module_checks(values, path)
+    if file is not None and not mistakes:
+        mistakes += ending_checks(file.generator, file.room, path)
     if file is None or mistakes:
         raise ConfigError(told(file_name, key_lines(text), mistakes))
     return file

@@ -12,7 +12,6 @@ from typing import Any, TypeGuard
 
 from pydantic import BaseModel
 
-from hal.generators import ends_alone
 from hal.generators.spellman_tables import CODEC_ONLY, NAMES
 from rig.bench_names import DRIVER_FOLDERS, drivers
 from rig.config_errors import Mistake, section_model, shown, suggestion
@@ -150,29 +149,6 @@ def _full_scale(values: Values) -> Iterator[Mistake]:
         elif most is not None and most > full:
             text = f"{most:g} is above the generator's full scale, {full:g} {unit}"
             yield Mistake(path=("tube", top), text=text)
-
-
-def _ends_alone(values: Values) -> Iterator[Mistake]:
-    """Design, "Hard-wired chain": without a timer of its own a source must have such a relay."""
-    generator, room = values.text("generator", "driver"), values.text("room", "driver")
-    if generator not in drivers("generator") or room not in drivers("room"):
-        return
-    if ends_alone(generator) or _has_pulse(room):
-        return
-    text = (
-        f"no beam: {generator} has no timer and no watchdog, and {room} no self-timed pulse that "
-        f"opens the enable relay when the unit dies; use a module that has one, such as waveshare"
-    )
-    yield Mistake(path=("room", "driver"), text=text)
-
-
-def _has_pulse(room_driver: str) -> bool:
-    from firmware_py.config import RoomConfig
-    from hal.room_io import open_room_io
-    from rig.drivers import nobody
-
-    opened = open_room_io(room_driver, nobody(), RoomConfig(driver=room_driver, url="sim"))
-    return opened.capabilities.pulse_us is not None
 
 
 def _endpoints(values: Values) -> Iterator[Mistake]:
@@ -338,6 +314,6 @@ def _beam_time(values: Values, section: str) -> Iterator[Mistake]:
 
 
 _CHECKS = (
-    _ordered, _power, _window, _field_fits, _driver_exists, _models, _ends_alone, _endpoints,
+    _ordered, _power, _window, _field_fits, _driver_exists, _models, _endpoints,
     _wired, _routines, _typical, _focus, _receptor, _grids,
 )  # fmt: skip

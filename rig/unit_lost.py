@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from firmware_py.bounds import UNIT_DEAD
 from rig.bench import Bench
 from rig.doctor_bounds import bounds_of
 from rig.exit_codes import DeviceError
@@ -28,11 +29,17 @@ def what_follows(bench: Bench, state: Path, lines: Sequence[dict[str, Any]]) -> 
 
 
 def _outputs(bench: Bench) -> str:
-    pulse = next(bound for bound in bounds_of(bench) if bound.layer == "relay pulse")
-    return (
-        "Without the unit the outputs drop by their relay pulse: "
-        f"kV off within {pulse.bound_us / 1000:g} ms on this bench"
-    )
+    dead = next(bound for bound in bounds_of(bench) if bound.what == UNIT_DEAD)
+    by = _ENDS[dead.layer]
+    return f"Without the unit {by}: kV off within {dead.bound_us / 1000:g} ms on this bench"
+
+
+_ENDS = {
+    "relay pulse": "the outputs drop by their relay pulse",
+    "module watchdog": "the outputs drop by the room module's watchdog",
+    "watchdog": "the generator's watchdog ends a beam",
+    "device timer": "the generator's own timer ends a beam",
+}
 
 
 def _incomplete(one: Open) -> str:

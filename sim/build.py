@@ -13,6 +13,7 @@ from hal.generators import open_desk
 from hal.generators.vj_ixs_wire import Dialect
 from hal.ports import ByteLink, Desk, FrameLink
 from hal.room_io import open_room_desk
+from sim.cabinet import CabinetModel
 from sim.chambers import Chambers, ChamberSetting
 from sim.detector import PanelTimes, SimPanel
 from sim.device import FrameOutlet, Mechanism, PanelDevice, WireDevice
@@ -28,6 +29,7 @@ from sim.world import World
 
 # By the name of the driver whose protocol it speaks.
 MODELS: dict[str, type[MonoblockModel]] = {
+    "genix3d": CabinetModel,
     "r2cp": RadiographicModel,
     "spellman": SupplyModel,
 }
@@ -51,6 +53,9 @@ class Setting:
     ambient_c: float = 22.0
     driver: str = "vj_ixs"  # whose desk stands before the generator, and which model it is
     room_driver: str = "waveshare"
+    room_map: str | None = None  # None: the driver's own
+    room_pulse_ms: int = 200  # as set in the module, where its map leaves it there
+    room_watchdog_ms: int | None = None
     dialect: Dialect = "R3"
     kind: str | None = None  # of a driver that speaks for several models, and their full scale
     full_scale_kv: float | None = None
@@ -95,6 +100,16 @@ def generator_desk(setting: Setting, model: MonoblockModel) -> Desk:
     return open_desk(setting.driver, model, **own)
 
 
+def room_desk(setting: Setting, room: SimRoom) -> Desk:
+    return open_room_desk(
+        setting.room_driver,
+        room,
+        setting.room_map,
+        pulse_ms=setting.room_pulse_ms,
+        watchdog_ms=setting.room_watchdog_ms,
+    )
+
+
 def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) -> World:
     """`pixels`: handed in when it was built already (its maps take the time)."""
     generator = generator_model(setting)
@@ -114,9 +129,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         generator_desk(setting, generator),
         generator.advance,
     )
-    room_device = WireDevice(
-        MischiefLink(ends.room), open_room_desk(setting.room_driver, room), room.advance
-    )
+    room_device = WireDevice(MischiefLink(ends.room), room_desk(setting, room), room.advance)
     control, outlet = MischiefFrames(ends.panel_control), MischiefOutlet(ends.panel_data)
     panel_desk = PanelDesk(panel, frame_format=setting.frame_format)
     panel_device = PanelDevice(control, outlet, panel_desk, panel.advance)

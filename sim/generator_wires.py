@@ -34,6 +34,9 @@ R2CP_DESK = {  # attributes of hal.generators.r2cp_desk.Desk
     ),
     "generator_there": Injection("false: the hub tells that the generator's node is gone", True),
 }
+GENIX3D_DESK = {  # attributes of hal.generators.genix3d_desk.Desk
+    "remote": Injection("false: local mode, it takes no orders", True),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,12 @@ WIRES = {
         off=bytes.fromhex("0611208e01000100"),
         false_on=bytes.fromhex("020611208e01000101"),
         at_the_desk=R2CP_DESK,
+    ),
+    "genix3d": GeneratorWire(  # 8.1: the shutter's "open" to 1, X-rays to 0
+        on=bytes.fromhex("0500f7ff00"),
+        off=bytes.fromhex("0500fb0000"),
+        false_on=bytes.fromhex("000100000006010500f7ff00"),
+        at_the_desk=GENIX3D_DESK,
     ),
     "spellman": GeneratorWire(  # an XRV's 98; a uX has another opcode, and no such words
         on=b"\x0298,1,",

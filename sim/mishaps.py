@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from hal.generators.vj_ixs_wire import LONGEST_TEXT_BYTES, frame
+from hal.room_io.mapped_table import COILS
 from hal.types import CONTACTS as INPUTS
 from sim import (
     chambers,
@@ -322,7 +323,7 @@ def _heal_models(place: str) -> Callable[[World], None]:
         if place == "room":
             for name in INPUTS:
                 world.room.free(world.t_us, input_name=name)
-            for name in room.COILS:
+            for name in COILS:
                 world.room.free(world.t_us, coil=name)
         if place == "wiring":
             for name in wiring.CONTACTS:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from hal.modbus import RefusedError
 from hal.now import Now
+from hal.room_io.mapped_table import COILS
 from hal.types import CONTACTS
 from sim.injection import Injection, fresh
 from sim.wiring import Wiring
 
-COILS = ("ready_lamp", "beam_lamp", "buzzer", "enable", "contactor", "prep", "expose", "spare")
 INJECTIONS = {
     "pulse_timer_dead": Injection("a timed pulse never ends by itself"),
     "exception_code": Injection(

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import pytest
 
@@ -22,8 +23,10 @@ CASES = {
                   "room polled every 20 ms, recorded", "room polled every scan",
                   "room polled every scan, no jumping"],
     "serial": ["os.write, os.read", "SerialLink"],
+    "exchange": ["raw bytes", "ours"],
     "modbus_tcp": ["raw bytes", "ours", "pymodbus, synchronous"],
-    "modbus_rtu": ["raw bytes", "ours", "pymodbus, synchronous"],
+    "modbus_rtu": ["raw bytes", "ours", "pymodbus, synchronous",
+                   *(["minimalmodbus"] if find_spec("minimalmodbus") else [])],
     "image": ["memory copy", "correct, no kernel here: numpy", "... and linearity, lag",
               "correct, numpy", "... and linearity, lag", "OpenCV, float32", "OpenCV, Q15"],
     "release": ["contact -> the room's answer that shows it",

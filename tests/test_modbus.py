@@ -30,7 +30,8 @@ from hal.now import Now
 from hal.ports import WireError
 from tests.vectors_loader import Vector, load
 
-EVERY = load("modbus") + load("waveshare")
+FILES = ("modbus", "waveshare", "adam", "iologik", "genix3d")
+EVERY = [vector for file in FILES for vector in load(file)]
 CRCS = [v for v in EVERY if "crc" in v.fields]
 QUESTIONS = [v for v in EVERY if v.fields.get("side") in ("question", "both")]
 REPLIES = [v for v in EVERY if v.fields.get("side") in ("reply", "both")]
@@ -196,8 +197,8 @@ def raw_value(ask: dict[str, Any]) -> int | tuple[int, ...]:
     match ask:
         case {"kind": "WriteCoil", "closed": closed}:
             return 0xFF00 if closed else 0x0000
-        case {"tenths": tenths}:
-            return int(tenths)
+        case {"kind": "PulseCoil", "count": count}:
+            return int(count)
         case {"value": value}:
             return (value,)
         case {"closed": values} | {"values": values}:

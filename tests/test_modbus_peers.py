@@ -35,6 +35,7 @@ from hal.modbus import (
     Written,
 )
 from hal.now import Now
+from hal.ports import Desk as AnyDesk
 from hal.room_io.waveshare import Desk
 from tests.peers import require_peer
 
@@ -62,7 +63,7 @@ class Room:
         self.pulses.append((coil_index, duration_us))
 
 
-def pump(desk: Desk, link: ListenerLink | PtyLink, done: Callable[[], bool]) -> None:
+def pump(desk: AnyDesk, link: ListenerLink | PtyLink, done: Callable[[], bool]) -> None:
     """Serve `desk` on `link` until `done`."""
     clock = WallClock()
     while not done():
@@ -85,7 +86,7 @@ def listener() -> Iterator[ListenerLink]:
 
 
 def mbpoll(
-    desk: Desk, link: ListenerLink | PtyLink, options: str, write: str = ""
+    desk: AnyDesk, link: ListenerLink | PtyLink, options: str, write: str = ""
 ) -> tuple[int, str]:
     """The exit code and all that mbpoll says, with each frame; it asks once, by PDU addresses."""
     if isinstance(link, PtyLink):

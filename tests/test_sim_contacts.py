@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hal.room_io.mapped_table import COILS
 from hal.types import CONTACTS
-from sim.room import COILS
 from sim.script import ScriptError
 from tests.sim_world import SimWorld, sim_world
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hal.now import NEVER_US, Now
+from hal.room_io.mapped_table import COILS
 from hal.types import CONTACTS
-from sim.room import COILS, SimRoom
+from sim.room import SimRoom
 from sim.wiring import CONTACTS as MOVED
 from sim.wiring import Wiring
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from hal.faults import FAULTS
-from hal.generators import ends_alone, open_generator
 from hal.generators.spellman import Driver
 from hal.generators.spellman_desk import Desk
 from hal.generators.spellman_faults import faults_of
@@ -449,12 +448,6 @@ def test_the_bounds_follow_from_the_lengths_of_the_frames(
     assert (able.has_own_timer, able.watchdog_us, able.has_readback) == (False, None, True)
     assert able.off_latency_us == off_us
     assert able.status_age_us == age_us
-
-
-@pytest.mark.parametrize("driver", ["vj_ixs", "r2cp", "spellman"])
-def test_what_a_driver_says_of_its_end_is_what_it_promises(driver: str) -> None:
-    able = open_generator(driver, pipe()[0]).capabilities
-    assert ends_alone(driver) == (able.has_own_timer or able.watchdog_us is not None)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from hal.detectors import open_panel
 from hal.frame_pipes import frame_pipe
 from hal.room_io import open_room_io
 from hal.types import EndReason, Technique
-from rig import bench_checks
 from rig.bench import Bench, bench_of, load_bench
 from rig.doctor_bounds import bounds_of
 from rig.drivers import generator_of, nobody
@@ -166,18 +165,11 @@ def test_a_wrong_generator_is_told_with_its_line(was: str, becomes: str, told: s
 
 
 @pytest.mark.req("SR-28")
-def test_a_supply_that_nothing_would_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_supply_that_nothing_would_end_is_refused() -> None:
     """Neither timer nor watchdog here, no pulse there: a dead unit's beam would stay on."""
-    monkeypatch.setattr(bench_checks, "_has_pulse", lambda driver: False)
-    told = refused(TEXT)
-    assert "room.driver" in told
-    assert "no beam: spellman has no timer and no watchdog, and waveshare no self-timed" in told
-    portable = FILE.with_name("portable.toml").read_text(encoding="utf-8")
-    assert bench_of(portable, FILE).unit.generator.driver == "vj_ixs"  # its own timer ends it
-
-
-def test_the_module_of_this_bench_has_a_pulse() -> None:
-    assert bench_checks._has_pulse("waveshare")
+    told = refused(TEXT.replace('driver = "waveshare"', 'driver = "adam"\nmap = "adam-6050"'))
+    assert "room.map: adam-6050 has no self-timed pulse, and the generator (spellman)" in told
+    assert "nothing would end a beam when the unit dies" in told
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from firmware_py.config import UnitConfig
 from hal.generators.vj_ixs_wire import COMMANDS, frame
 from hal.ports import Direction, Kind
-from hal.room_io.waveshare import Coil
+from hal.room_io.mapped import Coil
 from rig.bench import load_bench
 from rig.cli import main
 from rig.exit_codes import Refused, UsageError

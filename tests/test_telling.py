@@ -21,6 +21,7 @@ from firmware_py.decide.memory import State
 from firmware_py.runner import _told
 from hal.faults import FAULTS
 from hal.generators.vj_ixs_ratings import capabilities
+from hal.room_io.mapped_table import COILS
 from hal.types import EndReason, Technique
 from rig.exposure_view import COLOURS, coloured, tell_result
 from rig.fault_words import all_words
@@ -28,7 +29,6 @@ from rig.run_folder import as_dict, summary
 from rig.scenario import ShotSection
 from rig.unit_view import WORDS, tell_status
 from rig.why import in_words
-from sim.room import COILS
 from tests.model_runs import bench
 from tests.state_table import START
 from tests.whole_unit import SCAN_US, Whole, a_shot, brought_to

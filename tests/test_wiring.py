@@ -8,7 +8,8 @@ import tomllib
 import pytest
 
 from hal.now import Now
-from sim.room import COILS, SimRoom
+from hal.room_io.mapped_table import COILS
+from sim.room import SimRoom
 from sim.wiring import (
     CONTACTOR_DROP_US,
     CONTACTOR_PULL_US,

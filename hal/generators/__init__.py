@@ -40,11 +40,6 @@ def open_generator(driver: str, link: ByteLink, **config: object) -> Generator:
     return generator
 
 
-def ends_alone(driver: str) -> bool:
-    """A timer or a watchdog of its own ends a beam that its unit has left; no link is needed."""
-    return bool(getattr(_module(driver, driver), "ENDS_ALONE", True))
-
-
 def open_desk(driver: str, model: GeneratorModel, **config: object) -> Desk:
     """The device's side of the same protocol, over the physics in `model`."""
     must_drive_beam(driver)

@@ -64,7 +64,6 @@ VERIFIED = (
     "device"
 )
 DRIVES_BEAM = True  # XRV, uX, uXMAN; the other models are codec only
-ENDS_ALONE = False  # neither a timer nor a known watchdog: the room's relay must end the beam
 
 ON_EXPIRES_US = 200_000
 SILENCE_US = 500_000  # outside the beam: how long a reply may be owed before the link is lost

@@ -1,4 +1,8 @@
-"""Remote I/O modules: the contacts and relays of the room. NAME.py, and its NAME_heard.py."""
+"""Remote I/O modules: the contacts and relays of the room.
+
+A driver's name in a bench file is that of a file here: a family of modules, whose types are
+maps (`maps/*.toml`), or `mapped` for a map of one's own.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import pkgutil
 from difflib import get_close_matches
 from importlib import import_module
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 from hal.ports import ByteLink, Desk, Listener, RoomIO, RoomModel
 
@@ -18,7 +22,10 @@ class RoomSettings(Protocol):
     def url(self) -> str: ...
 
     @property
-    def device_id(self) -> int: ...
+    def device_id(self) -> int | None: ...
+
+    @property
+    def map(self) -> str | None: ...
 
     @property
     def active_poll_ms(self) -> int: ...
@@ -29,11 +36,8 @@ class RoomSettings(Protocol):
     @property
     def enable_pulse_ms(self) -> int: ...
 
-
-def names() -> tuple[str, ...]:
-    """Module names that can stand in a bench file; NAME_heard belongs to NAME."""
-    found = {module.name for module in pkgutil.iter_modules(__path__)}
-    return tuple(sorted(name for name in found if not any(name.startswith(f"{n}_") for n in found)))
+    @property
+    def watchdog_ms(self) -> int | None: ...
 
 
 def open_room_io(driver: str, link: ByteLink, config: RoomSettings) -> RoomIO:
@@ -42,22 +46,34 @@ def open_room_io(driver: str, link: ByteLink, config: RoomSettings) -> RoomIO:
     return opened
 
 
-def open_room_desk(driver: str, model: RoomModel) -> Desk:
-    """The module's side of the same protocol, over the contacts and relays in `model`."""
-    desk: Desk = _module(driver, driver).Desk(model)
+def open_room_desk(
+    driver: str, model: RoomModel, map_name: str | None = None, **config: Any
+) -> Desk:
+    """The module's side of the same protocol, over the contacts and relays in `model`.
+
+    `config`: what the desk's constructor takes (pulse_ms, watchdog_ms, ...).
+    """
+    desk: Desk = _module(driver, driver).Desk(model, map_name, **config)
     return desk
 
 
-def open_listener(driver: str, *, rtu: bool = False) -> Listener:
+def open_listener(driver: str, map_name: str | None = None, *, rtu: bool = False) -> Listener:
     """Tells what stands on a line between unit and module; it has no link of its own."""
-    listener: Listener = _module(driver, f"{driver}_heard").listener(rtu=rtu)
+    listener: Listener = _module(driver, driver).listener(map_name, rtu=rtu)
     return listener
 
 
+def names() -> tuple[str, ...]:
+    """Module names that can stand in a bench file; NAME_desk and such belong to NAME."""
+    found = {module.name for module in pkgutil.iter_modules(__path__)}
+    return tuple(sorted(name for name in found if not any(name.startswith(f"{n}_") for n in found)))
+
+
 def _module(driver: str, module: str) -> ModuleType:
-    if driver not in names():
-        near = get_close_matches(driver, names(), n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names())}"
+    known = names()
+    if driver not in known:
+        near = get_close_matches(driver, known, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
         raise ValueError(f"no room I/O driver {driver!r} in hal/room_io; {hint}")
     return import_module(f"{__name__}.{module}")
 

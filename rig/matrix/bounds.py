@@ -79,7 +79,13 @@ def _chain(parts: Parts, technique: Technique) -> int:
 
 
 def _dead(parts: Parts, technique: Technique) -> int:
-    return parts.room.pulse_us + _hand(parts, technique)
+    """By the enable relay, or where that does not lapse by what the generator has of its own."""
+    if parts.room.lapse_us is not None:
+        return parts.room.lapse_us + _hand(parts, technique)
+    own_end_us = _own_end(parts, technique)
+    if parts.generator.watchdog_us is None:
+        return own_end_us
+    return min(_watchdog(parts, technique), own_end_us)
 
 
 def _status(parts: Parts, technique: Technique) -> int:

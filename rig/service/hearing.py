@@ -114,8 +114,8 @@ def raw(direction: Direction, t_us: int, data: bytes) -> Heard:
 def listener_of(unit: UnitConfig, link: str) -> Listener | None:
     """None: the panel's messages need none."""
     if link == "generator":
-        return generators.open_listener(unit.generator.driver)
+        return generators.open_listener(unit.generator.driver, **unit.generator.wire_options())
     if link == "room":
         rtu = room_io.speaks_rtu(unit.room.url)
-        return room_io.open_listener(unit.room.driver, rtu=rtu)
+        return room_io.open_listener(unit.room.driver, unit.room.map, rtu=rtu)
     return None

@@ -208,6 +208,7 @@ def _write_r2cp(name: str, now: Value | None, saved: Mapping[str, Value]) -> Wri
 # --- Waveshare: protocols.md 8.2, output modes in holding 0x1000-0x1007
 
 OUTPUT_MODES = range(0x1000, 0x1008)
+WAVESHARE_ID = 1  # where the bench names none
 
 
 def _read_waveshare(asker: Asker) -> Known:
@@ -216,7 +217,7 @@ def _read_waveshare(asker: Asker) -> Known:
 
     config = asker.unit.room
     codec = (RtuClientCodec if speaks_rtu(config.url) else TcpClientCodec)(
-        device_id=config.device_id
+        device_id=config.device_id or WAVESHARE_ID
     )
     if not asker.raw("inputs"):
         raise DeviceError(f"{config.url}: no module answers; check power, cable and address")

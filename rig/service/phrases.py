@@ -11,6 +11,7 @@ from importlib import import_module
 
 from firmware_py.config import UnitConfig
 from hal.ports import Direction
+from hal.room_io.mapped_table import DEFAULTS
 from rig.exit_codes import UsageError
 
 
@@ -81,17 +82,20 @@ def _r2cp(unit: UnitConfig, name: str, argument: str) -> bytes:
 
 
 def _modbus(unit: UnitConfig, name: str, argument: str) -> bytes:
-    """inputs; coils: the eight of each."""
-    from hal.modbus import RtuClientCodec, TcpClientCodec
+    """inputs; coils: all that the module's map has."""
+    from hal.modbus import ReadCoils, RtuClientCodec, TcpClientCodec
     from hal.room_io import speaks_rtu
-    from hal.room_io.waveshare import ASK_COILS, ASK_INPUTS
+    from hal.room_io.mapped import ask_inputs
+    from hal.room_io.mapped_table import map_name, module_map
 
-    questions = {"inputs": ASK_INPUTS, "coils": ASK_COILS}
+    module = module_map(map_name(unit.room.driver, unit.room.map))
+    ask_coils = ReadCoils(address=module.outputs.address, count=module.outputs.count)
+    questions = {"inputs": ask_inputs(module.inputs), "coils": ask_coils}
     words = f"{name} {argument}".lower().removeprefix("read ").strip()
     if words not in questions:
         raise UsageError(f"{name!r}: write inputs or coils; outputs are `dxrig io test`'s")
     codec = RtuClientCodec if speaks_rtu(unit.room.url) else TcpClientCodec
-    return codec(device_id=unit.room.device_id).encode(questions[words])
+    return codec(device_id=unit.room.device_id or module.device_id).encode(questions[words])
 
 
 def _near(name: str, known: Iterable[str]) -> str:
@@ -105,5 +109,5 @@ def _near(name: str, known: Iterable[str]) -> str:
 _ENCODERS: dict[str, Callable[[UnitConfig, str, str], bytes]] = {
     "vj_ixs": _ixs,
     "r2cp": _r2cp,
-    "waveshare": _modbus,
+    **dict.fromkeys(DEFAULTS, _modbus),
 }

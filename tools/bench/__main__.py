@@ -21,6 +21,7 @@ BENCHMARKS = {  # name: module of tools.bench
     "decision": "decision",
     "exposures": "exposures",
     "serial": "serial_line",
+    "exchange": "serial_line",
     "modbus_tcp": "modbus_read",
     "modbus_rtu": "modbus_read",
     "image": "image",

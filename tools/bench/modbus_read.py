@@ -1,8 +1,9 @@
 """One Modbus read of eight inputs, over TCP and over RTU on a pseudo-terminal.
 
 Ours is what the room I/O's driver uses: `Exchange`, codec and link. The floor sends and
-takes the same bytes as they are. pymodbus's own synchronous client is the peer: what
-people would use instead. The responder says the same bytes to all.
+takes the same bytes as they are. Peers are what people would use instead: pymodbus's own
+synchronous client, and over RTU minimalmodbus where it is installed (extra `bench`). The
+responder says the same bytes to all.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib.util import find_spec
 from typing import Any
 
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
@@ -20,11 +22,13 @@ from hal.links import SerialLink, TcpLink
 from hal.modbus import Question, Reply, RtuClientCodec, TcpClientCodec, crc
 from hal.now import Now
 from hal.ports import LinkError
-from hal.room_io.waveshare import ASK_INPUTS
+from hal.room_io.mapped import ask_inputs
+from hal.room_io.mapped_table import module_map
 from tools.bench.ends import Waiting, listener, terminal
 from tools.bench.responder import Dialogue
 from tools.bench.timing import Benchmark, Case, in_turn, one_core
 
+ASK_INPUTS = ask_inputs(module_map("waveshare-8").inputs)
 CALLS_COUNT = 50
 PEER_CALLS_COUNT = 10
 BAUD = 115200
@@ -55,11 +59,13 @@ def modbus_tcp(seconds: float) -> Benchmark:
 
 def modbus_rtu(seconds: float) -> Benchmark:
     with ExitStack() as stack:
-        (_, fd), (ours, _), (theirs, _) = (stack.enter_context(terminal(RTU)) for _ in range(3))
+        ends = (stack.enter_context(terminal(RTU)) for _ in range(4))
+        (_, fd), (ours, _), (theirs, _), (others, _) = ends
         link = SerialLink(ours, baud=BAUD)
         stack.callback(link.close)
         client = ModbusSerialClient(theirs, baudrate=BAUD, timeout=2, retries=0)
-        cases = _in_turn(seconds, stack, fd, RTU, link, RtuClientCodec(device_id=1), client)
+        cases = _in_turn(seconds, stack, fd, RTU, link, RtuClientCodec(device_id=1), client,
+                         *_minimalmodbus(others))  # fmt: skip
     return Benchmark(
         name="modbus_rtu", about="a read of 8 inputs over a pseudo-terminal", cases=cases
     )
@@ -73,12 +79,14 @@ def _in_turn(
     link: SerialLink | TcpLink,
     codec: Codec[Question, Reply],
     client: Any,
+    *others: Case,
 ) -> Any:
     stack.callback(client.close)
     return in_turn(
         Case(name="raw bytes", run=_raw(fd, dialogue), calls_count=CALLS_COUNT),
         Case(name="ours", run=_ours(link, codec), calls_count=CALLS_COUNT),
         Case(name="pymodbus, synchronous", run=_theirs(client), calls_count=PEER_CALLS_COUNT),
+        *others,
         seconds=seconds,
     )
 
@@ -116,6 +124,21 @@ def _theirs(client: Any) -> Callable[[], None]:
         assert not reply.isError(), reply
 
     return read
+
+
+def _minimalmodbus(path: str) -> list[Case]:
+    """Nothing where it isn't installed."""
+    if find_spec("minimalmodbus") is None:
+        return []
+    import minimalmodbus
+
+    peer = minimalmodbus.Instrument(path, 1)
+    peer.serial.baudrate, peer.serial.timeout = BAUD, 2
+
+    def read() -> None:
+        assert peer.read_bits(0, 8, functioncode=2) == [1, 0, 1, 0, 1, 0, 1, 0]
+
+    return [Case(name="minimalmodbus", run=read, calls_count=PEER_CALLS_COUNT)]
 
 
 def _connected(link: TcpLink) -> TcpLink:
