@@ -95,6 +95,16 @@ class SimConfig(Strict):
     )
 
 
+class ObserveConfig(Strict):
+    """Only for a generator that is watched and never commanded (driver "manual")."""
+
+    beam_contact: Annotated[
+        Literal["lamp_current", "stage_1", "stage_2", "chain"],
+        Field(description="input that is closed while there are X-rays"),
+    ] = "lamp_current"
+    gap_ms: Annotated[int, Field(ge=10, le=1000, description="a shorter pause is no end")] = 50
+
+
 class BenchFile(Strict):
     bench: BenchSection
     generator: GeneratorConfig
@@ -112,6 +122,7 @@ class BenchFile(Strict):
     battery: BatteryConfig | None = None
     calibration: CalibrationConfig = CalibrationConfig()
     sim: SimConfig = SimConfig()
+    observe: ObserveConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +133,7 @@ class Bench:
     wiring: WiringConfig
     terminals: TerminalsConfig
     sim: SimConfig
+    observe: ObserveConfig | None
     hash: str  # sha256 of the values, defaults included: comments and order do not count
 
     @property
@@ -169,6 +181,8 @@ def read_text(path: Path) -> str:
 def bench_of(text: str, path: Path) -> Bench:
     file = _validated(text, path)
     content = file.model_dump(mode="json")
+    if file.observe is None:
+        del content["observe"]  # of the other benches: their hash is as it was
     return Bench(
         path=path,
         about=file.bench.about,
@@ -176,6 +190,7 @@ def bench_of(text: str, path: Path) -> Bench:
         wiring=file.wiring,
         terminals=file.terminals,
         sim=file.sim,
+        observe=file.observe,
         hash=hashlib.sha256(
             json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
         ).hexdigest(),
