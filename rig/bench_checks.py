@@ -271,8 +271,5 @@ def _beam_time(values: Values, section: str) -> Iterator[Mistake]:
 
 _CHECKS = (
     _ordered, _power, _window, _field_fits, _driver_exists, _models, _ends_alone, _endpoints,
-    _wired, _routines,
-
-
-    _ordered, _power, _window, _field_fits, _driver_exists, _endpoints, _observe, _wired, _routines,
+    _observe, _wired, _routines,
 )  # fmt: skip

@@ -18,8 +18,7 @@ from hal.now import Now, since
 from hal.ports import LinkError
 from hal.room_io import open_room_io
 from hal.types import Outputs, RoomSample
-from rig.bench_checks import OBSERVED
-from rig.exit_codes import DeviceError, UsageError
+from rig.exit_codes import DeviceError
 
 POLL_S = 0.005
 FIRST_S = 3.0
@@ -37,10 +36,6 @@ class RoomWatch:
     """Raises DeviceError when the port can't be opened or nobody answers on it."""
 
     def __init__(self, unit: UnitConfig) -> None:
-        if unit.generator.driver == OBSERVED:  # not even its lamps are ours to switch
-            raise UsageError(
-                "this bench only observes: no output of its room is switched; see `dxrig observe`"
-            )
         self._url = unit.room.url
         self._driver_name = unit.room.driver
         try:

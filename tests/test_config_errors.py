@@ -277,7 +277,7 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path, content: bytes, told: st
         ("nowhere.toml", "nowhere.toml: no such file"),
         ("/dev/", "/dev/: is a folder"),
         ("portabel", "no bench 'portabel'; did you mean 'portable'?"),
-        ("zzz", "no bench 'zzz'; benches that ship: industrial, portable"),
+        ("zzz", "no bench 'zzz'; benches that ship: industrial, observe, portable"),
     ],
 )
 def test_a_bench_that_is_not_there_is_told(name: str, told: str) -> None:

@@ -67,7 +67,7 @@ class BeamWatch:
 
     def take(self, now: Now, sample: RoomSample) -> Beam | None:
         if not sample.link_ok or sample.taken_us == self._taken_us:
-            return self._ended(now)
+            return None
         is_first, self._taken_us = self._taken_us is None, sample.taken_us
         if getattr(sample, self._contact):
             if not self.on:
@@ -78,14 +78,14 @@ class BeamWatch:
             self._off_us = sample.taken_us
         elif self._end is None:
             self._end = (sample.taken_us, now.t_us)
-        return self._ended(now)
+        return self._ended()
 
-    def _ended(self, now: Now) -> Beam | None:
+    def _ended(self) -> Beam | None:
         """A newer sample must have said so again: silence proves nothing."""
         if self._end is None or self._taken_us is None:
             return None
         end_us, not_after_us = self._end
-        if not now.reached(end_us + self._gap_us) or self._taken_us == end_us:
+        if not Now(self._taken_us).reached(end_us + self._gap_us):
             return None
         start_us, not_before_us = self._start
         self.on, self._end, self._off_us = False, None, self._taken_us

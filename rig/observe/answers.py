@@ -16,12 +16,20 @@ class Typed:
     """Lines of standard input: a terminal, or whatever is piped in."""
 
     def poll(self) -> str | None:
-        if not select.select([sys.stdin], [], [], 0)[0]:
+        if not self._has_come():
             return None
         line = sys.stdin.readline()
         if not line:
             raise EOFError
         return line.strip()
+
+    def _has_come(self) -> bool:
+        if sys.stdin is None or sys.stdin.closed:
+            raise EOFError
+        try:
+            return bool(select.select([sys.stdin], [], [], 0)[0])
+        except (OSError, ValueError):  # no file of the system's: all of it is there
+            return True
 
 
 class AsAsked:

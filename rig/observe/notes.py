@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -66,14 +66,14 @@ class Notes:
         self._end(
             shot_id, technique, EndReason.OBSERVED, beam=True, mas=None, at_us=beam.end_us,
             maximum_mas=self._bound_mas(beam), start_us=beam.start_us, end_us=beam.end_us,
-            beam_ms=None if seen_us is None else seen_us / 1000,
+            seen_ms=None if seen_us is None else seen_us / 1000,
             bound_by="the tube's highest mA for as long as the contact was closed",
         )  # fmt: skip
 
     def none_seen(self, shot_id: str, technique: dict[str, float | None], t_us: int) -> None:
         self._end(
             shot_id, technique, EndReason.NO_BEAM, beam=False, mas=0.0, at_us=t_us,
-            maximum_mas=0.0, start_us=None, end_us=None, beam_ms=None, bound_by=None,
+            maximum_mas=0.0, start_us=None, end_us=None, seen_ms=None,
         )  # fmt: skip
 
     def _bound_mas(self, beam: Beam) -> float:
@@ -118,6 +118,7 @@ class Notes:
         beam: bool,
         mas: float | None,
         at_us: int,
+        seen_ms: float | None,
         **facts: Any,
     ) -> None:
         detail = {
@@ -126,10 +127,11 @@ class Notes:
             "fault": None,
             "beam": beam,
             "mas": mas,
-            "kv": None,  # nothing was indicated to us
+            "kv": None,  # nothing was indicated to us, a time neither
             "ma": None,
-            **{name: value for name, value in facts.items() if name != "bound_by" or value},
-            "observed": {"by_contact": self._contact},
+            "beam_ms": None,
+            **facts,
+            "observed": {"by_contact": self._contact, "seen_ms": seen_ms},
         }
         with uninterrupted():
             self._journal.add_dose(
@@ -183,6 +185,5 @@ def close_list(state: Path) -> None:
 
 
 def journal_for(path: Path) -> AbstractContextManager[Journal]:
-    from contextlib import closing
-
+    """Whoever holds the bench may open it."""
     return closing(Journal(path, owner="dxrig observe"))

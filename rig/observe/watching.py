@@ -23,7 +23,7 @@ from rig.observe.shots import Setting, answered
 from sim.console import Dialled
 
 FIRST_US = 3_000_000
-AGE_US = 100_000  # a press right at the prompt: the newest sample without a beam is older
+AGE_US = 30_000  # a press right at the prompt: the newest sample without a beam is older
 LONG_US = 10_000_000  # a beam of which is told that nobody here can end it
 
 
@@ -100,7 +100,8 @@ class Watching:
 
     def _claim(self, asked: Setting) -> Claim:
         """What the person says is set; beams meanwhile are nobody's."""
-        self._say("press Enter when it is set so, or type what you set")
+        if not isinstance(self._answers, AsAsked):
+            self._say("press Enter when it is set so, or type what you set")
         while True:
             try:
                 line = self._answers.poll()
