@@ -39,8 +39,8 @@ class Ports:
 def ports_of(bench: Bench, *, at: Path | None = None, rung: str | None = None) -> Ports:
     """The bench's own ports, or those of the simulator that runs for it.
 
-    Raises UsageError for a bench that only observes, Refused for a port that is neither simulated nor on a bench of rung "bench",
-    DeviceError when no simulator runs.
+    Raises UsageError for a bench that only observes, Refused for a port that is neither simulated
+    nor on a bench of rung "bench", DeviceError when no simulator runs.
     """
     if bench.unit.generator.driver == OBSERVED:  # not even its lamps are ours to switch
         must_drive_beam(OBSERVED)

@@ -63,14 +63,15 @@ class Sent:
 
 
 LEVELS = [field.name for field in fields(Outputs) if field.type == "bool"]
+ALL_ON: dict[str, Any] = dict.fromkeys(LEVELS, True)
 
 
 def any_outputs(chance: random.Random) -> Outputs:
     """Whatever a broken program could order, expose line, enable and contactor among it."""
-    levels = {name: chance.random() < 0.5 for name in LEVELS}
-    technique = chance.choice((None, Technique(kv=70.0, ma=100.0, mas=10.0)))
-    times: dict[str, Any] = {"expose_from_us": chance.choice((None, 1)), "technique": technique}
-    return Outputs(**levels, **times)
+    orders: dict[str, Any] = {name: chance.random() < 0.5 for name in LEVELS}
+    orders["technique"] = chance.choice((None, Technique(kv=70.0, ma=100.0, mas=10.0)))
+    orders["expose_from_us"] = chance.choice((None, 1))
+    return Outputs(**orders)
 
 
 Opened = Callable[[str, ByteLink, Any], RoomIO]
@@ -87,7 +88,7 @@ def driven(opened: Opened, *, url: str, scans_count: int) -> tuple[MakersWorld, 
         world.advance(scan * SCAN_US)
         now = Now(scan * SCAN_US)
         room.read(now)
-        room.write(now, any_outputs(chance) if scan % 3 else Outputs(**dict.fromkeys(LEVELS, True)))
+        room.write(now, any_outputs(chance) if scan % 3 else Outputs(**ALL_ON))
     return world, sent
 
 
