@@ -6,7 +6,7 @@ import ast
 import json
 import random
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -22,7 +22,7 @@ from firmware_py.recorder.store.exposures import Exposure, read_exposure, read_e
 from firmware_py.recorder.store.journal import Journal
 from firmware_py.recorder.store.tube_heat import stored_heat
 from hal.generators.manual import Beam, BeamWatch
-from hal.links import TapLink, pipe
+from hal.links import ListenerLink, TapLink, pipe
 from hal.now import Now
 from hal.ports import ByteLink, RoomIO
 from hal.room_io import open_room_inputs, open_room_io
@@ -30,8 +30,9 @@ from hal.types import Outputs, RoomSample, Technique
 from rig.bench import load_bench
 from rig.cli import main
 from rig.exit_codes import DeviceError, Ended, UsageError
+from rig.instruments.shots import shots_seen
 from rig.observe.notes import Notes
-from rig.observe.room import PRESS_AFTER_US, SimulatedRoom
+from rig.observe.room import PRESS_AFTER_US, RealRoom, SimulatedRoom
 from rig.observe.shots import Setting
 from rig.observe.watching import Watching
 from sim.console import LAMP_OFF_US, LAMP_ON_US, Dialled, MakersWorld
@@ -440,6 +441,40 @@ def test_nothing_that_is_observed_drives_a_line_or_causes_a_beam(
         seen.journal.close()
 
 
+@pytest.mark.wire
+def test_a_real_port_shows_the_same_beam(observed: Callable[..., Observed]) -> None:
+    """The room of the bench rung over TCP; its module is served between the scans."""
+    with closing(ListenerLink()) as served:
+        world = MakersWorld(served)
+        config = BENCH.unit.room.model_copy(update={"url": f"tcp://127.0.0.1:{served.port}"})
+        with closing(RealRoom(config)) as real:
+            seen = observed("")
+            seen.watching._room = Served(real, world)
+            seen.run(ASKED)
+    (shown,) = seen.watching.shown
+    assert (shown.outcome, world.room.driven) == ("seen", [])
+    (course,) = world.generator.courses
+    assert course.off_us is not None
+
+
+class Served:
+    """A real room whose simulated module lives by the same clock."""
+
+    def __init__(self, real: RealRoom, world: MakersWorld) -> None:
+        self._real, self._world = real, world
+
+    def tick(self) -> tuple[Now, RoomSample]:
+        now, sample = self._real.tick()
+        self._world.advance(now.t_us)
+        self._world.device.poll(now)
+        return now, sample
+
+    def prompted(self, dialled: Dialled) -> None:
+        self._world.press(dialled, self._world.t_us + 200_000)
+
+    def close(self) -> None: ...
+
+
 # --- as people start it ---------------------------------------------------------------------------
 
 
@@ -470,6 +505,17 @@ def test_the_answer_as_json_says_that_nothing_was_commanded(home: Path) -> None:
     assert "a person, taken as asked (--yes); not commanded by dxrig" in sheet
     assert "105 ms, by the contact lamp_current" in sheet
     assert not (home / "observe.json").exists()
+
+
+def test_a_meters_import_finds_observed_shots_like_all_others(home: Path) -> None:
+    dxrig(*SHOT, "--shots", "2")
+    seen = shots_seen(home)
+    assert [one.commanded["kv"] for one in seen] == [70.0, 70.0]
+    assert [set(one.indicated.values()) for one in seen] == [{None}, {None}]
+    starts = [one.start for one in seen]
+    assert starts[0] is not None
+    assert starts[1] is not None
+    assert 700 < (starts[1] - starts[0]).total_seconds() * 1000 < 1_200
 
 
 def test_a_shot_that_was_not_seen_is_exit_code_1(home: Path) -> None:

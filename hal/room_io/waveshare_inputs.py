@@ -48,7 +48,7 @@ class Reader:
         self.sample = RoomSample(taken_us=0)
         self.capabilities = RoomCapabilities(
             reply_us=SCAN_US + line_us,
-            pulse_us=None,
+            pulse_us=0,  # it gives none
             sample_age_us=self._poll_us + line_us + 2 * SCAN_US,
         )
 
