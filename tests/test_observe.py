@@ -172,6 +172,7 @@ def test_silence_ends_no_beam() -> None:
         assert watch.take(Now(t_us), sample) is None
     for t_us in range(15_000, 500_000, SCAN_US):
         assert watch.take(Now(t_us), RoomSample(taken_us=10_000)) is None
+        assert watch.take(Now(t_us), RoomSample(taken_us=t_us)) is None
     assert watch.on
 
 

@@ -179,7 +179,10 @@ def _room(bench: Bench, order: Order) -> Any:
     from rig.observe.room import RealRoom, SimulatedRoom
 
     if bench.unit.room.url == "sim":
-        return SimulatedRoom(bench.unit.room, seed=bench.sim.seed, hand=order.hand == "auto")
+        by_hand = order.hand == "auto"
+        return SimulatedRoom(
+            bench.unit.room, seed=bench.sim.seed, hand=by_hand, paced=not order.yes
+        )
     if bench.unit.rung != "bench":
         raise UsageError(
             f'{bench.path}: room.url names a real port; that needs rung = "bench" in the file'

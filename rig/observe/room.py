@@ -73,14 +73,19 @@ class RealRoom:
 class SimulatedRoom:
     """Virtual time. `hand`: the simulated person sets and presses when prompted."""
 
-    def __init__(self, config: RoomConfig, *, seed: int = 1, hand: bool = True) -> None:
+    def __init__(
+        self, config: RoomConfig, *, seed: int = 1, hand: bool = True, paced: bool = False
+    ) -> None:
+        """`paced`: not faster than a clock, for somebody real types the answers."""
         unit_end, self.device_end = pipe()
         self.link: PipeLink = unit_end
         self._reading = _Reading(unit_end, config)
         self.world = MakersWorld(self.device_end, config.driver, seed=seed)
-        self._hand = hand
+        self._hand, self._paced = hand, paced
 
     def tick(self) -> tuple[Now, RoomSample]:
+        if self._paced:
+            time.sleep(SCAN_US / 1e6)
         t_us = self.world.t_us + SCAN_US
         self.world.advance(t_us)
         return self._reading.scan(t_us)
