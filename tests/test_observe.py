@@ -572,6 +572,23 @@ def test_no_other_command_makes_a_beam_on_this_bench(home: Path, command: tuple[
     assert "manual: observe only: a person sets the technique" in done.stderr
 
 
+def test_the_section_and_the_driver_that_observe_need_each_other(
+    home: Path, tmp_path: Path
+) -> None:
+    text = (ROOT / "rig/benches/observe.toml").read_text()
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        text.replace("[observe]", "").replace("beam_contact", "# ").replace("gap_ms", "# ")
+    )
+    assert "observe: is missing" in dxrig("config", "check", str(file)).stderr
+    file.write_text(text.replace('url = "none" ', 'url = "/dev/ttyUSB0" '))
+    assert 'speaks to no generator; write "none"' in dxrig("config", "check", str(file)).stderr
+    portable = (ROOT / "rig/benches/portable.toml").read_text()
+    file.write_text(portable + '\n[observe]\nbeam_contact = "chain"\n')
+    assert 'is for driver = "manual" only' in dxrig("config", "check", str(file)).stderr
+    assert dxrig("config", "check", "observe").exit_code == 0
+
+
 def test_a_bench_that_dxrig_commands_is_not_observed(home: Path) -> None:
     done = dxrig(*SHOT, "--bench", "portable")
     assert done.exit_code == 2

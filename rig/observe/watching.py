@@ -13,7 +13,7 @@ from typing import Any
 
 from firmware_py.config import TubeConfig
 from hal.generators.manual import Beam, BeamWatch
-from hal.now import Now, since
+from hal.now import Now
 from hal.types import RoomSample
 from rig.exit_codes import DeviceError, Ended, UsageError
 from rig.observe.answers import Answers, AsAsked
@@ -23,7 +23,6 @@ from rig.observe.shots import Setting, answered
 from sim.console import Dialled
 
 FIRST_US = 3_000_000
-AGE_US = 30_000  # a press right at the prompt: the newest sample without a beam is older
 LONG_US = 10_000_000  # a beam of which is told that nobody here can end it
 
 
@@ -137,13 +136,11 @@ class Watching:
             raise Ended("ended by the operator; `dxrig observe --resume` goes on")
 
     def _next_beam(self, prompted_us: int) -> Beam | None:
-        """That of this prompt; None: none in time."""
+        """That of this prompt, for no beam was on when it was given; None: none in time."""
         while True:
             beam = self._tick()
-            if beam is not None and since(beam.not_before_us, prompted_us - AGE_US):
-                return beam
             if beam is not None:
-                self._unasked(beam)
+                return beam
             if not self._watch.on and self._now.reached(prompted_us + self._wait_us):
                 return None
 
