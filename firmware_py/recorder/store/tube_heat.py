@@ -70,15 +70,16 @@ def _loads(journal: Path, kv_max: float) -> list[_Load]:
         except sqlite3.Error as error:
             raise explain("Reading the journal", str(journal), error) from error
     try:
-        return [_load(*row, kv_max) for row in rows]
+        return [_load(at, mas, detail, kv_max) for at, mas, detail in rows]
     except (ValueError, KeyError, TypeError) as error:
         raise JournalError(f"Reading the journal: an exposure makes no sense ({error})") from error
 
 
 def _load(at: str, mas: float, detail: str, kv_max: float) -> _Load:
-    """A beam that was only seen may have had any kV: it counts with the tube's highest."""
-    kv = json.loads(detail)["shot"]["technique"]["kv"]
-    kv = kv_max if kv is None else kv
+    """A beam that nobody was asked for may have had any kV: it counts with the tube's highest."""
+    intent = json.loads(detail)
+    is_unasked = "observed" in intent and "unasked" in intent["observed"]
+    kv = kv_max if is_unasked else intent["shot"]["technique"]["kv"]
     when = datetime.fromisoformat(at)
     if when.tzinfo is None:
         raise ValueError(f"{at}: a date without a time zone")
