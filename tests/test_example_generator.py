@@ -6,7 +6,7 @@ import pytest
 
 from hal.links import pipe
 from hal.ports import ByteLink, Direction
-from hal.types import GeneratorState, Outputs, Technique
+from hal.types import AecSetting, GeneratorState, Outputs, Technique
 from tests.contract_generator import GeneratorContract
 from tests.fake_generator import FakeModel
 from tests.generator_bench import SCAN_US, GeneratorBench
@@ -17,6 +17,7 @@ from tools.example_generator_desk import Desk
 
 VECTORS = load("example_generator")
 MAS = Technique(kv=80.0, ma=0.5, mas=0.4)
+CHAMBERS = AecSetting(chambers=("left",), sensitivity_index=1, expected_mas=0.4, backup_mas=0.8)
 
 
 class TestContract(GeneratorContract):
@@ -113,7 +114,8 @@ def test_clear_waits_for_the_end_of_the_beam() -> None:
         (Technique(kv=80.0, ma=0.5, ms=60_001.0), "ms makes 60001 ms, must be 1-60000 ms"),
         (Technique(kv=80.0, ma=0.5, mas=40.0), "mas makes 80500 ms, must be 1-60000 ms"),
         (Technique(kv=80.0, ma=0.5, mas=0.0004), "mas must be at least 0.001 mAs, got 0.0004"),
-        (Technique(kv=80.0, ma=0.5), "exactly one of mas and ms must be given"),
+        (Technique(kv=80.0, ma=0.5, aec=CHAMBERS), "aec: this generator ends no beam by chambers"),
+        (Technique(kv=80.0, ma=0.5), "exactly one of mas, ms and aec must be given"),
     ],
 )
 def test_a_technique_it_cannot_make_names_field_and_range(technique: Technique, words: str) -> None:

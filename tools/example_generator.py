@@ -166,6 +166,8 @@ def effective(technique: Technique) -> Technique:
     problems = technique.problems()
     if problems:
         raise ValueError("; ".join(problems))
+    if technique.aec is not None:
+        raise ValueError("aec: this generator ends no beam by chambers; use mas, or ma with ms")
     mas = None if technique.mas is None else round(technique.mas, MAS_DECIMALS)
     if mas == 0:
         raise ValueError(f"mas must be at least {10**-MAS_DECIMALS:g} mAs, got {technique.mas!r}")
