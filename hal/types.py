@@ -315,6 +315,7 @@ class EndReason(Enum):
     FAULT = "fault"
     NO_BEAM = "ended before the beam"
     DARK = "dark frame"  # without a beam, as asked
+    OBSERVED = "observed"  # another's beam: not commanded by this unit, only seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

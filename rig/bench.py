@@ -113,6 +113,16 @@ class TypicalConfig(Strict):
     story_ma: Positive | None = None
 
 
+class ObserveConfig(Strict):
+    """Only for a generator that is watched and never commanded (driver "manual")."""
+
+    beam_contact: Annotated[
+        Literal["lamp_current", "stage_1", "stage_2", "chain"],
+        Field(description="input that is closed while there are X-rays"),
+    ] = "lamp_current"
+    gap_ms: Annotated[int, Field(ge=10, le=1000, description="a shorter pause is no end")] = 50
+
+
 class BenchFile(Strict):
     bench: BenchSection
     generator: GeneratorConfig
@@ -132,6 +142,7 @@ class BenchFile(Strict):
     battery: BatteryConfig | None = None
     calibration: CalibrationConfig = CalibrationConfig()
     sim: SimConfig = SimConfig()
+    observe: ObserveConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +154,7 @@ class Bench:
     terminals: TerminalsConfig
     typical: TypicalConfig | None
     sim: SimConfig
+    observe: ObserveConfig | None
     hash: str  # sha256 of the values, defaults included: comments and order do not count
 
     @property
@@ -190,6 +202,8 @@ def read_text(path: Path) -> str:
 def bench_of(text: str, path: Path) -> Bench:
     file = _with_map(_validated(text, path), path)
     content = file.model_dump(mode="json")
+    if file.observe is None:
+        del content["observe"]  # of the other benches: their hash is as it was
     return Bench(
         path=path,
         about=file.bench.about,
@@ -198,6 +212,7 @@ def bench_of(text: str, path: Path) -> Bench:
         terminals=file.terminals,
         typical=file.typical,
         sim=file.sim,
+        observe=file.observe,
         hash=hashlib.sha256(
             json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
         ).hexdigest(),

@@ -17,6 +17,7 @@ from rig.bench_names import DRIVER_FOLDERS, drivers
 from rig.config_errors import Mistake, section_model, shown, suggestion
 from rig.toml_lines import Path
 
+OBSERVED = "manual"  # hal/generators/manual.py
 WINDOW_MARGIN_MS = 200  # SR-10: window >= planned time + 200 ms
 _SERIAL = re.compile(r"/dev/\S+|COM\d+|(socket|rfc2217|loop|spy|hwgrep)://\S*")
 _TCP = re.compile(r"tcp://(\[[0-9a-fA-F:]+\]|[\w.-]+):(\d{1,5})")
@@ -151,10 +152,31 @@ def _full_scale(values: Values) -> Iterator[Mistake]:
             yield Mistake(path=("tube", top), text=text)
 
 
+def _observed(values: Values) -> bool:
+    """Its generator is somebody else's: watched, never commanded, and dxrig is in no chain."""
+    return values.text("generator", "driver") == OBSERVED
+
+
+def _observe(values: Values) -> Iterator[Mistake]:
+    is_given = values.text("observe", "beam_contact") is not None
+    if _observed(values) is is_given:
+        return
+    if is_given:
+        text = f'is for driver = "{OBSERVED}" only: any other generator is commanded'
+    else:
+        text = f'is missing: driver = "{OBSERVED}" needs the contact that shows a beam'
+    yield Mistake(path=("observe",), text=text)
+
+
 def _endpoints(values: Values) -> Iterator[Mistake]:
     rung = values.text("bench", "rung")
     for section, key, patterns, example in _ENDPOINTS:
         url = values.text(section, key)
+        if _observed(values) and section != "room":
+            if url is not None and url != "none":
+                text = f'{shown(url)}: driver = "{OBSERVED}" speaks to no {section}; write "none"'
+                yield Mistake(path=(section, key), text=text)
+            continue
         if url == "sim" and rung == "bench":
             text = f'"sim" is no device; rung = "bench" needs one, such as "{example}"'
             yield Mistake(path=(section, key), text=text)
@@ -172,7 +194,7 @@ def _is_endpoint(url: str, patterns: tuple[re.Pattern[str], ...]) -> bool:
 def _wired(values: Values) -> Iterator[Mistake]:
     """Door, e-stop, stage 2 and enable relay end the beam without us (design.md section 4)."""
     pair, relay = values.words("wiring", "interlock_pair"), values.words("wiring", "safety_relay")
-    if pair is None or relay is None:
+    if pair is None or relay is None or _observed(values):
         return
     wired = {*pair, *(relay if "safety_relay" in pair else ())}
     for contact in ("door", "estop", "stage_2", "enable"):
@@ -315,5 +337,5 @@ def _beam_time(values: Values, section: str) -> Iterator[Mistake]:
 
 _CHECKS = (
     _ordered, _power, _window, _field_fits, _driver_exists, _models, _endpoints,
-    _wired, _routines, _typical, _focus, _receptor, _grids,
+    _observe, _wired, _routines, _typical, _focus, _receptor, _grids,
 )  # fmt: skip

@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "One simulated exposure from start to picture: the first thing to try.",
     "plan": "Check a technique against a bench: limits, power, heat, window.",
     "expose": "Programme one exposure; the handswitch starts it.",
+    "observe": "Watch a generator that a person sets and presses; command nothing.",
     "run": "Run a scenario on any rung.",
     "replay": "Run a recording again and demand equality.",
     "diff": "Show the first difference between two runs.",

@@ -16,6 +16,8 @@ from firmware_py.recorder.store.disk import needed_bytes
 from firmware_py.recorder.store.files import free_bytes
 from rig import announce
 from rig.bench import Bench
+from rig.bench_checks import OBSERVED
+from rig.drivers import must_drive_beam
 from rig.exit_codes import DeviceError, Refused
 from rig.simulator import ask, with_ports
 
@@ -37,9 +39,11 @@ class Ports:
 def ports_of(bench: Bench, *, at: Path | None = None, rung: str | None = None) -> Ports:
     """The bench's own ports, or those of the simulator that runs for it.
 
-    Raises Refused for a port that is neither simulated nor on a bench of rung "bench",
-    DeviceError when no simulator runs.
+    Raises UsageError for a bench that only observes, Refused for a port that is neither simulated
+    nor on a bench of rung "bench", DeviceError when no simulator runs.
     """
+    if bench.unit.generator.driver == OBSERVED:  # not even its lamps are ours to switch
+        must_drive_beam(OBSERVED)
     if (rung or bench.unit.rung) == "bench":
         _must_be_a_real_bench(bench)
         return Ports(unit=bench.unit, simulator=None)

@@ -75,6 +75,7 @@ ENTRIES: dict[str, tuple[str, ...]] = {
 HANDS: dict[str, str] = {
     "demo": "a room, a unit and a hand of its own, all simulated",
     "matrix": "units, rooms and hands of its own in virtual time, all simulated",
+    "observe": "a maker's room and person of its own, all simulated; on real ports it only reads",
     "run": "scenarios: a room, a unit and a hand of its own, all simulated",
     "sim proxy": "a bad line to a simulated device: a fault that is put in, and no client",
     "sim press": "the hand of a simulated room: it is the local switch",

@@ -21,7 +21,7 @@ PAGES = sorted(
 TOP = frozenset((*PACKAGES, "tools", "tests", ".ci", ".github"))
 SUFFIXES = frozenset((".py", ".toml", ".md", ".lock", ".yml", ".rules", ".html", ".svg"))
 MADE_BY_RUNNING = ("runs/", "wheels", ".venv", "out.xml", "bench.toml", "curve.svg")
-BY_THE_READER = ("mine.toml",)
+BY_THE_READER = ("mine.toml", "tests/test_acme_dx.py")
 PLACEHOLDER = re.compile(r"[A-Z]{3,}|[$~<{]|\.\.\.|…")  # NAME.py, $XDG_STATE_HOME, <bench>
 
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)

@@ -20,7 +20,7 @@ from firmware_py.recorder.store.journal import Journal
 from hal.types import EndReason, ExposureReport, Intent, ShotKind
 
 FAULT = "UNIT_LOST"
-_NOT_INTENT = ("uids", "run_dir")  # beside an intent in the journal
+_NOT_INTENT = ("uids", "run_dir", "observed")  # beside an intent in the journal
 
 
 def end_lost(journal: Journal, row: Exposure, words: Sequence[Word] = ()) -> None:
@@ -114,7 +114,7 @@ def report_of(detail: Mapping[str, object], intent: Intent, row: Exposure) -> Ex
 
 def reported(detail: Mapping[str, object]) -> dict[str, object]:
     """The report alone, of the journal's detail of a dose."""
-    return {name: value for name, value in detail.items() if name not in KEYS}
+    return {name: value for name, value in detail.items() if name not in (*KEYS, "observed")}
 
 
 def _of(shot_id: str, detail: Mapping[str, object], words: Sequence[Word]) -> Word | None:

@@ -27,6 +27,8 @@ def names() -> tuple[str, ...]:
 def must_drive_beam(driver: str) -> None:
     """Raises CodecOnlyError, with its reason, where a driver can only be listened to."""
     module = _module(driver, driver)
+    if hasattr(module, "OBSERVE_ONLY"):
+        raise CodecOnlyError(f"{driver}: observe only: {module.OBSERVE_ONLY}")
     if not module.DRIVES_BEAM:
         raise CodecOnlyError(
             f"{driver}: codec only: {module.CODEC_ONLY}; dxrig will not make a beam with it"

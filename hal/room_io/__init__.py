@@ -9,6 +9,7 @@ from __future__ import annotations
 import pkgutil
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -43,6 +44,15 @@ class RoomSettings(Protocol):
 def open_room_io(driver: str, link: ByteLink, config: RoomSettings) -> RoomIO:
     """The unit side of hal/room_io/`driver`.py. ValueError names the nearest there is."""
     opened: RoomIO = _module(driver, driver).Driver(link, config, rtu=speaks_rtu(config.url))
+    return opened
+
+
+def open_room_inputs(driver: str, link: ByteLink, config: RoomSettings) -> RoomIO:
+    """Reads the contacts and can switch nothing. ValueError: this module has no such file."""
+    if not find_spec(f"{__name__}.{driver}_inputs"):
+        raise ValueError(f"no hal/room_io/{driver}_inputs.py: this module can't be only read yet")
+    module = import_module(f"{__name__}.{driver}_inputs")
+    opened: RoomIO = module.Reader(link, config, rtu=speaks_rtu(config.url))
     return opened
 
 

@@ -57,11 +57,13 @@ def sheet(found: Stored, independent: Sequence[dict[str, Any]] = ()) -> Iterator
         ("panel", shot.get("panel_id", "")),
         ("kind", one.kind),
         ("technique", _values(shot.get("technique", {}), _TECHNIQUE)),
+        ("set by", _set_by(found.intent.get("observed"))),
         ("planned", f"{plain_number(one.planned_mas)} mAs"),
         ("at most", _at_most(one)),
         ("dose", _dose(one)),
         ("indicated", _values(found.dose, _INDICATED)),
         *(("independent", text) for text in map(_measured, independent)),
+        ("seen", _seen(found.dose.get("observed"))),
         ("ended by", one.reason or "nobody has said yet"),
         ("fault", found.dose.get("fault") or ""),
         ("image", _image(one)),
@@ -81,6 +83,23 @@ def sheet(found: Stored, independent: Sequence[dict[str, Any]] = ()) -> Iterator
     if events:
         yield ""
         yield from (f"  {line}" for line in map(_event, events))
+
+
+def _set_by(observed: Any) -> str:
+    """Of a beam that was only seen: whose word its technique is."""
+    if not observed:
+        return ""
+    if observed.get("unasked"):
+        return "nobody was asked for this beam; not commanded by dxrig"
+    return f"{observed.get('by') or 'a person'}, {observed['how']}; not commanded by dxrig"
+
+
+def _seen(observed: Any) -> str:
+    if not observed:
+        return ""
+    seen_ms = observed.get("seen_ms")
+    lasted = "its beginning was not seen" if seen_ms is None else f"{plain_number(seen_ms)} ms"
+    return f"{lasted}, by the contact {observed['by_contact']}"
 
 
 def events_of(found: Stored) -> list[Event]:

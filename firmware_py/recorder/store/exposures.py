@@ -96,6 +96,8 @@ class Exposure:
             return "open"
         if not self.beam:
             return "no beam"
+        if self.reason == EndReason.OBSERVED.value:
+            return "observed"
         if self.mas is None:
             return "unknown dose"
         as_planned = self.reason == EndReason.PLANNED.value and self.missing is None

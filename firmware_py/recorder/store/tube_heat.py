@@ -44,7 +44,7 @@ def stored_heat(journal: Path, tube: TubeConfig, at: datetime) -> StoredHeat:
     if not journal.exists():
         return COLD
     try:
-        loads = _loads(journal)
+        loads = _loads(journal, tube.kv_max)
         newest = max((load.at for load in loads), default=at)
         heat_j = _sum_j(loads, tube, max(at, newest))
     except JournalError as error:
@@ -63,20 +63,23 @@ def _sum_j(loads: list[_Load], tube: TubeConfig, at: datetime) -> float:
     )
 
 
-def _loads(journal: Path) -> list[_Load]:
+def _loads(journal: Path, kv_max: float) -> list[_Load]:
     with closing(open_read_only(journal)) as connection:
         try:
             rows = connection.execute(_LOADS).fetchall()
         except sqlite3.Error as error:
             raise explain("Reading the journal", str(journal), error) from error
     try:
-        return [_load(*row) for row in rows]
+        return [_load(at, mas, detail, kv_max) for at, mas, detail in rows]
     except (ValueError, KeyError, TypeError) as error:
         raise JournalError(f"Reading the journal: an exposure makes no sense ({error})") from error
 
 
-def _load(at: str, mas: float, detail: str) -> _Load:
-    kv = json.loads(detail)["shot"]["technique"]["kv"]
+def _load(at: str, mas: float, detail: str, kv_max: float) -> _Load:
+    """A beam that nobody was asked for may have had any kV: it counts with the tube's highest."""
+    intent = json.loads(detail)
+    is_unasked = "observed" in intent and "unasked" in intent["observed"]
+    kv = kv_max if is_unasked else intent["shot"]["technique"]["kv"]
     when = datetime.fromisoformat(at)
     if when.tzinfo is None:
         raise ValueError(f"{at}: a date without a time zone")
