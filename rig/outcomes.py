@@ -26,7 +26,7 @@ from rig.run_folder import trace_sha256
 from rig.run_model import ModelRun, shot_of
 from rig.run_wire import WireRun
 from rig.scenario import Scenario, load_scenario, steps_of
-from rig.scenario_on import cannot_show, on_bench
+from rig.scenario_on import cannot_show, makes_no_beam, on_bench
 from rig.session import die_with_parent
 from rig.toml_lines import key_lines
 from sim.build import pixel_model
@@ -80,13 +80,14 @@ def load_tasks(
     """Bench by bench. Raises ConfigError with the mistakes of all files, before anything runs."""
     tasks, messages = [], []
     for bench in benches:
-        pixels = pixel_model(setting_of(bench))
+        unfit = makes_no_beam(bench) if len(benches) > 1 else None  # alone it is a mistake
+        pixels = None if unfit else pixel_model(setting_of(bench))
         place = out / bench.name if out is not None and len(benches) > 1 else out
         for path in paths:
             try:
                 scenario = load_scenario(path)
-                reason = cannot_show(scenario, bench)
-                if reason is None:
+                reason = unfit or cannot_show(scenario, bench)
+                if reason is None and pixels is not None:
                     scenario, reason = rehearsed(scenario, bench, path, pixels)
             except ConfigError as error:
                 messages += error.messages
@@ -210,7 +211,8 @@ def outcomes(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
 
 def _in_order(tasks: Sequence[Task]) -> Iterator[Outcome]:
     """Of one bench: the panel's maps take the time, and are the same for all."""
-    pixels = pixel_model(setting_of(tasks[0].bench, tasks[0].seed))
+    is_run = any(task.not_run is None for task in tasks)
+    pixels = pixel_model(setting_of(tasks[0].bench, tasks[0].seed)) if is_run else None
     yield from (attempt(task, pixels) for task in tasks)
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from hal.ports import Generator, GeneratorCapabilities
 from hal.types import ShotKind, Technique
 from rig.bench import Bench, TypicalConfig
-from rig.drivers import generator_of, nobody
+from rig.drivers import generator_of, must_drive_beam, nobody
+from rig.exit_codes import UsageError
 from rig.plan import technique_problems
 from rig.scenario import ExpectSection, Scenario, ShotSection
 
@@ -70,14 +71,21 @@ def _tells_no_charge(bench: Bench) -> bool:
     return not generator.has_monitor and generator.account_us is None
 
 
+def makes_no_beam(bench: Bench) -> str | None:
+    """Why its generator can only be listened to, or watched; None: it makes a beam."""
+    try:
+        must_drive_beam(bench.unit.generator.driver)
+    except UsageError as error:
+        return str(error)
+    return None
+
+
 def cannot_show(scenario: Scenario, bench: Bench) -> str | None:
     """Why this bench can't show the scenario, in one line; None: it can.
 
     A shot with numbers of its own that the bench can't make is a mistake of the file, not this.
     """
     generator = generator_of(bench.unit.generator, nobody())
-    if not generator.capabilities.drives_beam:
-        return "this bench only observes: its generator can be told to make no beam"
     for need in scenario.needs:
         reason = NEEDS[need](generator.capabilities)
         if reason is not None:
