@@ -140,10 +140,10 @@ def test_a_dead_chamber_ends_exactly_at_the_back_up_and_is_told_as_that() -> Non
 
 @pytest.mark.req("SR-53")
 def test_the_generators_own_charge_is_near_the_true_one() -> None:
-    """It counts full current from the start on: half the ramp of 150 ms too much."""
+    """It counts full current from start to end: half the ramp too much, half the fall too little."""
     _, seen = played(CLEAN)
     (beam,), (report,) = seen.beams, seen.of("report")
-    assert report["mas"] - beam.mas == pytest.approx(0.075, abs=0.005)
+    assert report["mas"] == pytest.approx(beam.mas, abs=0.001)
     assert report["maximum_mas"] >= beam.mas
 
 
@@ -230,7 +230,7 @@ def test_a_step_of_density_makes_a_quarter_more_or_less_and_moves_the_back_up(
     assert other.technique.aec is not None
     backup_mas = plain.technique.aec.backup_mas * more
     assert other.technique.aec.backup_mas == pytest.approx(backup_mas, abs=0.001)
-    times = [Room().expose(shot).true_ms - 76.0 for shot in (plain, other)]  # ramp and circuit
+    times = [Room().expose(shot).true_ms - 2.5 for shot in (plain, other)]  # ramp and circuit
     assert times[1] / times[0] == pytest.approx(more, abs=0.001)
 
 
