@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 
 from pydantic import BaseModel
 
-from hal.generators.spellman_tables import CODEC_ONLY, NAMES
+from hal.generators.spellman_tables import CODEC_ONLY_MODELS, NAMES
 from rig.bench_names import DRIVER_FOLDERS, drivers
 from rig.config_errors import Mistake, section_model, shown, suggestion
 from rig.toml_lines import Path
@@ -135,7 +135,7 @@ def _models(values: Values) -> Iterator[Mistake]:
     elif model not in NAMES:
         text = f"no Spellman {shown(model)}; {suggestion(model, NAMES)}"
         yield Mistake(path=("generator", "model"), text=text)
-    elif model in CODEC_ONLY:
+    elif model in CODEC_ONLY_MODELS:
         text = f"a Spellman {model} can't expose: not all of its ON, OFF and status is public"
         yield Mistake(path=("generator", "model"), text=text)
     yield from _full_scale(values)

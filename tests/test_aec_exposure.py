@@ -140,7 +140,7 @@ def test_a_dead_chamber_ends_exactly_at_the_back_up_and_is_told_as_that() -> Non
 
 @pytest.mark.req("SR-53")
 def test_the_generators_own_charge_is_near_the_true_one() -> None:
-    """It counts full current from start to end: half the ramp too much, half the fall too little."""
+    """It counts full current from start to end: half the ramp too much, half the fall missing."""
     _, seen = played(CLEAN)
     (beam,), (report,) = seen.beams, seen.of("report")
     assert report["mas"] == pytest.approx(beam.mas, abs=0.001)

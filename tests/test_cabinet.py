@@ -83,7 +83,7 @@ def test_a_whole_exposure_from_the_handswitch_to_the_image() -> None:
     (report,) = [line for line in seen.lines if line["kind"] == "report"]
     (beam,) = seen.beams
     assert (report["reason"], report["fault"]) == (EndReason.PLANNED.value, None)
-    assert beam.mas == pytest.approx(1.5, rel=0.02)
+    assert beam.mas == pytest.approx(0.6, rel=0.02)  # a second at full power
     assert report["mas"] == pytest.approx(beam.mas, rel=0.02)
     assert report["maximum_mas"] >= beam.mas
     assert seen.image_count == 1
@@ -113,7 +113,7 @@ def test_a_bench_with_a_module_of_its_own_map_exposes(tmp_path: Path) -> None:
     bench = bench_of(with_room(CABINET, driver="mapped", map="mine.toml"), tmp_path / "mine.toml")
     assert bench.unit.room.map == example  # a recorded run needs the file no more
     (beam,) = played("clean_by_mas", on=bench)[1].beams
-    assert beam.mas == pytest.approx(1.5, rel=0.02)
+    assert beam.mas == pytest.approx(0.6, rel=0.02)
     changed = example.replace("0x0010", "0x0020")
     (tmp_path / "mine.toml").write_text(changed, encoding="utf-8")
     other = bench_of(with_room(CABINET, driver="mapped", map="mine.toml"), tmp_path / "mine.toml")

@@ -173,8 +173,11 @@ def test_without_out_each_demo_has_a_folder_of_its_own(
     ("words", "message"),
     [
         (["--kvp", "130"], "kvp = 130 kV is outside 30 to 120 kV"),
-        (["--mas", "1", "--ms", "100"], "give either --mas or --ms: one of them ends the beam"),
-        (["--ms", "100"], "give --mas, or --ma with --ms"),
+        (
+            ["--mas", "1", "--ms", "100"],
+            "give one of --mas, --ms and --aec: one of them ends the beam",
+        ),
+        (["--ms", "100"], "give --mas, or --ma with --ms, or --aec"),
         (["--seed", "-1"], "Invalid value for '--seed': -1 is not in the range 0<=x<=4294967295."),
         (["--bench", "portabel"], "no bench 'portabel'; did you mean 'portable'?"),
     ],

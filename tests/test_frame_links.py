@@ -225,7 +225,7 @@ def test_an_oversized_part_never_arrives_and_the_sender_is_cut_off(world: World)
     port = rogue.bind_to_random_port("tcp://127.0.0.1")
     pull = pulling(world, f"tcp://127.0.0.1:{port}")
     world.until(lambda: pull.has_peer, "connected")
-    rogue.send(bytes(4608 * 4608 * 2 + 1))
+    rogue.send(bytes(4608 * 4608 * 2 + 65_536 + 1))
     world.until(lambda: "gone" in world.trouble.get(id(pull), ""), "cut off")
     assert world.messages(pull) == []
     rogue.close()
@@ -384,7 +384,7 @@ def test_no_socket_keeps_the_defaults_that_hang_or_know_no_limit(
     }
     assert limits == {
         "PushLink": (0, 65_536, 2, 2),
-        "PullLink": (0, 42_467_328, 2, 2),
+        "PullLink": (0, 42_532_864, 2, 2),
         "RouterLink": (0, 65_536, 16, 16),
         "DealerLink": (0, 65_536, 16, 16),
     }

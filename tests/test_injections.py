@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from rig.bench import load_bench
 from rig.cli import main
-from rig.exit_codes import ConfigError, UsageError
+from rig.exit_codes import ConfigError
 from rig.injections import (
     CLASSES,
     FILE,
@@ -26,7 +26,7 @@ from rig.scenario import SHIPPED, load_scenario
 from rig.sim_server import SimServer
 from rig.unit_states import STATES
 from sim.generator import MonoblockModel
-from sim.script import ScriptError, do
+from sim.script import NotOnThisBenchError, ScriptError, do
 from tests.injections import Inject
 from tests.injections import inject as inject
 from tests.model_runs import bench, pixels, run
@@ -147,7 +147,6 @@ def test_a_scenario_injects_a_row_by_its_id(tmp_path: Path) -> None:
     ("injection_id", "told"),
     [
         ("F19", "'tube heat' concerns unit or recorder; run it with: dxrig matrix --only F19"),
-        ("F24", "the simulator has no such fault: no rotor"),
         ("F75", "'recorder' concerns unit or recorder; run it with: dxrig matrix --only F75"),
         ("F11O", "no injection 'F11O'; did you mean 'F"),
     ],
@@ -233,8 +232,8 @@ def test_the_fixture_does_later_steps_at_their_time(inject: Inject) -> None:
 
 
 def test_the_fixture_refuses_what_the_room_has_not(inject: Inject) -> None:
-    with pytest.raises(UsageError, match=r"F13 .*: the simulator has no such fault: no rotor"):
-        inject(ModelRung(bench(), pixels=pixels()), "F13")
+    with pytest.raises(NotOnThisBenchError, match=r"no injection 'rotor_stuck' here"):
+        inject(ModelRung(bench(), pixels=pixels()), "F24")
 
 
 def test_a_row_for_some_benches_may_have_steps_and_they_are_checked(tmp_path: Path) -> None:

@@ -32,7 +32,17 @@ from hal.generators.spellman_opcodes import (
     Scale,
     split,
 )
-from hal.generators.spellman_tables import CODEC_ONLY, MODELS, PMX, SLM, ST, UX, UXMAN, XRB011, XRV
+from hal.generators.spellman_tables import (
+    CODEC_ONLY_MODELS,
+    MODELS,
+    PMX,
+    SLM,
+    ST,
+    UX,
+    UXMAN,
+    XRB011,
+    XRV,
+)
 from hal.ports import WireError
 from tests.spellman_vectors import (
     ANSWERED,
@@ -379,7 +389,7 @@ def test_a_mismatch_names_both() -> None:
 def test_the_models_that_drive_a_beam_have_on_off_and_status() -> None:
     assert {m.name for m in MODELS.values() if m.drives_beam} == {"XRV", "uX", "uXMAN"}
     assert {"hv", "status", "faults", "monitor", "get_kv", "get_ma", "clear"} <= set(XRV.by_name)
-    assert CODEC_ONLY == ("SLM", "ST", "ESL", "XRB011", "PMX", "695", "X2364")
+    assert CODEC_ONLY_MODELS == ("SLM", "ST", "ESL", "XRB011", "PMX", "695", "X2364")
     assert tables.MONOBLOCK_695_FAULTS[7] == "watchdog"
 
 

@@ -53,7 +53,7 @@ from hal.generators.spellman_ratings import (
     maximum_mas,
     preparation,
 )
-from hal.generators.spellman_tables import CODEC_ONLY, MODELS, NAMES, XRV
+from hal.generators.spellman_tables import CODEC_ONLY_MODELS, MODELS, NAMES, XRV
 from hal.now import Now, since
 from hal.ports import ByteLink, WireError
 from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
@@ -90,7 +90,7 @@ class Driver:
         standby_poll_us: int = 500_000,
     ) -> None:
         """`full_scale_*`: what 4095 counts are on this unit. `dialect`: of other wires."""
-        if model not in MODELS or model in CODEC_ONLY:
+        if model not in MODELS or model in CODEC_ONLY_MODELS:
             raise ValueError(no_beam(model))
         self._model = MODELS[model]
         self._scale = Scale(kv=full_scale_kv, ma=full_scale_ma)

@@ -294,5 +294,9 @@ MONOBLOCK_695_FAULTS = {  # what FLT answers: one code, by priority; 11 and 43 e
     43: "preventive maintenance",
 }  # fmt: skip
 X2364 = {"version": "V"}  # 3.13 [V] 118044-001; control 000-FFF, monitors 000-3FF hexadecimal
-CODEC_ONLY = (*(name for name, model in MODELS.items() if not model.drives_beam), "695", "X2364")
+CODEC_ONLY_MODELS = (
+    *(name for name, model in MODELS.items() if not model.drives_beam),
+    "695",
+    "X2364",
+)
 NAMES = (*MODELS, "695", "X2364")

@@ -90,8 +90,10 @@ def _technique(
     bench: Bench, kvp: float | None, ma: float | None, mas: float | None, ms: float | None
 ) -> Technique:
     """What is not asked for is that of the bench's typical shot. Raises UsageError."""
+    from rig.drivers import must_drive_beam
     from rig.plan import technique_for
 
+    must_drive_beam(bench.unit.generator.driver)
     typical = bench.typical
     if typical is None and (kvp is None or (ms is None and mas is None)):
         raise UsageError(f"bench {bench.name} has no [typical] shot: give --kvp, and --mas or --ms")

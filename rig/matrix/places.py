@@ -18,7 +18,7 @@ class Place:
     """`after_ms` its state was entered; `again`: exposures wanted after the present one.
 
     `from_beam`: `after_ms` the first scan with HV, however long after the entry ON has left.
-    `from_end`: so long as a beam that was ordered at the entry would last, ramp included.
+    `from_end`: so long as a beam that was ordered at the entry would last.
     """
 
     state: str
@@ -63,7 +63,9 @@ def brought_to(
         raise RuntimeError(f"{place.name} was not reached; the unit is in {room.state}")
     if place.from_beam and not room.run_until(lambda: _beam_on(room), REACH_US):
         raise RuntimeError(f"{place.name}: no beam came; the unit is in {room.state}")
-    lasts_ms = technique.planned_ms + room.world.generator.ramp_us() / 2000
+    # A charge takes half the ramp more; a generator's timer counts from the start of the ramp.
+    ramp_ms = 0.0 if technique.mas is None else room.world.generator.ramp_us() / 2000
+    lasts_ms = technique.planned_ms + ramp_ms
     room.pass_ms(place.after_ms + (lasts_ms if place.from_end else 0.0))
     if room.state != place.state:
         raise RuntimeError(f"{place.name}: the unit went on to {room.state}")

@@ -1,7 +1,7 @@
 """What each driver says of itself: from which document it is, and who has ever checked it.
 
 Read from the source text, so that a list of drivers imports none of them. The words are the
-driver's own constants: SOURCE, VERIFIED, DRIVES_BEAM, and for a codec CODEC_ONLY, its reason.
+driver's own constants: SOURCE, VERIFIED, DRIVES_BEAM, and why not: CODEC_ONLY or OBSERVE_ONLY.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from rig.bench_names import DRIVER_FOLDERS, ROOT, drivers
 
-_WORDS = ("SOURCE", "VERIFIED", "DRIVES_BEAM", "CODEC_ONLY", "LINE")
+_WORDS = ("SOURCE", "VERIFIED", "DRIVES_BEAM", "CODEC_ONLY", "OBSERVE_ONLY", "LINE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +26,15 @@ class Device:
     verified: str
     drives_beam: bool | None
     codec_only: str = ""
+    observe_only: str = ""
     line: str = ""
 
     @property
     def use(self) -> str:
         if self.section != "generator":
             return {"room": "contacts and relays", "panel": "frames"}[self.section]
+        if self.observe_only:
+            return "observe only, is never commanded"
         return "drives a beam" if self.drives_beam else "codec only, refuses `expose`"
 
 
@@ -51,14 +54,19 @@ def _device(section: str, name: str) -> Device:
         verified=str(said.get("VERIFIED", "unverified: nothing is stated in its file")),
         drives_beam=bool(said.get("DRIVES_BEAM")) if section == "generator" else None,
         codec_only=str(said.get("CODEC_ONLY", "")),
+        observe_only=str(said.get("OBSERVE_ONLY", "")),
         line=str(said.get("LINE", "")),
     )
 
 
 def _constants(folder: Path, name: str) -> dict[str, Any]:
     """Those of `_WORDS` that a module sets at its top level, or takes from a file beside it."""
-    found = {}
+    found: dict[str, Any] = {}
     for node in ast.parse((folder / f"{name}.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            taken = [alias.name for alias in node.names if alias.name in _WORDS]
+            beside = _constants(folder, node.module.rpartition(".")[2]) if taken else {}
+            found |= {word: beside[word] for word in taken}
         target = node.targets[0] if isinstance(node, ast.Assign) else None
         if isinstance(node, ast.Assign) and isinstance(target, ast.Name) and target.id in _WORDS:
             value = node.value
