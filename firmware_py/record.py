@@ -302,8 +302,10 @@ def shot_from(data: dict[str, Any]) -> Shot:
     return Shot(**{**data, "technique": _technique_from(data["technique"]), "kind": kind})
 
 
-def _technique_from(data: dict[str, Any]) -> Technique:
+def _technique_from(data: object) -> Technique:
     """Records of before AEC say nothing of it."""
+    if not isinstance(data, dict):
+        raise TypeError(f"technique must be an object, got {data!r}")
     aec = data.get("aec")
     setting = AecSetting(**{**aec, "chambers": tuple(aec["chambers"])}) if aec else None
     return Technique(**{**data, "aec": setting})

@@ -350,6 +350,10 @@ def test_a_programmed_technique_is_the_one_that_the_generator_can_make(bench: Be
         ({"technique": {"kv": 121, "ma": 1, "ms": 1}}, "program: kv must be 30-120 kV"),
         ({"technique": {"kv": 70}}, "program: TypeError"),
         ({"technique": [1]}, "program: TypeError"),
+        ({"technique": {"kv": 70, "ma": 1, "aec": 5}}, "program: TypeError"),
+        ({"technique": {"kv": 70, "ma": 1, "aec": [1]}}, "program: TypeError"),
+        ({"technique": {"kv": 70, "ma": 1, "aec": {"density_index": 1}}}, "program: KeyError"),
+        ({"technique": {"kv": 70, "ma": 1, "aec": {"chambers": 5}}}, "program: TypeError"),
         ({"dose": 3}, "program: TypeError"),
     ],
 )  # fmt: skip

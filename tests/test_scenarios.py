@@ -100,7 +100,7 @@ def test_neither_does_it_change_with_poll_periods_that_meet_no_deadline(name: st
         ("overdue", "generator_silent_in_beam"),
         ("_buzzer", "clean_by_time"),
         ("_beam_lamp", "off_lost_once"),
-        ("_pulse", "switch_stuck_after_the_end"),
+        ("_pulse_is_due", "switch_stuck_after_the_end"),
     ],
 )
 def test_one_forgotten_deadline_shows(

@@ -475,7 +475,7 @@ def test_a_technique_is_taken_in_the_units_counts(
         (Technique(kv=0.01, ma=1.0, ms=1.0), r"kv must be at least 0.03907 kV, got 0.01"),
         (Technique(kv=80.0, ma=31.0, ms=1.0), "ma must be 0-30 mA, got 31"),
         (Technique(kv=80.0, ma=1.0, mas=0.0004), "mas must be at least 0.001 mAs"),
-        (Technique(kv=80.0, ma=1.0), "exactly one of mas and ms"),
+        (Technique(kv=80.0, ma=1.0), "exactly one of mas, ms and aec"),
     ],
 )
 def test_a_technique_it_can_not_make_names_field_and_range(

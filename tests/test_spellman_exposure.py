@@ -36,7 +36,9 @@ def industrial() -> Bench:
 
 def played(name: str, *, jump: bool = True, **shot: Any) -> tuple[ModelRun, Seen]:
     told = scenario(name)
-    changed: Scenario = told.model_copy(update={"shot": told.shot.model_copy(update=shot)})
+    changed: Scenario = told.model_copy(
+        update={"shot": told.shot.model_copy(update={"beam_s": None} | shot if shot else {})}
+    )
     return run(changed, on=industrial(), jump=jump)
 
 
@@ -89,7 +91,7 @@ def test_a_supply_that_ignores_off_is_ended_by_the_relays_pulse(ends: dict[str, 
 @pytest.mark.parametrize("verb", ["kill unit", "stop unit"])
 def test_a_unit_that_died_is_ended_by_the_relays_pulse(verb: str) -> None:
     name = {"kill unit": "unit_killed_in_beam", "stop unit": "unit_stopped_in_beam"}[verb]
-    _, seen = played(name, ms=5000.0, mas=None)
+    _, seen = played(name, ma=0.5, ms=5000.0, mas=None)
     (beam,), died_us = seen.beams, seen.action_us(verb)
     assert beam.off_us is not None
     assert died_us is not None
@@ -168,7 +170,10 @@ def test_a_wrong_generator_is_told_with_its_line(was: str, becomes: str, told: s
 def test_a_supply_that_nothing_would_end_is_refused() -> None:
     """Neither timer nor watchdog here, no pulse there: a dead unit's beam would stay on."""
     told = refused(TEXT.replace('driver = "waveshare"', 'driver = "adam"\nmap = "adam-6050"'))
-    assert "room.map: adam-6050 has no self-timed pulse, and the generator (spellman)" in told
+    assert (
+        "room.map: Advantech ADAM-6050 has no self-timed pulse, and the generator (spellman)"
+        in told
+    )
     assert "nothing would end a beam when the unit dies" in told
 
 
