@@ -18,7 +18,7 @@ from hal.generators.vj_ixs_wire import FAULT_BITS
 from hal.links import PtyLink, SerialLink, pipe
 from hal.now import Now
 from hal.ports import ByteLink
-from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
+from hal.types import AecSetting, GeneratorSample, GeneratorState, Outputs, Technique
 from tests.contract_generator import GeneratorContract
 from tests.fake_generator import FakeModel
 from tests.generator_bench import SCAN_US, GeneratorBench
@@ -627,6 +627,9 @@ def test_a_technique_is_taken_in_the_devices_steps(
     assert driver.maximum_mas(got) == pytest.approx(most_mas)
 
 
+CENTRE = AecSetting(chambers=("centre",), sensitivity_index=1, expected_mas=1.0, backup_mas=2.0)
+
+
 @pytest.mark.parametrize(
     ("technique", "words"),
     [
@@ -639,6 +642,7 @@ def test_a_technique_is_taken_in_the_devices_steps(
         (Technique(kv=80.0, ma=0.5, mas=4e-4), r"mas must be at least 0.001 mAs, got 0.0004"),
         (Technique(kv=80.0, ma=0.5, ms=float("nan")), r"ms must be a positive number"),
         (Technique(kv=80.0, ma=0.5), r"exactly one of mas, ms and aec"),
+        (Technique(kv=80.0, ma=0.5, aec=CENTRE), r"aec: this generator ends no beam by chambers"),
     ],
 )
 def test_a_technique_it_cannot_make_names_field_and_range(technique: Technique, words: str) -> None:
