@@ -218,6 +218,7 @@ def test_a_folder_with_something_in_it_is_not_written_to(tmp_path: Path) -> None
 @pytest.mark.parametrize("rung", RUNGS)
 def test_the_demo_shows_the_mobile_unit_unless_asked_otherwise(rung: str, tmp_path: Path) -> None:
     result = dxrig("demo", "--rung", rung, "--out", str(tmp_path / "run"))
+    assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0] == f"One exposure on bench mobile, {rung} rung, all simulated"
     assert lines[1].startswith("R2CP: unverified, may need the vendor's ICD")
