@@ -334,13 +334,17 @@ def status(unit: Unit) -> dict[str, Any]:
     """What a person wants to know of a unit, in plain values."""
     memory, inputs = unit.memory, unit.inputs
     if inputs is None:
-        return {"state": State.BOOT.value, "why": memory.why, "faults": [], "inhibits": []}
+        return {
+            "state": State.BOOT.value, "why": memory.why, "beam_ahead": False, "faults": [],
+            "inhibits": [],
+        }  # fmt: skip
     waiting = memory.state is State.STANDBY
     blocked = inhibits(memory, inputs, Now(inputs.t_us)) if waiting else ()
     shot = inputs.requests.shot
     return {
         "state": memory.state.value,
         "why": memory.why,
+        "beam_ahead": memory.state in supervisor.IN_SEQUENCE - {State.READOUT},  # or it is on
         "since_us": memory.since_us,
         "t_us": inputs.t_us,
         "faults": _told(memory.faults),

@@ -15,4 +15,3 @@ def _names(states: Iterable[State]) -> frozenset[str]:
 STATES = tuple(state.value for state in State)
 IN_SEQUENCE = _names(supervisor.IN_SEQUENCE)  # from PREP to READOUT
 LATCHED = _names(supervisor.LATCHED)
-BEFORE_THE_END = IN_SEQUENCE - {"READOUT"}  # a beam is on or may still come

@@ -10,7 +10,7 @@ from pathlib import Path
 from firmware_py.decide.memory import State
 from hal.types import CONTACTS, RoomSample
 from rig.service.pins import pins
-from rig.unit_states import BEFORE_THE_END, IN_SEQUENCE, LATCHED, STATES
+from rig.unit_states import IN_SEQUENCE, LATCHED, STATES
 from sim import wiring
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +29,6 @@ def test_the_sets_of_states_are_the_units() -> None:
     assert tuple(state.value for state in State) == STATES
     assert set(STATES) >= IN_SEQUENCE | LATCHED
     assert {"PREP", "READY", "INTERLOCK_CHECK", "EXPOSE", "READOUT"} == IN_SEQUENCE
-    assert {"PREP", "READY", "INTERLOCK_CHECK", "EXPOSE"} == BEFORE_THE_END
     assert {"FAULT", "LOCKED"} == LATCHED
 
 

@@ -6,9 +6,10 @@ their order. Which of our codes a flag is, is our choice.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hal.generators.spellman_opcodes import Model, Reply
+from hal.generators.spellman_opcodes import Field, Model, Reply
 from hal.generators.spellman_tables import UX, UXMAN
 
 _OF_NAME = {
@@ -81,5 +82,5 @@ def faults_of(model: Model, reply: Reply) -> tuple[Fault, ...]:
     return tuple(found)
 
 
-def _named(model: Model, name: str, reply: Reply):  # type: ignore[no-untyped-def]
+def _named(model: Model, name: str, reply: Reply) -> Iterator[tuple[Field, object]]:
     return zip(model.by_name[name].answers, reply.values, strict=True)

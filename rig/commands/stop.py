@@ -33,11 +33,8 @@ def command(ctx: click.Context, bench: str | None, as_json: bool) -> None:
     unit = RunningUnit(bench_name(ctx.obj, bench))
     try:
         status = unit.ask("stop")
-        from rig.unit_states import BEFORE_THE_END  # the order has left: these take 40 ms
-        from rig.unit_view import tell_state
-
         end_s = time.monotonic() + ENDING_S
-        while status["state"] in BEFORE_THE_END and time.monotonic() < end_s:
+        while status["beam_ahead"] and time.monotonic() < end_s:
             time.sleep(LOOK_S)
             status = unit.ask("status")
     finally:
@@ -45,4 +42,6 @@ def command(ctx: click.Context, bench: str | None, as_json: bool) -> None:
     if as_json:
         answer_json({"bench": unit.bench, "state": status["state"], "why": status["why"]})
     else:
+        from rig.unit_view import tell_state
+
         tell_state(status)
