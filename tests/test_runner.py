@@ -393,6 +393,16 @@ def test_the_status_counts_scans_and_lateness(bench: Bench) -> None:
     assert (found["scans"], found["skipped_scans"], found["latest_us"]) == (2, 1, 7_000)
 
 
+@pytest.mark.parametrize("state", State)
+def test_the_status_says_whether_a_beam_is_on_or_may_still_come(bench: Bench, state: State) -> None:
+    bench.unit.memory = replace(bench.unit.memory, state=state)
+    bench.unit.inputs = inputs()
+    bench.ask(1, kind="status")
+    bench.run(scans=3)
+    may = {State.PREP, State.READY, State.INTERLOCK_CHECK, State.EXPOSE}
+    assert bench.bus.answers[0]["beam_ahead"] is (state in may)
+
+
 # --- what a reset waits for (SR-41)
 
 
