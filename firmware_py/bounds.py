@@ -159,9 +159,10 @@ def bounds(
               bound_us=panel.window_request_us, layer="wire"),
     ]  # fmt: skip
     if not generator.has_own_timer:
+        lapse_us = _unit_dead(config, generator, room).bound_us
         rows.append(
             Bound(sr="SR-21", what="planned end -> kV off, though OFF is lost", goal_us=150_000,
-                  bound_us=scan_us + dead_us(generator, room), layer="relay pulse",
+                  bound_us=scan_us + lapse_us, layer="relay pulse",
                   note="the generator has no timer: the unit is the timer, and renews the pulse")
         )  # fmt: skip
     if aec_data(config, generator) is not None:

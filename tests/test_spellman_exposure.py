@@ -81,7 +81,7 @@ def test_a_supply_that_ignores_off_is_ended_by_the_relays_pulse(ends: dict[str, 
     report, (beam,) = report_of(seen), seen.beams
     ended_us = next(s["t_us"] for s in seen.of("state") if s["from"] == "EXPOSE")
     (bound,) = [b for b in bounds_of(industrial()) if "though OFF is lost" in b.what]
-    assert bound.layer == "relay pulse"
+    assert (bound.layer, bound.bound_us) == ("relay pulse", 5_000 + 200_000 + 20_000 + 100_000)
     assert beam.off_us is not None
     assert 0 <= beam.off_us - ended_us <= bound.bound_us
     assert beam.mas <= report["maximum_mas"]
