@@ -260,3 +260,23 @@ def test_its_kv_is_there_before_the_shutter_is_open() -> None:
     assert model.exposure(0, 200_000)[0] == pytest.approx(0.6 * 0.1)  # half open in the middle
     model.advance(Now(10_000_000))
     assert model.beam_on(10_000_000)  # no timer, no watchdog
+
+
+# --- a beam by time ------------------------------------------------------------------------------
+
+
+@pytest.mark.e2e
+@pytest.mark.req("SR-20")
+@pytest.mark.parametrize("ms", [500.0, 1500.0, 4000.0])
+def test_a_beam_by_time_is_ended_by_the_unit_in_its_time(ms: float) -> None:
+    told = scenario("clean_by_mas")
+    shot = told.shot.model_copy(update={"mas": None, "beam_s": None, "ms": ms})
+    _, seen = run(told.model_copy(update={"shot": shot}), on=cabinet())
+    (report,) = [line for line in seen.lines if line["kind"] == "report"]
+    (beam,) = seen.beams
+    assert [s["why"] for s in seen.of("state") if s["from"] == "EXPOSE"] == ["planned_time_reached"]
+    assert report["reason"] == EndReason.PLANNED.value
+    assert report["beam_ms"] == pytest.approx(ms, abs=20)  # a scan, OFF's way, a status' age
+    assert beam.mas == pytest.approx(0.6 * ms / 1000, rel=0.02, abs=0.03)
+    assert report["mas"] == pytest.approx(beam.mas, rel=0.02, abs=0.03)
+    assert beam.mas <= report["maximum_mas"]

@@ -255,7 +255,6 @@ def test_a_shutter_that_stays_shut_is_a_refusal_after_its_2_s() -> None:
     [
         ({"kv": 40.0}, "kv and ma must be 30 kV, 0.3 mA (standby) or 50 kV, 0.6 mA (full power)"),
         ({"ma": 0.3}, "got 50 kV, 0.3 mA"),
-        ({"mas": None, "ms": 100.0}, "ms can't be given: this source has no timer"),
         ({"mas": 0.0001}, "mas must be at least 0.001 mAs"),
         ({"mas": -1.0}, "mas must be a positive number"),
     ],
@@ -264,6 +263,14 @@ def test_what_it_can_t_do_is_refused_with_the_field(changes: dict[str, Any], why
     wrong = replace(FULL, **changes)
     with pytest.raises(ValueError, match=re.escape(why)):
         Driver(pipe()[0]).effective(wrong)
+
+
+@pytest.mark.parametrize(("ms", "made_ms"), [(100.0, 100.0), (100.001, 105.0), (1.0, 5.0)])
+def test_a_time_is_taken_in_steps_of_a_scan_upwards(ms: float, made_ms: float) -> None:
+    asked = replace(FULL, mas=None, ms=ms)
+    driver = Driver(pipe()[0])
+    assert driver.effective(asked).ms == made_ms
+    assert driver.maximum_mas(asked) == pytest.approx(0.6 * (made_ms / 1000 + 2.0))
 
 
 def test_a_technique_that_it_can_t_do_prepares_nothing() -> None:

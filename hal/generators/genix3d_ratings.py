@@ -5,8 +5,8 @@ power, 50 kV and 0.6 mA; nothing else may be asked for. Coils 240 to 243 would s
 amounts that no document gives, and kV must never reach 0 while mA flows ("will damage the power
 source"): this driver never steps, so it never lowers either by itself.
 
-It has no timer and no watchdog that is known: the unit ends the beam, and what ends it without
-the unit is the room's relay. `mas` alone is taken, until the unit times such a source.
+It has no timer and no watchdog that is known: the unit ends the beam, by mAs or by time, and
+what ends it without the unit is the room's relay.
 Figures marked "chosen" stand in no document.
 """
 
@@ -74,13 +74,14 @@ def place_of(technique: Technique) -> str:
 
 
 def effective(technique: Technique) -> Technique:
-    """In the steps of source and scan. Raises ValueError with the field."""
+    """In the steps of source and scan, 5 ms upwards. Raises ValueError with the field."""
     problems = technique.problems()
     if problems:
         raise ValueError("; ".join(problems))
     place_of(technique)
-    if technique.mas is None:
-        raise ValueError("ms can't be given: this source has no timer; give mas")
+    if technique.ms is not None:
+        return replace(technique, ms=_steps(technique.ms) * TIME_STEP_MS)
+    assert technique.mas is not None  # `problems` refuses a technique with neither
     mas = round(technique.mas, MAS_DECIMALS)
     if not mas > 0:
         raise ValueError(f"mas must be at least {10**-MAS_DECIMALS:g} mAs, got {technique.mas!r}")
@@ -89,8 +90,12 @@ def effective(technique: Technique) -> Technique:
 
 def maximum_mas(technique: Technique) -> float:
     """Full current until the unit's back-up time: its scan's step upwards, and the shutter."""
-    steps = -(-round(technique.planned_ms * 1000) // (TIME_STEP_MS * 1000))
+    steps = _steps(technique.planned_ms)
     return technique.ma * (steps * TIME_STEP_MS * 1000 + SHUTTER_US) / 1e6
+
+
+def _steps(ms: float) -> int:
+    return -(-round(ms * 1000) // (TIME_STEP_MS * 1000))
 
 
 def is_at(power: Power, place: Power) -> bool:
