@@ -88,17 +88,21 @@ class UntilSection(Strict):
 class OffSection(Strict):
     """HV below 10 % at the device, at most `ms` after an action, or as soon as the bench promises.
 
-    `bound`: the name of that promise, in rig/matrix/bounds.py.
+    `bound`: the name of that promise, in rig/matrix/bounds.py. `ms_on`: benches by name whose
+    simulated devices do better than the promise, and must go on doing so.
     """
 
     after: str
     ms: Annotated[float, Field(gt=0)] | None = None
     bound: str | None = None
+    ms_on: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_limit(self) -> OffSection:
         if (self.ms is None) == (self.bound is None):
             raise ValueError("give ms, or bound: one of them is the limit")
+        if self.ms_on and self.bound is None:
+            raise ValueError("ms_on sharpens a bound, and there is none")
         return self
 
 

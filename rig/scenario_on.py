@@ -14,7 +14,7 @@ from rig.bench import Bench, TypicalConfig
 from rig.drivers import generator_of, must_drive_beam, nobody
 from rig.exit_codes import UsageError
 from rig.plan import technique_problems
-from rig.scenario import ExpectSection, Scenario, ShotSection
+from rig.scenario import ExpectSection, OffSection, Scenario, ShotSection
 
 NO_CHARGE = "the generator tells no mA in the beam and has no account of it afterwards"
 NO_TYPICAL = "bench {name} has no [typical] shot, and the scenario no {missing} of its own"
@@ -58,12 +58,17 @@ def _expected(expect: ExpectSection, bench: Bench, technique: Technique) -> Expe
     if expect.true_s is not None:
         changes |= {"true_mas": expect.true_s * technique.ma, "true_s": None}
     if expect.off is not None and expect.off.bound is not None:
-        from rig.matrix.bounds import bounded, parts_of  # drivers: most scenarios need none
-
-        promised_us = bounded(expect.off.bound, parts_of(bench), technique).bound_us
-        limit = {"ms": promised_us / 1000, "bound": None}
-        changes["off"] = expect.off.model_copy(update=limit)
+        changes["off"] = _off_on(expect.off, expect.off.bound, bench, technique)
     return expect.model_copy(update=changes)
+
+
+def _off_on(off: OffSection, bound: str, bench: Bench, technique: Technique) -> OffSection:
+    """The bench's promise in ms, or what it is known to do better."""
+    from rig.matrix.bounds import bounded, parts_of  # drivers: most scenarios need none
+
+    promised_ms = bounded(bound, parts_of(bench), technique).bound_us / 1000
+    sharp_ms = off.ms_on.get(bench.name, promised_ms)
+    return OffSection(after=off.after, ms=min(sharp_ms, promised_ms))
 
 
 def _tells_no_charge(bench: Bench) -> bool:

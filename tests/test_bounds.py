@@ -14,7 +14,7 @@ from rig.bench import load_bench
 from rig.doctor_bounds import bounds_of
 from sim import wiring
 from tests.exposures import unit_config
-from tests.model_runs import bench, run, shipped
+from tests.model_runs import bench
 
 ROOM = RoomCapabilities(reply_us=20_000, pulse_us=300_000, sample_age_us=40_000)
 PANEL = PanelCapabilities(window_request_us=300_000, readout_us=1_000_000, sample_age_us=100_000)
@@ -46,29 +46,6 @@ def test_the_unit_knows_the_safety_relay_as_the_wiring_does() -> None:
 @pytest.mark.parametrize(("baud", "lead_us"), [(9600, 12_292), (57_600, 6_216), (1200, 63_334)])
 def test_off_is_ordered_ahead_by_its_way_over_the_line_and_a_scan(baud: int, lead_us: int) -> None:
     assert limits(unit_config(), capabilities(baud), ROOM, PANEL).off_lead_us == lead_us
-
-
-SEEN_BY_THE_SIMULATOR = (
-    ("released_in_expose", "release", "release -> kV off"),
-    ("door_opens_in_expose", "open door", "door or e-stop -> kV off"),
-    ("emergency_stop", "press e-stop", "door or e-stop -> kV off"),
-    ("unit_killed_in_beam", "kill unit", "unit dead or stopped -> kV off"),
-    ("unit_stopped_in_beam", "stop unit", "unit dead or stopped -> kV off"),
-)
-
-
-@pytest.mark.parametrize("name", ["portable", "mobile"])
-@pytest.mark.parametrize(("story", "action", "what"), SEEN_BY_THE_SIMULATOR)
-def test_the_simulator_s_own_clock_finds_each_beam_gone_within_the_bench_s_bound(
-    name: str, story: str, action: str, what: str
-) -> None:
-    chosen = load_bench(name)
-    _, seen = shipped(story) if name == "portable" else run(story, on=chosen)
-    action_us, beam = seen.action_us(action), seen.beams[0]
-    assert action_us is not None
-    assert beam.gone_us is not None
-    found = next(bound for bound in bounds_of(chosen) if bound.what == what)
-    assert 0 < beam.gone_us - action_us <= found.bound_us
 
 
 def test_on_r2cp_the_chain_and_the_pulse_hold_what_the_wire_can_not() -> None:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner, Result
+from pydantic import ValidationError
 
 from hal.types import Technique
 from rig.bench import Bench, bench_of, load_bench
@@ -16,7 +17,7 @@ from rig.bench_names import BENCHES
 from rig.cli import main
 from rig.exit_codes import ConfigError
 from rig.outcomes import Outcome, load_tasks, outcomes
-from rig.scenario import SHIPPED, Scenario, ShotSection, load_scenario
+from rig.scenario import SHIPPED, OffSection, Scenario, ShotSection, load_scenario
 from rig.scenario_on import cannot_show, on_bench, technique_on
 from tests.model_runs import NAMES, bench, scenario
 
@@ -199,3 +200,24 @@ def test_the_mobile_bench_exposes_over_tcp_and_says_how_far_its_wire_was_checked
     tasks = load_tasks(files, [mobile()], rung="wire", seed=None, out=tmp_path / "out")
     (outcome,) = outcomes(tasks, jobs=1)
     assert (outcome.error, outcome.problems) == (None, ())
+
+
+def test_a_bench_that_does_better_than_it_promises_is_held_to_that() -> None:
+    released = scenario("released_in_expose")
+    benches = (bench(), mobile(), load_bench("industrial"))
+    on_each = [on_bench(released, where).expect.off for where in benches]
+    assert [off.ms for off in on_each if off is not None] == [10.0, 10.0, 120.0]
+
+
+def test_no_sharper_time_makes_a_promise_longer() -> None:
+    released = scenario("released_in_expose")
+    off = OffSection(after="release", bound="hand", ms_on={"mobile": 500.0})
+    lax = released.model_copy(update={"expect": released.expect.model_copy(update={"off": off})})
+    made = on_bench(lax, mobile()).expect.off
+    assert made is not None
+    assert made.ms == 30.0
+
+
+def test_a_sharper_time_needs_a_promise() -> None:
+    with pytest.raises(ValidationError, match="ms_on sharpens a bound, and there is none"):
+        OffSection(after="release", ms=15.0, ms_on={"mobile": 10.0})
