@@ -37,6 +37,7 @@ def command() -> None:
     epilog="""\b
 Examples:
   dxrig check search
+  dxrig check search --no-timer
   dxrig check search --faults 1 --json | jq .violations
 
 Exit code 1 when a property is broken; the shortest way to it is told.
@@ -49,19 +50,30 @@ Exit code 1 when a property is broken; the shortest way to it is told.
     show_default=True,
     help="How many devices may be wrong at a time.",
 )
+@click.option(
+    "--no-timer", is_flag=True, help="Its generator has no timer: the unit ends a beam by time."
+)
 @json_option
 @click.pass_context
-def search(ctx: click.Context, faults: int, as_json: bool) -> None:
+def search(ctx: click.Context, faults: int, *, no_timer: bool, as_json: bool) -> None:
     """Go through every state that the controller reaches in a small world, and judge each step.
 
     Deadlines are a few scans long there; what is not covered stands in rig/search/explore.py.
     """
     from rig.search.explore import Search
 
-    found = Search(faults).run()
+    found = Search(faults, has_timer=not no_timer).run()
     if as_json:
         counts = {"reached": dict(found.reached), "rows": dict(found.rows)}
-        answer_json({"faults": faults, **asdict(found), **counts, "beams": dict(found.beams)})
+        answer_json(
+            {
+                "faults": faults,
+                "has_timer": not no_timer,
+                **asdict(found),
+                **counts,
+                "beams": dict(found.beams),
+            }
+        )
     else:
         _tell(found)
     if found.violations and as_json:

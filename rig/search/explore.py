@@ -8,7 +8,8 @@ STANDBY must be reachable.
 Time moves scan by scan; that a wait may be jumped over to `Outputs.next_us` is one of the
 properties.
 
-Covered: shots of all kinds, any two faults at a time, each moment of the hand. Not covered: the
+Covered: shots of all kinds, any two faults at a time, each moment of the hand; a generator with a
+timer, and one without. Not covered: the
 wire and its delays (samples are of this scan, unless they are stale), real durations (deadlines
 are a few scans long, not in the proportions of a bench), more than one technique a kind (and one
 that chambers end), the generator's own account of a beam and what locks AEC, dose, the
@@ -33,7 +34,7 @@ from rig.search.events import BUDGET, DAY, RESET, STOP, events
 from rig.search.normal import key_of, normal
 from rig.search.properties import Transition, broken, too_early
 from rig.search.samples import inputs_of
-from rig.search.words import LIMITS, NOW_US
+from rig.search.words import LIMITS, NOW_US, UNTIMED
 from rig.search.world import World, look, obey, wait
 
 NO_WAY_HOME = "no way back to a safe STANDBY"
@@ -63,8 +64,17 @@ class Found:
 class Search:
     """Nodes are numbered in the order in which they were found."""
 
-    def __init__(self, budget: int = BUDGET, *, most_states: int = 0, until: str | None = None):
+    def __init__(
+        self,
+        budget: int = BUDGET,
+        *,
+        most_states: int = 0,
+        until: str | None = None,
+        has_timer: bool = True,
+    ) -> None:
+        """`has_timer`: of the generator; without one the unit ends a beam by time."""
         self._budget, self._most, self._until = budget, most_states, until
+        self._has_timer = has_timer
         self._numbers: dict[tuple[object, ...], int] = {}
         self._nodes: list[tuple[Memory, World] | None] = []  # forgotten once it was expanded
         self._from = array("q")
@@ -77,7 +87,9 @@ class Search:
 
     def run(self) -> Found:
         began_s = time.monotonic()
-        self._number(Memory(limits=LIMITS, since_us=NOW_US), World(), -1, "power up")
+        limits = LIMITS if self._has_timer else UNTIMED
+        world = World(has_timer=self._has_timer)
+        self._number(Memory(limits=limits, since_us=NOW_US), world, -1, "power up")
         number = 0
         while number < len(self._nodes) and not self._is_enough():
             self._expand(number)

@@ -158,12 +158,13 @@ def layers(world: World) -> Iterator[str]:
 
     With both of them broken it is the hand: stage 2 stands in series with the pair.
     """
-    if not world.hv or world.faults >= {"relay welded", "timer dead"}:
+    broken_timer = "timer dead" in world.faults or not world.has_timer
+    if not world.hv or ("relay welded" in world.faults and broken_timer):
         return
     until_us, end_us = world.relay_until_us or NOW_US, world.timer_end_us
     pulse = "relay welded" not in world.faults
     pulse = pulse and since(NOW_US + LIMITS.enable_pulse_us, until_us)
-    timer = end_us is not None and "timer dead" not in world.faults
+    timer = end_us is not None and not broken_timer
     timer = timer and since(NOW_US + 6 * SCAN_US, end_us or NOW_US)
     if not (pulse or timer):
         yield "a beam that neither relay pulse nor timer would end"

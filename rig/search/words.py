@@ -6,6 +6,7 @@ before, at and after it does not depend on how long it is.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 from firmware_py.decide.memory import Limits
@@ -61,6 +62,12 @@ LIMITS = Limits(
     late_us=SCAN_US,
     lamp_us=100 * SCAN_US,  # the lamp is not searched
     sound_us=SCAN_US,
+)
+# A generator without a timer takes no AEC either; the unit is what ends a beam by time, and
+# HV may outlive that until the relay's pulse has lapsed. The lead has a scan in it, as in life:
+# with none, and so short a ramp, planned end and back-up time would fall into one scan.
+UNTIMED = replace(
+    LIMITS, has_own_timer=False, overrun_us=3 * SCAN_US, off_lead_us=SCAN_US, aec=None
 )
 AUTOMATIC = "automatic"  # an imaging shot that the chambers end
 Kind = ShotKind | str

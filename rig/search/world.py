@@ -43,6 +43,7 @@ class World(NamedTuple):
     order_us: int | None = None
     sent_us: int | None = None
     answered_us: int | None = None
+    has_timer: bool = True
     timer_end_us: int | None = None  # its own timer, set with the technique
     off_us: int | None = None
     hv: bool = False
@@ -174,7 +175,7 @@ def _ramp(world: World) -> World:
 
 
 def _timer_end_us(world: World) -> int | None:
-    if world.prepared is None:
+    if world.prepared is None or not world.has_timer:
         return None
     return NOW_US + timer_us(TECHNIQUES[world.prepared], LIMITS)
 
