@@ -13,7 +13,7 @@ from pathlib import Path
 
 from xdist.scheduler import LoadScopeScheduling
 
-REAL_TIME = re.compile(r"pytest\.mark\.(?:wire|e2e|peer)\b")
+REAL_TIME = re.compile(r"pytest\.mark\.wire\b")  # a peer that only reads files needs no clock
 SLOW = re.compile(r"pytest\.mark\.slow\b")
 TESTS = Path(__file__).parent
 
