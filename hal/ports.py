@@ -172,7 +172,9 @@ class PanelCapabilities:
 
 class Generator(Protocol):
     capabilities: GeneratorCapabilities
-    sample: GeneratorSample
+
+    @property
+    def sample(self) -> GeneratorSample: ...
 
     def read(self, now: Now) -> GeneratorSample: ...
 

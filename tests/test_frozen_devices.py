@@ -13,7 +13,7 @@ import pytest
 
 from firmware_py.decide import supervisor
 from firmware_py.decide.memory import State
-from hal.generators.vj_ixs import SILENCE_US
+from hal.generators._silence import SILENCE_US
 from hal.generators.vj_ixs_ratings import capabilities
 from hal.types import Inputs
 from tests.model_runs import bench

@@ -21,13 +21,15 @@ What shapes this driver:
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from hal.exchange import Answer, Exchange
+from hal.generators._orders import Orders
+from hal.generators._silence import SILENCE_US, Silence
+from hal.generators._steps import Steps
 from hal.line_codec import Ended, Line, LineCodec, Number, Row, Word
 from hal.now import Now
 from hal.ports import ByteLink, Direction, GeneratorCapabilities, Kind
-from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
+from hal.types import GeneratorSample, Outputs, Technique
 
 SOURCE = "none: an invented device; name the maker's document here"
 VERIFIED = "synthetic example, never checked against a device"
@@ -193,10 +195,6 @@ def preparation(technique: Technique) -> list[Line]:
 
 # --- 4 the driver -------------------------------------------------------------------------------
 
-ON_EXPIRES_US = 200_000
-SILENCE_US = 500_000  # outside the beam: how long a reply may be owed before the link is lost
-TRIES = 3  # preparations with a differing echo before it is a fault
-
 
 class Driver:
     """Levels in, samples out: each scan it sends what is missing between ordered and confirmed."""
@@ -212,24 +210,20 @@ class Driver:
         standby_poll_us: int = 500_000,
     ) -> None:
         self.capabilities = capabilities(baud, status_poll_us)
-        self.sample = GeneratorSample(taken_us=0)
         self._exchange: Exchange[Line, Line] = Exchange(
             link, Wire(), timeout_us=exchange_us(baud), resync_question=ALIVE
         )
         self._baud = baud
         self._status_poll_us, self._standby_poll_us = status_poll_us, standby_poll_us
         self._status_asked_us: int | None = None
-        self._silent_until_us: int | None = None  # a reply is owed; OFFLINE when none came by then
-        self._offline = True
-        self._order_us: int | None = None
-        self._on_open = False  # the order's START has neither left nor expired
-        self._was_ready = False  # ... when it was ordered: it is not kept for an echo to come
-        self._must_off = True  # a beam counts as on until it is proven off
-        self._clear_us: int | None = None
-        self._clear_due = False
+        self._orders = Orders()
+        self._silence = Silence()
+        self._steps: Steps[Line] = Steps()
         self._fault_bits = 0
-        self._technique: Technique | None = None
-        self._unprepare()
+
+    @property
+    def sample(self) -> GeneratorSample:
+        return self._orders.sample
 
     def effective(self, technique: Technique) -> Technique:
         return effective(technique)
@@ -242,103 +236,52 @@ class Driver:
         answer = self._exchange.read(now)
         if answer is not None:
             self._take(now, answer)
-        elif self._exchange.timeouts_count != lost_count and self.sample.beam_on is False:
-            self._set(now, beam_on=None)  # asked again before a START: who knows what it heard
+        elif self._exchange.timeouts_count != lost_count:
+            self._orders.lost_reply(now)
         self._watch_link(now)
         self._show(now)
         return self.sample
 
     def write(self, now: Now, outputs: Outputs) -> None:
-        self._follow_technique(now, outputs.technique)
-        self._follow_order(now, outputs.expose_from_us)
-        self._follow_clear(outputs.clear_faults_from_us)
-        if self._order_us is None and self._must_off:
+        orders = self._orders
+        if orders.follow_technique(now, outputs.technique):
+            self._steps = Steps()
+        orders.follow_beam(now, outputs.expose_from_us)
+        orders.follow_clear(outputs.clear_faults_from_us)
+        if orders.off_due:
             self._exchange.preempt(now, OFF)
         self._exchange.settle(now)
         if self._exchange.free:
             self._ask(now, self._next(now))
         waiting_for = self._exchange.waiting_for
-        if waiting_for is not None and self._silent_until_us is None:
-            self._silent_until_us = now.t_us + self._patience_us(waiting_for)
-            now.wake(self._silent_until_us)
+        if waiting_for is not None:
+            self._silence.owed(now, self._patience_us(waiting_for))
         self._show(now)
-
-    # what is ordered
-
-    def _follow_technique(self, now: Now, technique: Technique | None) -> None:
-        used_up = self._spent and self._order_us is None and self.sample.beam_on is False
-        if technique != self._technique or used_up:  # one preparation, one beam
-            self._technique = technique
-            self._unprepare()
-            self._set(now, confirmed=None)
-
-    def _unprepare(self) -> None:
-        self._steps: list[Line] = []
-        self._tries_count = 0
-        self._failed = ""
-        self._prepared = self._spent = False
-
-    def _follow_order(self, now: Now, order_us: int | None) -> None:
-        if order_us != self._order_us:
-            self._order_us = order_us
-            self._on_open = order_us is not None
-            self._was_ready = self._prepared and not self._spent
-            if order_us is not None:
-                self._must_off = True  # from here on START may leave: STOP has to be answered
-                self._set(
-                    now, on_sent_us=None, on_answered_us=None, refused=False, off_confirmed_us=None
-                )
-        if self._on_open and order_us is not None and now.reached(order_us + ON_EXPIRES_US):
-            self._on_open = False
-            self._set(now, refused=True)
-
-    def _follow_clear(self, clear_us: int | None) -> None:
-        if clear_us is not None and clear_us != self._clear_us:
-            self._clear_us = clear_us
-            self._clear_due = True
 
     # what is asked next
 
     def _next(self, now: Now) -> Line | None:
-        if self._on_open:
-            return self._start(now)  # nothing else may take the line now
+        orders = self._orders
+        if orders.on_open:
+            return orders.start(now, ON, look=STATUS)  # nothing else may take the line now
         if self.sample.beam_on is not False:
             return self._status(now, self._status_poll_us)
-        if self._clear_due:
+        if orders.clear_due:
             return CLEAR
         if self.sample.identity is None:
             return IDENTITY
-        if self._technique is None:
+        if orders.technique is None:
             return self._status(now, self._standby_poll_us)
-        return self._next_step(self._technique) or self._status(now, self._status_poll_us)
-
-    def _start(self, now: Now) -> Line | None:
-        if not self._was_ready or not self._prepared:
-            return None
-        if self.sample.beam_on is not False:
-            return STATUS  # START meets no beam that somebody else has started
-        self._on_open = False
-        self._spent = True
-        self._set(
-            now, on_sent_us=now.t_us, beam_on=None, beam_taken_us=None,
-            kv=None, ma=None, monitor_taken_us=None,
-        )  # fmt: skip
-        return ON
+        return self._next_step(orders.technique) or self._status(now, self._status_poll_us)
 
     def _status(self, now: Now, period_us: int) -> Line | None:
         asked_us = self._status_asked_us
         return STATUS if asked_us is None or now.reached(asked_us + period_us) else None
 
     def _next_step(self, technique: Technique) -> Line | None:
-        if self._prepared or self._failed or self._order_us is not None:
+        if self._orders.prepared or self._orders.beam_ordered:
             return None
-        if not self._steps:
-            try:
-                self._steps = preparation(effective(technique))
-            except ValueError as error:
-                self._failed = str(error)
-                return None
-        return self._steps[0]
+        return self._steps.next(lambda: preparation(effective(technique)))
 
     def _ask(self, now: Now, question: Line | None) -> None:
         if question is None:
@@ -350,71 +293,55 @@ class Driver:
     # what is answered
 
     def _take(self, now: Now, answer: Answer[Line, Line]) -> None:
-        self._silent_until_us = None
-        self._offline = False
-        self._set(now, taken_us=answer.asked_us)
+        self._silence.answered()
+        self._orders.set(now, taken_us=answer.asked_us)
         asked = answer.question
         if asked == STATUS:
             self._took_status(now, answer)
         elif asked == ON:
             self._took_on(now, answer)
-        elif asked == OFF and self._order_us is None:
-            self._must_off = False
-            self._set(now, off_confirmed_us=now.t_us)
+        elif asked == OFF:
+            self._orders.off_answered(now)
         elif asked == IDENTITY:
-            self._set(now, identity=str(answer.reply.values[0]))
+            self._orders.set(now, identity=str(answer.reply.values[0]))
         elif asked == CLEAR:
-            self._clear_due = False
-        elif self._steps and asked == self._steps[0]:
-            self._took_step(now, answer.reply)
+            self._orders.cleared()
+        elif asked == self._steps.first:
+            self._took_step(now, asked, answer.reply)
 
     def _took_status(self, now: Now, answer: Answer[Line, Line]) -> None:
         beam, pair, bits, kv, ma = answer.reply.values
         is_on, asked_us = beam == "1", answer.asked_us
-        if is_on and self._order_us is None:
-            self._must_off = True  # STOP again until the feedback says so
         self._fault_bits = int(bits)
-        self._set(
-            now, beam_on=is_on, beam_taken_us=asked_us,
-            interlock_closed=pair == "1", interlock_taken_us=asked_us,
-        )  # fmt: skip
+        self._orders.saw_beam(now, is_on, asked_us)
+        self._orders.set(now, interlock_closed=pair == "1", interlock_taken_us=asked_us)
         if is_on and self.sample.on_answered_us is not None:
-            self._set(now, kv=float(kv), ma=float(ma), monitor_taken_us=asked_us)
+            self._orders.set(now, kv=float(kv), ma=float(ma), monitor_taken_us=asked_us)
 
     def _took_on(self, now: Now, answer: Answer[Line, Line]) -> None:
         reply = answer.reply.row.name
         if reply == "refused":
-            self._set(now, refused=True)
+            self._orders.refuse(now)
         elif reply == "echo: start":
-            self._set(now, on_answered_us=now.t_us, beam_on=True, beam_taken_us=answer.asked_us)
+            self._orders.accept(now, beam_on=True, beam_taken_us=answer.asked_us)
 
-    def _took_step(self, now: Now, reply: Line) -> None:
-        asked = self._steps.pop(0)
-        if reply.values != asked.values:
-            self._tries_count += 1
-            self._steps = []
-            if self._tries_count == TRIES:
-                self._failed = f"{asked.text} was answered {reply.text}"
-        elif not self._steps:
-            self._prepared = True
-            self._set(now, confirmed=self._technique)
+    def _took_step(self, now: Now, asked: Line, reply: Line) -> None:
+        differs = reply.values != asked.values
+        if self._steps.took(f"{asked.text} was answered {reply.text}" if differs else ""):
+            self._orders.confirm(now)
 
     # the link
 
     def _patience_us(self, asked: Line) -> int:
         if asked == ON:
             return exchange_us(self._baud, ON) + self.capabilities.status_age_us
-        in_beam = self.sample.beam_on is not False and self.sample.on_answered_us is not None
-        return self.capabilities.status_age_us if in_beam else SILENCE_US
+        return self.capabilities.status_age_us if self._orders.in_beam else SILENCE_US
 
     def _watch_link(self, now: Now) -> None:
-        silent = self._silent_until_us is not None and now.reached(self._silent_until_us)
-        if (silent or self._exchange.down) and not self._offline:
-            self._offline = True
-            self._must_off = True
-            self._unprepare()
-            # Whoever answers next may be another device, or the same one after a power cycle.
-            self._set(now, confirmed=None, identity=None, beam_on=None, interlock_closed=None)
+        if self._silence.lost(now, port_down=bool(self._exchange.down)):
+            self._steps = Steps()
+            self._orders.lost_device(now)
+            self._orders.set(now, identity=None)
 
     # what is shown
 
@@ -423,30 +350,16 @@ class Driver:
         codes = dict.fromkeys(code for _, code, _ in bits)
         if self._fault_bits >> len(FAULTS):
             codes["GENERATOR_UNKNOWN"] = None
-        if self._failed:
+        failed = self._steps.failed
+        if failed:
             codes["GENERATOR_FAULT"] = None
         named = f"fault bits {self._fault_bits}" if self._fault_bits else ""
-        raw = "; ".join(word for word in (self._exchange.down or "", self._failed, named) if word)
-        self._set(now, state=self._state(), faults=tuple(codes), raw_faults=raw)
-
-    def _state(self) -> GeneratorState:
-        if self._offline:
-            return GeneratorState.OFFLINE
-        if self.sample.beam_on:
-            return GeneratorState.BEAM
-        if self._failed or self._shuts_down():
-            return GeneratorState.FAULT
-        if self._technique is None:
-            return GeneratorState.STANDBY
-        return GeneratorState.READY if self._prepared else GeneratorState.PREPARING
+        raw = "; ".join(word for word in (self._exchange.down or "", failed, named) if word)
+        faulty = bool(failed) or self._shuts_down()
+        state = self._orders.state(offline=self._silence.offline, faulty=faulty)
+        self._orders.set(now, state=state, faults=tuple(codes), raw_faults=raw)
 
     def _shuts_down(self) -> bool:
         """A bit that the table does not have counts as one that does."""
         harmless = sum(1 << bit for bit, row in enumerate(FAULTS) if not row[2])
         return bool(self._fault_bits & ~harmless)
-
-    def _set(self, now: Now, **changes: Any) -> None:
-        """After a change the horizon is zero: whoever looks at the sample must look again."""
-        if any(getattr(self.sample, name) != value for name, value in changes.items()):
-            self.sample = replace(self.sample, **changes)
-            now.wake(now.t_us)

@@ -26,10 +26,10 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any
 
 from hal.exchange import Answer, Exchange
+from hal.generators._orders import Orders
+from hal.generators._silence import SILENCE_US, Silence
 from hal.generators.genix3d_ratings import (
     REPLY_US,
     capabilities,
@@ -59,12 +59,10 @@ from hal.generators.genix3d_wire import (
 from hal.modbus import ModbusException, Question, Reply, TcpClientCodec, WriteCoil, Written
 from hal.now import Now
 from hal.ports import ByteLink, WireError
-from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
+from hal.types import GeneratorSample, Outputs, Technique
 
 __all__ = ["DRIVES_BEAM", "SOURCE", "VERIFIED", "Driver"]
 DRIVES_BEAM = True
-ON_EXPIRES_US = 200_000
-SILENCE_US = 500_000  # outside the beam: how long a reply may be owed before the link is lost
 PATIENCE_US = SHUTTER_US
 TRIES = 3
 
@@ -86,7 +84,6 @@ class Driver:
     ) -> None:
         """`dialect`, `baud`: of other wires, nothing here."""
         self.capabilities = capabilities()
-        self.sample = GeneratorSample(taken_us=0)
         self.status: Status | None = None  # the newest, for service
         self._exchange: Exchange[Question, Reply] = Exchange(
             link, TcpClientCodec(device_id=device_id), timeout_us=timeout_us
@@ -99,17 +96,14 @@ class Driver:
         self._closing: deque[WriteCoil] = deque()
         self._closing_us: int | None = None  # since when the shutter has been told to close
         self._asked_us: dict[Question, int] = {}
-        self._silent_until_us: int | None = None  # a reply is owed; OFFLINE when none came by then
-        self._offline = True
-        self._order_us: int | None = None
-        self._on_open = False  # the order's ON has neither left nor expired
-        self._was_ready = False  # ... when it was ordered: ON is not kept for an echo to come
-        self._clear_us: int | None = None
-        self._clear_due = False
-        self._ended_alone = False
-        self._technique: Technique | None = None
+        self._orders = Orders()
+        self._silence = Silence()
         self._forget()
         self._start_over()
+
+    @property
+    def sample(self) -> GeneratorSample:
+        return self._orders.sample
 
     def effective(self, technique: Technique) -> Technique:
         return effective(technique)
@@ -123,39 +117,27 @@ class Driver:
         if answer is not None:
             with suppress(WireError):
                 self._take(now, answer)
-        elif self._exchange.timeouts_count != lost_count and self.sample.beam_on is False:
-            self._set(now, beam_on=None)  # asked again before an ON: who knows what it heard
+        elif self._exchange.timeouts_count != lost_count:
+            self._orders.lost_reply(now)
         self._watch_link(now)
         self._watch_shutter(now)
         self._show(now)
         return self.sample
 
     def write(self, now: Now, outputs: Outputs) -> None:
-        self._follow_technique(now, outputs.technique)
-        self._follow_order(now, outputs.expose_from_us)
-        self._follow_clear(outputs.clear_faults_from_us)
-        if self._order_us is None and self._must_off and not (self._is_local or self._look_first):
+        orders = self._orders
+        if orders.follow_technique(now, outputs.technique):
+            self._start_over()
+        orders.follow_beam(now, outputs.expose_from_us)
+        orders.follow_clear(outputs.clear_faults_from_us)
+        if orders.off_due and not (self._is_local or self._look_first):
             self._exchange.preempt(now, OFF)
         self._exchange.settle(now)
         if self._exchange.free:
             self._ask(now, self._next(now))
-        if self._exchange.waiting_for is not None and self._silent_until_us is None:
-            self._silent_until_us = now.t_us + self._patience_us()
-            now.wake(self._silent_until_us)
+        if self._exchange.waiting_for is not None:
+            self._silence.owed(now, self._patience_us())
         self._show(now)
-
-    # what is ordered
-
-    def _follow_technique(self, now: Now, technique: Technique | None) -> None:
-        if technique != self._technique:
-            self._technique = technique
-            self._unprepare(now)
-        elif self._spent and self._order_us is None and self.sample.beam_on is False:
-            self._unprepare(now)  # one preparation, one beam
-
-    def _unprepare(self, now: Now) -> None:
-        self._start_over()
-        self._set(now, confirmed=None)
 
     def _start_over(self) -> None:
         self._writes: deque[WriteCoil] = deque()
@@ -166,33 +148,12 @@ class Driver:
         self._power: Power | None = None  # read after the newest write of this preparation
         self._looked = False  # ... and so was the status
         self._failed = ""
-        self._prepared = False
-        self._spent = False
-
-    def _follow_order(self, now: Now, order_us: int | None) -> None:
-        if order_us != self._order_us:
-            self._order_us = order_us
-            self._on_open = order_us is not None
-            self._was_ready = self._prepared and not self._spent
-            if order_us is not None:
-                self._must_off = True  # from here on ON may leave: OFF will have to be answered
-                self._echoed = False
-                self._set(
-                    now, on_sent_us=None, on_answered_us=None, refused=False, off_confirmed_us=None
-                )
-        if self._on_open and order_us is not None and now.reached(order_us + ON_EXPIRES_US):
-            self._on_open = False
-            self._set(now, refused=True)
-
-    def _follow_clear(self, clear_us: int | None) -> None:
-        if clear_us is not None and clear_us != self._clear_us:
-            self._clear_us = clear_us
-            self._clear_due = True
 
     # what is asked next
 
     def _next(self, now: Now) -> Question | None:
-        if self._on_open:
+        orders = self._orders
+        if orders.on_open:
             return self._start(now)  # nothing else may take the line now
         if self._lift_due:
             return OPEN_LIFTED  # the second half of ON's pulse
@@ -200,32 +161,24 @@ class Driver:
             return self._next_in_beam(now)
         if self._is_local:
             return self._due(now, ASK_STATUS, self._standby_poll_us)
-        if self._clear_due:
+        if orders.clear_due:
             return CLEAR
-        if self._technique is not None:
-            return self._next_step(now, self._technique) or self._next_armed(now)
+        if orders.technique is not None:
+            return self._next_step(now, orders.technique) or self._next_armed(now)
         return self._next_close(now) or self._due(now, ASK_STATUS, self._standby_poll_us)
 
     def _start(self, now: Now) -> Question | None:
-        if not self._was_ready or not self._prepared:
-            return None
-        if self.sample.beam_on is not False:
-            return ASK_STATUS  # ON meets no beam that somebody else has started
-        self._on_open = False
-        self._spent = True
-        self._lift_due = True
-        self._set(
-            now, on_sent_us=now.t_us, beam_on=None, beam_taken_us=None,
-            kv=None, ma=None, monitor_taken_us=None,
-        )  # fmt: skip
-        return ON
+        asked = self._orders.start(now, ON, look=ASK_STATUS)
+        if asked == ON:
+            self._lift_due = True
+        return asked
 
     def _next_in_beam(self, now: Now) -> Question | None:
         """Status and power take turns when both are due, so neither starves the other."""
-        if self._order_us is None and (closing := self._next_close(now)) is not None:
+        if not self._orders.beam_ordered and (closing := self._next_close(now)) is not None:
             return closing
         power = ASK_POWER[self._function]
-        monitoring = self._order_us is not None and self.sample.on_answered_us is not None
+        monitoring = self._orders.beam_ordered and self.sample.on_answered_us is not None
         if monitoring and self._last == ASK_STATUS:
             asked = self._due(now, power, self._monitor_poll_us)
             if asked is not None:
@@ -237,7 +190,7 @@ class Driver:
         status = self.status
         if self._closing:
             return self._closing[0]
-        if status is None or status.shutter_closed is True or self._must_off:
+        if status is None or status.shutter_closed is True or self._orders.off_wanted:
             return None
         if self._closing_us is not None and not now.reached(self._closing_us + SHUTTER_US):
             return None
@@ -246,7 +199,7 @@ class Driver:
         return self._closing[0]
 
     def _next_step(self, now: Now, technique: Technique) -> Question | None:
-        if self._prepared or self._failed or self._order_us is not None:
+        if self._orders.prepared or self._failed or self._orders.beam_ordered:
             return None
         if self._writes:
             return self._writes[0]
@@ -304,7 +257,7 @@ class Driver:
             return
         self._last = question
         self._asked_us[question] = now.t_us
-        self._monitoring = self.sample.beam_on is True and self._order_us is not None
+        self._monitoring = self.sample.beam_on is True and self._orders.beam_ordered
         self._exchange.ask(now, question)
         if question == OPEN_LIFTED and self._lift_due:
             self._lift_due = False
@@ -314,9 +267,8 @@ class Driver:
     # what is answered
 
     def _take(self, now: Now, answer: Answer[Question, Reply]) -> None:
-        self._silent_until_us = None
-        self._offline = False
-        self._set(now, taken_us=answer.asked_us)
+        self._silence.answered()
+        self._orders.set(now, taken_us=answer.asked_us)
         question, reply = answer.question, answer.reply
         if isinstance(reply, ModbusException):
             self._refused(now, question, reply)
@@ -332,23 +284,21 @@ class Driver:
             self._function = 7 - self._function  # the other one of FC03 and FC04
         elif question == OFF:
             self._look_first = True  # does it take orders at all?
-        elif question == ON and self._order_us is not None:
-            self._set(now, refused=True)
+        elif question == ON and self._orders.beam_ordered:
+            self._orders.refuse(now)
         elif question == CLEAR:
-            self._clear_due = False
+            self._orders.clear_due = False
         else:
             self._writes.clear()
             self._closing.clear()
 
     def _took_write(self, now: Now, question: Question) -> None:
         if question == ON:
-            self._echoed = True
-        elif question == OFF and self._order_us is None:
-            self._must_off = False
-            self._set(now, off_confirmed_us=now.t_us)
+            self._orders.acked_us = now.t_us
+        elif question == OFF:
+            self._orders.off_answered(now)
         elif question == CLEAR:
-            self._clear_due = False
-            self._ended_alone = False
+            self._orders.cleared()
         else:
             for waiting in (self._closing, self._writes):
                 if waiting and question == waiting[0]:
@@ -359,40 +309,32 @@ class Driver:
         self._power = power
         self._conclude(now)
         if self._monitoring and self.sample.on_answered_us is not None:
-            self._set(now, kv=power.kv, ma=power.ma, monitor_taken_us=asked_us)
+            self._orders.set(now, kv=power.kv, ma=power.ma, monitor_taken_us=asked_us)
 
     def _conclude(self, now: Now) -> None:
         """The newest status and this power show what the technique wants: ready for its beam."""
-        if self._technique is None or self._spent or self._failed or not self._looked:
+        orders = self._orders
+        if orders.technique is None or orders.spent or self._failed or not self._looked:
             return
         assert self.status is not None
         assert self._power is not None
         with suppress(ValueError):  # told by `_judge`
-            if not self.status.in_cycle and not lacks(self._technique, self.status, self._power):
-                self._prepared = True
-                self._set(now, confirmed=self._technique)
+            if not self.status.in_cycle and not lacks(orders.technique, self.status, self._power):
+                orders.confirm(now)
 
     def _took_status(self, now: Now, status: Status, asked_us: int) -> None:
         self.status, self._looked, self._look_first = status, True, False
         if status.shutter_closed is not True and XRAYS_ON in self._writes:
             self._writes.clear()  # never onto a shutter that is not shown closed
-        was_off, beam_on = self.sample.beam_on is False, self._shows_beam(status)
-        if beam_on and self._order_us is None:
-            self._must_off = True  # SR-33: OFF again until the feedback says so
-        if beam_on is False and not was_off:
-            answered = self.sample.on_answered_us is not None
-            self._ended_alone = self._order_us is not None and answered
-        if beam_on and status.shutter_closed is False and self._is_accepted():
-            self._set(now, on_answered_us=now.t_us)
+        beam_on = self._shows_beam(status)
+        self._orders.saw_beam(now, beam_on, asked_us)
+        if beam_on and status.shutter_closed is False and self._orders.beam_awaited:
+            self._orders.accept(now)
         power_w = 50 if status.has("tube of 50 W") else 30
-        self._set(
-            now, beam_on=beam_on, beam_taken_us=asked_us, identity=f"GeniX3D {power_w} W",
+        self._orders.set(
+            now, identity=f"GeniX3D {power_w} W",
             interlock_closed=status.has("interlock ok"), interlock_taken_us=asked_us,
         )  # fmt: skip
-
-    def _is_accepted(self) -> bool:
-        """ON was answered, and this is the first status that shows the shutter open."""
-        return self._echoed and self._order_us is not None and self.sample.on_answered_us is None
 
     def _shows_beam(self, status: Status) -> bool | None:
         """None: a shutter that was told to open may yet do so."""
@@ -404,7 +346,7 @@ class Driver:
     def _opening(self) -> bool:
         """ON has left, and neither its beam nor its refusal was seen."""
         sample = self.sample
-        sent = self._order_us is not None and sample.on_sent_us is not None
+        sent = self._orders.beam_ordered and sample.on_sent_us is not None
         return sent and sample.on_answered_us is None and not sample.refused
 
     def _watch_shutter(self, now: Now) -> None:
@@ -413,7 +355,7 @@ class Driver:
         if not self._opening or sent_us is None or self.sample.beam_on is True:
             return
         if now.reached(sent_us + SHUTTER_US):
-            self._set(now, refused=True)
+            self._orders.refuse(now)
 
     # the link
 
@@ -424,29 +366,25 @@ class Driver:
         return status is not None and not status.has("remote") and self.sample.beam_on is False
 
     def _patience_us(self) -> int:
-        in_beam = self.sample.beam_on is not False and self.sample.on_answered_us is not None
-        return self.capabilities.status_age_us if in_beam else SILENCE_US
+        return self.capabilities.status_age_us if self._orders.in_beam else SILENCE_US
 
     def _watch_link(self, now: Now) -> None:
-        silent = self._silent_until_us is not None and now.reached(self._silent_until_us)
-        if (silent or self._exchange.down) and not self._offline:
-            self._offline = True
+        if self._silence.lost(now, port_down=bool(self._exchange.down)):
             self._forget()
-            self._unprepare(now)
-            self._set(now, beam_on=None, interlock_closed=None)
+            self._start_over()
+            self._orders.lost_device(now)
 
     def _forget(self) -> None:
         """Whoever answers next may be another device, or the same one after a power cycle."""
         self.status = None
         self._last = ASK_STATUS
-        self._must_off = True  # a beam counts as on until it is proven off
         self._look_first = False  # OFF was refused: a status comes before the next one
         self._lift_due = False
-        self._echoed = False
+        self._orders.acked_us = None
         self._monitoring = False
         self._closing.clear()
         self._closing_us = None
-        self._silent_until_us = None
+        self._silence.forget()
 
     # what is shown
 
@@ -457,7 +395,7 @@ class Driver:
             return {}
         if not status.has("remote"):
             found["GENERATOR_NOT_READY"] = "not in remote mode"
-        names = [n for n in status.fault_names if n not in INTERLOCKS or self._ended_alone]
+        names = [n for n in status.fault_names if n not in INTERLOCKS or self._orders.ended_alone]
         for name in names:
             found[BITS[name].fault or ""] = name
         if status.has("faults") and not status.fault_names:
@@ -471,21 +409,6 @@ class Driver:
         shown = self.status.fault_names if self.status is not None else []
         words = (self._exchange.down or "", *dict.fromkeys((*faults.values(), *shown)))
         raw = "; ".join(word for word in words if word)
-        self._set(now, state=self._state(bool(faults)), faults=tuple(faults), raw_faults=raw)
-
-    def _state(self, faulty: bool) -> GeneratorState:
-        if self._offline or self.status is None:
-            return GeneratorState.OFFLINE
-        if self.sample.beam_on:
-            return GeneratorState.BEAM
-        if faulty:
-            return GeneratorState.FAULT
-        if self._technique is None:
-            return GeneratorState.STANDBY
-        return GeneratorState.READY if self._prepared else GeneratorState.PREPARING
-
-    def _set(self, now: Now, **changes: Any) -> None:
-        """After a change the horizon is zero: whoever looks at the sample must look again."""
-        if any(getattr(self.sample, name) != value for name, value in changes.items()):
-            self.sample = replace(self.sample, **changes)
-            now.wake(now.t_us)
+        offline = self._silence.offline or self.status is None
+        state = self._orders.state(offline=offline, faulty=bool(faults))
+        self._orders.set(now, state=state, faults=tuple(faults), raw_faults=raw)

@@ -36,9 +36,11 @@ Silent: chosen:
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from hal.exchange import Answer, Exchange
+from hal.generators._orders import Orders
+from hal.generators._silence import SILENCE_US, Silence
+from hal.generators._steps import Steps
 from hal.generators.spellman_faults import Status, faults_of, status_of
 from hal.generators.spellman_framing import Checksum, Dsp
 from hal.generators.spellman_hello import Hello
@@ -56,7 +58,7 @@ from hal.generators.spellman_ratings import (
 from hal.generators.spellman_tables import CODEC_ONLY_MODELS, MODELS, NAMES, XRV
 from hal.now import Now, since
 from hal.ports import ByteLink, WireError
-from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
+from hal.types import GeneratorSample, Outputs, Technique
 
 SOURCE = "Spellman 118153-001 Rev B (uX); pymeasure 0.16, spellmanXRV (XRV), third-party"
 VERIFIED = (
@@ -65,9 +67,6 @@ VERIFIED = (
 )
 DRIVES_BEAM = True  # XRV, uX, uXMAN; the other models are codec only
 
-ON_EXPIRES_US = 200_000
-SILENCE_US = 500_000  # outside the beam: how long a reply may be owed before the link is lost
-TRIES = 3  # preparations that did not read back as set, before it is a fault
 RISEN = 0.95  # of the kV set
 RESYNC = 16  # harmless everywhere; asked for nothing else
 
@@ -97,7 +96,6 @@ class Driver:
         self._framing = Dsp(checksum)
         self._baud = baud
         self.capabilities = capabilities(self._model, baud, self._framing)
-        self.sample = GeneratorSample(taken_us=0)
         self._on, self._off = (self._hv(state) for state in (1, 0))
         self._status, self._faults = self._model.query("status"), self._model.query("faults")
         self._monitor = self._model.query("monitor")
@@ -111,29 +109,24 @@ class Driver:
             timeout_us=self._exchange_us(self._status),
             resync_question=resync,
         )
+        self._orders = Orders()
+        self._silence = Silence()
+        self._steps: Steps[Step] = Steps()
         self._asked_us: dict[str, int] = {}
         self._last = self._status
-        self._silent_until_us: int | None = None  # a reply is owed; OFFLINE when none came by then
-        self._offline = True
         self._turn = 0
         self._turned_us: int | None = None
-        self._order_us: int | None = None
-        self._on_open = False  # the order's ON has neither left nor expired
-        self._was_ready = False  # ... when it was ordered: ON is not kept for a read-back to come
         self._on_left = False  # an ON of ours may be obeyed: nothing has proved HV off since
-        self._acked_us: int | None = None  # ON was answered `$`
-        self._clear_us: int | None = None
-        self._clear_due = False
-        self._ended_alone = False
         self._shown = Status(hv_on=False, interlock_closed=False, fault=False)
         self._flags: tuple[str, ...] = ()  # codes of the fault list
         self._flag_text = ""
-        self._refusal = ""
         self._latched: dict[str, str] = {}  # told once, unasked: code -> the vendor's words
         self._stray = bytearray()  # what answered nothing: unasked frames come in pieces
-        self._technique: Technique | None = None
         self._forget()
-        self._start_over()
+
+    @property
+    def sample(self) -> GeneratorSample:
+        return self._orders.sample
 
     def effective(self, technique: Technique) -> Technique:
         return effective(technique, self._model, self._scale)
@@ -154,79 +147,39 @@ class Driver:
         return self.sample
 
     def write(self, now: Now, outputs: Outputs) -> None:
-        self._follow_technique(now, outputs.technique)
-        self._follow_order(now, outputs.expose_from_us)
-        self._follow_clear(outputs.clear_faults_from_us)
-        if self._order_us is None and self._must_off and (self._hello.known or self._on_left):
+        orders = self._orders
+        if orders.follow_technique(now, outputs.technique):
+            self._steps = Steps()
+        orders.follow_beam(now, outputs.expose_from_us)
+        orders.follow_clear(outputs.clear_faults_from_us)
+        if orders.off_due and (self._hello.known or self._on_left):
             self._exchange.preempt(now, self._off, self._exchange_us(self._off))
         self._exchange.settle(now)
         if self._exchange.free:
             self._ask(now, self._next(now))
         waiting_for = self._exchange.waiting_for
-        if waiting_for is not None and self._silent_until_us is None:
-            self._silent_until_us = now.t_us + self._patience_us(waiting_for)
-            now.wake(self._silent_until_us)
+        if waiting_for is not None:
+            self._silence.owed(now, self._patience_us(waiting_for))
         self._show(now)
-
-    # what is ordered
-
-    def _follow_technique(self, now: Now, technique: Technique | None) -> None:
-        if technique != self._technique:
-            self._technique = technique
-            self._unprepare(now)
-        elif self._spent and self._order_us is None and self.sample.beam_on is False:
-            self._unprepare(now)  # one preparation, one beam
-
-    def _unprepare(self, now: Now) -> None:
-        self._start_over()
-        self._set(now, confirmed=None)
-
-    def _start_over(self) -> None:
-        self._steps: list[Step] = []
-        self._tries = 0
-        self._failed = ""
-        self._prepared = False
-        self._spent = False
-
-    def _follow_order(self, now: Now, order_us: int | None) -> None:
-        if order_us != self._order_us:
-            self._order_us = order_us
-            self._on_open = order_us is not None
-            self._was_ready = self._prepared and not self._spent
-            if order_us is not None:
-                self._must_off = True  # from here on ON may leave: OFF will have to be answered
-                self._acked_us = None
-                self._refusal = ""
-                self._set(
-                    now, on_sent_us=None, on_answered_us=None, refused=False, off_confirmed_us=None
-                )
-        if self._on_open and order_us is not None and now.reached(order_us + ON_EXPIRES_US):
-            self._on_open = False
-            self._set(now, refused=True)
-
-    def _follow_clear(self, clear_us: int | None) -> None:
-        if clear_us is not None and clear_us != self._clear_us:
-            self._clear_us = clear_us
-            self._clear_due = True
 
     # what is asked next
 
     def _next(self, now: Now) -> Question | None:
-        hello = self._hello.next
+        orders, hello = self._orders, self._hello.next
         if not self._hello.known:
             return self._next_unknown(now)
-        if self._on_open:
+        if orders.on_open:
             return self._start(now)  # nothing else may take the line now
         if self.sample.beam_on is not False:
             return self._next_in_beam(now)
-        if self._clear_due:
+        if orders.clear_due:
             return self._model.query("clear")
         if hello:
             return self._model.query(hello)
         if self._faults_due:
             return self._faults
-        if self._technique is not None:
-            return self._next_step(self._technique) or self._next_armed(now)
+        if orders.technique is not None:
+            return self._next_step(orders.technique) or self._next_armed(now)
         return self._next_idle(now)
 
     def _next_unknown(self, now: Now) -> Question | None:
@@ -236,17 +189,10 @@ class Driver:
         return self._model.query(self._hello.next)
 
     def _start(self, now: Now) -> Question | None:
-        if not self._was_ready or not self._prepared or self._unable():
-            return None
-        if self.sample.beam_on is not False:
-            return self._status  # ON meets no beam that somebody else has started
-        self._on_open = False
-        self._spent = self._on_left = True
-        self._set(
-            now, on_sent_us=now.t_us, beam_on=None, beam_taken_us=None,
-            kv=None, ma=None, monitor_taken_us=None,
-        )  # fmt: skip
-        return self._on
+        asked = self._orders.start(now, self._on, look=self._status, ready=not self._unable())
+        if asked == self._on:
+            self._on_left = True
+        return asked
 
     def _next_in_beam(self, now: Now) -> Question | None:
         """Status and monitor take turns: neither starves the other, and kV is seen to rise."""
@@ -255,21 +201,17 @@ class Driver:
         return self._status if self._due(now, self._status, self._status_poll_us) else None
 
     def _monitoring(self, now: Now) -> bool:
-        if self._order_us is None or self._acked_us is None or self.sample.beam_on is not True:
+        orders = self._orders
+        if not orders.beam_ordered or orders.acked_us is None or self.sample.beam_on is not True:
             return False
         rising = self.sample.on_answered_us is None
         return rising or self._due(now, self._monitor, self._monitor_poll_us)
 
     def _next_step(self, technique: Technique) -> Question | None:
-        if self._prepared or self._failed or self._order_us is not None:
+        if self._orders.prepared or self._orders.beam_ordered:
             return None
-        if not self._steps:
-            try:
-                self._steps = preparation(technique, self._model, self._scale)
-            except ValueError as error:
-                self._failed = str(error)
-                return None
-        return self._steps[0][0]
+        step = self._steps.next(lambda: preparation(technique, self._model, self._scale))
+        return None if step is None else step[0]
 
     def _next_armed(self, now: Now) -> Question | None:
         """Status and fault list in turn: a beam that nobody ordered shows before ours (SR-34)."""
@@ -305,24 +247,25 @@ class Driver:
     # what is answered
 
     def _take(self, now: Now, answer: Answer[Question, Reply]) -> None:
-        self._silent_until_us = None
-        self._offline = False
-        self._set(now, taken_us=answer.asked_us)
-        name, reply = answer.question.opcode.name, answer.reply
-        if self._steps and answer.question == self._steps[0][0]:
-            self._took_step(reply)
+        self._silence.answered()
+        self._orders.set(now, taken_us=answer.asked_us)
+        name, reply, step = answer.question.opcode.name, answer.reply, self._steps.first
+        if step is not None and answer.question == step[0]:
+            self._took_step(step, reply)
         elif reply.accepted and name in self._TAKERS:
             self._TAKERS[name](self, now, answer)
         elif answer.question == self._on:
             self._refuse(now, reply.error)
         elif name == "clear":
-            self._clear_due = False  # refused: asked again when it is ordered again
+            self._orders.clear_due = False  # refused: asked again when it is ordered again
         self._hello.took(name, reply)
-        self._set(now, identity=self._hello.identity or self.sample.identity)
+        self._orders.set(now, identity=self._hello.identity or self.sample.identity)
 
     def _took_status(self, now: Now, answer: Answer[Question, Reply]) -> None:
         shown = status_of(self._model, answer.reply)
-        self._set(now, interlock_closed=shown.interlock_closed, interlock_taken_us=answer.asked_us)
+        self._orders.set(
+            now, interlock_closed=shown.interlock_closed, interlock_taken_us=answer.asked_us
+        )
         if shown.fault and not self._shown.fault:
             self._faults_due = True
             self._latch_fault(shown)
@@ -330,41 +273,36 @@ class Driver:
         self._saw_beam(now, answer.asked_us, shown.hv_on)
 
     def _saw_beam(self, now: Now, asked_us: int, is_on: bool) -> None:
-        was_off = self.sample.beam_on is False
-        if is_on and self._order_us is None:
-            self._must_off = True  # SR-33: OFF again until the feedback says so
+        orders = self._orders
         if not is_on and self._is_starting(asked_us):
             return  # HV has its time to come: no "off" yet
-        if not is_on and self._order_us is not None and self.sample.on_answered_us is None:
+        if not is_on and orders.beam_ordered and self.sample.on_answered_us is None:
             self._refuse(now, "no HV after ON")
-        if not is_on and not was_off:
-            self._faults_due = True  # why it ended, or the final look
-            answered = self.sample.on_answered_us is not None
-            self._ended_alone = self._order_us is not None and answered
-        if not is_on and self._order_us is None:
+        if not is_on and not orders.beam_ordered:
             self._on_left = False
-        self._set(now, beam_on=is_on, beam_taken_us=asked_us)
+        if orders.saw_beam(now, is_on, asked_us):
+            self._faults_due = True  # why it ended, or the final look
 
     def _is_starting(self, asked_us: int) -> bool:
         """ON is on its way, or was answered less than a reply time before this was asked."""
-        if self._order_us is None or self.sample.on_sent_us is None or self.sample.refused:
+        orders, sample = self._orders, self.sample
+        if not orders.beam_ordered or sample.on_sent_us is None or sample.refused:
             return False
-        if self.sample.on_answered_us is not None or self.sample.beam_on is True:
+        if sample.on_answered_us is not None or sample.beam_on is True:
             return False
-        return self._acked_us is not None and not since(asked_us, self._acked_us + REPLY_US)
+        return orders.acked_us is not None and not since(asked_us, orders.acked_us + REPLY_US)
 
     def _took_hv(self, now: Now, answer: Answer[Question, Reply]) -> None:
+        orders = self._orders
         if answer.question == self._on:
-            self._acked_us = now.t_us if self._order_us is not None else None
-        elif self._order_us is None:
-            self._must_off = False
-            self._set(now, off_confirmed_us=now.t_us)
+            orders.acked_us = now.t_us if orders.beam_ordered else None
+        else:
+            orders.off_answered(now)
 
     def _refuse(self, now: Now, why: str) -> None:
         """Not when OFF has overtaken ON: this may be OFF's answer."""
-        if self._order_us is not None and self.sample.on_sent_us is not None:
-            self._refusal = f"ON was refused: {why}"
-            self._set(now, refused=True)
+        if self._orders.beam_ordered and self.sample.on_sent_us is not None:
+            self._orders.refuse(now, f"ON was refused: {why}")
 
     def _took_monitor(self, now: Now, answer: Answer[Question, Reply]) -> None:
         names = [made.name for made in self._model.by_name["monitor"].answers]
@@ -374,11 +312,12 @@ class Driver:
             return
         kv = fields["kv"].value(values["kv"], self._scale)
         ma = fields["ma"].value(values["ma"], self._scale)
-        risen = self._technique is not None and kv >= RISEN * self._technique.kv
-        if self.sample.on_answered_us is None and self._acked_us is not None and risen:
-            self._set(now, on_answered_us=now.t_us)
+        orders = self._orders
+        risen = orders.technique is not None and kv >= RISEN * orders.technique.kv
+        if self.sample.on_answered_us is None and orders.acked_us is not None and risen:
+            orders.accept(now)
         if self.sample.on_answered_us is not None:
-            self._set(now, kv=kv, ma=ma, monitor_taken_us=answer.asked_us)
+            self._orders.set(now, kv=kv, ma=ma, monitor_taken_us=answer.asked_us)
 
     def _took_faults(self, now: Now, answer: Answer[Question, Reply]) -> None:
         found = faults_of(self._model, answer.reply)
@@ -389,22 +328,18 @@ class Driver:
         self._flag_text = ", ".join(fault.text for fault in found)
 
     def _took_clear(self, now: Now, answer: Answer[Question, Reply]) -> None:
-        self._clear_due = False
-        self._ended_alone = False
+        self._orders.cleared()
         self._latched.clear()
         self._shown = replace(self._shown, fault=False)  # what the next status says counts
         self._faults_due = True
 
-    def _took_step(self, reply: Reply) -> None:
-        step = self._steps.pop(0)
+    def _took_step(self, step: Step, reply: Reply) -> None:
+        wrong = ""
         if not is_answered(step, reply):
             told = reply.error or f"{reply.values[0]:g} counts, set were {step[1]}"
-            self._tries += 1
-            self._steps = []
-            if self._tries == TRIES:
-                self._failed = f"{step[0].opcode.name} was answered {told}"
-        elif not self._steps:
-            self._prepared = True
+            wrong = f"{step[0].opcode.name} was answered {told}"
+        if self._steps.took(wrong):
+            self._orders.prepared = True
 
     _TAKERS = {  # noqa: RUF012 (a constant)
         "status": _took_status,
@@ -417,8 +352,7 @@ class Driver:
     # what was not answered, and what answered nothing
 
     def _lost(self, now: Now, asked: Question | None) -> None:
-        if self.sample.beam_on is False:
-            self._set(now, beam_on=None)  # asked again before an ON: who knows what it heard
+        self._orders.lost_reply(now)
         if asked is not None:
             self._hello.lost(asked.opcode.name)
 
@@ -463,66 +397,48 @@ class Driver:
         return exchange_us(question, self._baud, self._framing)
 
     def _patience_us(self, question: Question) -> int:
-        in_beam = self.sample.beam_on is not False and self.sample.on_answered_us is not None
-        if in_beam or question == self._on:
+        if self._orders.in_beam or question == self._on:
             return self.capabilities.status_age_us
         return max(SILENCE_US, self._exchange_us(question))
 
     def _watch_link(self, now: Now) -> None:
-        silent = self._silent_until_us is not None and now.reached(self._silent_until_us)
-        if (silent or self._exchange.down) and not self._offline:
-            self._offline = True
+        if self._silence.lost(now, port_down=bool(self._exchange.down)):
             self._forget()
-            self._unprepare(now)
-            self._set(now, beam_on=None, interlock_closed=None)
+            self._steps = Steps()
+            self._orders.lost_device(now)
 
     def _forget(self) -> None:
         """Whoever answers next may be another device, or the same one after a power cycle."""
         self._hello = Hello(self._model, self._scale)
-        self._must_off = True  # a beam counts as on until it is proven off
         self._faults_due = True
         self._reads_beam = False
 
     # what is shown
 
     def _show(self, now: Now) -> None:
-        confirmed = self._technique if self._prepared and not self._unable() else None
-        told = (self._hello.problem, self._failed, self._refusal, self._flag_text)
+        orders, failed, unable = self._orders, self._steps.failed, self._unable()
+        told = (self._hello.problem, failed, orders.refusal, self._flag_text)
         local = "it is in local mode" if self._shown.local else ""
         words = (self._exchange.down or "", *told, local, *self._latched.values())
         raw = "; ".join(word for word in words if word)
-        self._set(
-            now, state=self._state(), faults=self._codes(), raw_faults=raw, confirmed=confirmed
-        )
+        faulty = bool(failed) or self._shown.fault or unable
+        orders.set(
+            now, state=orders.state(offline=self._silence.offline, faulty=faulty),
+            faults=self._codes(), raw_faults=raw,
+            confirmed=orders.technique if orders.prepared and not unable else None,
+        )  # fmt: skip
 
     def _codes(self) -> tuple[str, ...]:
         found = [*self._flags, *self._latched]
         found += ["GENERATOR_IDENTITY"] if self._hello.problem else []
-        found += ["GENERATOR_FAULT"] if self._failed or self._shown.local else []
-        alone = self._ended_alone and self.sample.interlock_closed is False
+        found += ["GENERATOR_FAULT"] if self._steps.failed or self._shown.local else []
+        alone = self._orders.ended_alone and self.sample.interlock_closed is False
         found += ["INTERLOCK_OPEN"] if alone else []
         return tuple(dict.fromkeys(found))
 
     def _unable(self) -> bool:
         """Prepared or not, no ON may leave."""
         return bool(self._hello.problem or self._shown.local)
-
-    def _state(self) -> GeneratorState:
-        if self._offline:
-            return GeneratorState.OFFLINE
-        if self.sample.beam_on:
-            return GeneratorState.BEAM
-        if self._failed or self._shown.fault or self._unable():
-            return GeneratorState.FAULT
-        if self._technique is None:
-            return GeneratorState.STANDBY
-        return GeneratorState.READY if self._prepared else GeneratorState.PREPARING
-
-    def _set(self, now: Now, **changes: Any) -> None:
-        """After a change the horizon is zero: whoever looks at the sample must look again."""
-        if any(getattr(self.sample, name) != value for name, value in changes.items()):
-            self.sample = replace(self.sample, **changes)
-            now.wake(now.t_us)
 
 
 def no_beam(model: str) -> str:

@@ -29,10 +29,10 @@ What shapes this driver:
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 from hal.exchange import Answer, Exchange
+from hal.generators._orders import Orders
+from hal.generators._silence import SILENCE_US, Silence
+from hal.generators._steps import Steps
 from hal.generators.vj_ixs_ratings import (
     Step,
     capabilities,
@@ -60,16 +60,13 @@ from hal.generators.vj_ixs_wire import (
 )
 from hal.now import Now
 from hal.ports import ByteLink
-from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
+from hal.types import GeneratorSample, Outputs, Technique
 
 SOURCE = "SPC-P314 R3 and R4 (firmware ICD), SPC-P366 R4 (product specification)"
 VERIFIED = "from vendor documents, never checked against a device"
 DRIVES_BEAM = True
 
-ON_EXPIRES_US = 200_000
-SILENCE_US = 500_000  # outside the beam: how long a reply may be owed before the link is lost
 ON_ECHO = b"\x02ENBL1\r"  # "STX text CR", section 2
-TRIES = 3  # preparations with a differing echo before it is a fault
 
 
 class Driver:
@@ -86,7 +83,6 @@ class Driver:
         standby_poll_us: int = 500_000,
     ) -> None:
         self.capabilities = capabilities(baud)
-        self.sample = GeneratorSample(taken_us=0)
         self._baud = baud
         self._dialect: Dialect = dialect
         self._status_poll_us = status_poll_us
@@ -95,25 +91,22 @@ class Driver:
         self._exchange: Exchange[Question, Reply] = Exchange(
             link, Codec(), timeout_us=exchange_us(ALIVE, baud), resync_question=ALIVE
         )
+        self._orders = Orders()
+        self._silence = Silence()
+        self._steps: Steps[Step] = Steps()
         self._asked_us: dict[str, int] = {}
         self._last = ALIVE
-        self._silent_until_us: int | None = None  # a reply is owed; OFFLINE when none came by then
-        self._offline = True
         self._turn = 0
         self._turned_us: int | None = None
-        self._order_us: int | None = None
-        self._on_open = False  # the order's ON has neither left nor expired
-        self._was_ready = False  # ... when it was ordered: ON is not kept for an echo to come
         self._strange = b""  # the newest bytes that answered nothing
-        self._clear_us: int | None = None
-        self._clear_due = False
-        self._ended_alone = False
         self._shut_down = False
         self._bit_codes: tuple[str, ...] = ()
         self._bit_text = ""
-        self._technique: Technique | None = None
         self._forget()
-        self._start_over()
+
+    @property
+    def sample(self) -> GeneratorSample:
+        return self._orders.sample
 
     def effective(self, technique: Technique) -> Technique:
         return effective(technique)
@@ -128,8 +121,7 @@ class Driver:
             self._take(now, answer)
         elif self._exchange.timeouts_count != lost_count:
             self._probe(asked)
-            if self.sample.beam_on is False:
-                self._set(now, beam_on=None)  # asked again before an ON: who knows what it heard
+            self._orders.lost_reply(now)
         self._watch_link(now)
         self._hear_stranger(now)
         self._show(now)
@@ -149,98 +141,47 @@ class Driver:
             return
         self._strange = b""
         is_owed = self.sample.on_sent_us is not None and self.sample.on_answered_us is None
-        if self._order_us is None and not is_owed:
-            self._must_off = True
-            self._set(now, beam_on=True, beam_taken_us=now.t_us)
+        if not self._orders.beam_ordered and not is_owed:
+            self._orders.saw_beam(now, True, now.t_us)
 
     def write(self, now: Now, outputs: Outputs) -> None:
-        self._follow_technique(now, outputs.technique)
-        self._follow_order(now, outputs.expose_from_us)
-        self._follow_clear(outputs.clear_faults_from_us)
-        if self._order_us is None and self._must_off:
+        orders = self._orders
+        if orders.follow_technique(now, outputs.technique):
+            self._steps = Steps()
+        orders.follow_beam(now, outputs.expose_from_us)
+        orders.follow_clear(outputs.clear_faults_from_us)
+        if orders.off_due:
             self._exchange.preempt(now, OFF, exchange_us(OFF, self._baud))
         self._exchange.settle(now)
         if self._exchange.free:
             self._ask(now, self._next(now))
         waiting_for = self._exchange.waiting_for
-        if waiting_for is not None and self._silent_until_us is None:
-            self._silent_until_us = now.t_us + self._patience_us(waiting_for)
-            now.wake(self._silent_until_us)
+        if waiting_for is not None:
+            self._silence.owed(now, self._patience_us(waiting_for))
         self._show(now)
-
-    # what is ordered
-
-    def _follow_technique(self, now: Now, technique: Technique | None) -> None:
-        if technique != self._technique:
-            self._technique = technique
-            self._unprepare(now)
-        elif self._spent and self._order_us is None and self.sample.beam_on is False:
-            self._unprepare(now)  # one preparation, one beam
-
-    def _unprepare(self, now: Now) -> None:
-        self._start_over()
-        self._set(now, confirmed=None)
-
-    def _start_over(self) -> None:
-        self._steps: list[Step] = []
-        self._tries = 0
-        self._failed = ""
-        self._prepared = False
-        self._spent = False
-
-    def _follow_order(self, now: Now, order_us: int | None) -> None:
-        if order_us != self._order_us:
-            self._order_us = order_us
-            self._on_open = order_us is not None
-            self._was_ready = self._prepared and not self._spent
-            if order_us is not None:
-                self._must_off = True  # from here on ON may leave: OFF will have to be answered
-                self._set(
-                    now, on_sent_us=None, on_answered_us=None, refused=False, off_confirmed_us=None
-                )
-        if self._on_open and order_us is not None and now.reached(order_us + ON_EXPIRES_US):
-            self._on_open = False
-            self._set(now, refused=True)
-
-    def _follow_clear(self, clear_us: int | None) -> None:
-        if clear_us is not None and clear_us != self._clear_us:
-            self._clear_us = clear_us
-            self._clear_due = True
 
     # what is asked next
 
     def _next(self, now: Now) -> Question | None:
-        if self._on_open:
-            return self._start(now)  # nothing else may take the line now
+        orders = self._orders
+        if orders.on_open:
+            return orders.start(now, ON, look=STATUS)  # nothing else may take the line now
         if self.sample.beam_on is not False:
             return self._next_in_beam(now)
-        if self._clear_due:
+        if orders.clear_due:
             return CLEAR
         if self._hello:
             return self._hello_question()
         if self._faults_due:
             return READ_FAULTS[self._dialect]
-        if self._technique is not None:
-            return self._next_step(self._technique) or self._next_armed(now)
+        if orders.technique is not None:
+            return self._next_step(orders.technique) or self._next_armed(now)
         return self._next_idle(now)
-
-    def _start(self, now: Now) -> Question | None:
-        if not self._was_ready or not self._prepared:
-            return None
-        if self.sample.beam_on is not False:
-            return STATUS  # ON meets no beam that somebody else has started
-        self._on_open = False
-        self._spent = True
-        self._set(
-            now, on_sent_us=now.t_us, beam_on=None, beam_taken_us=None,
-            kv=None, ma=None, monitor_taken_us=None,
-        )  # fmt: skip
-        return ON
 
     def _next_in_beam(self, now: Now) -> Question | None:
         """Status and monitor take turns when both are due, so neither starves the other."""
         monitor = READ_MONITOR[self._dialect]
-        monitoring = self._order_us is not None and self.sample.on_answered_us is not None
+        monitoring = self._orders.beam_ordered and self.sample.on_answered_us is not None
         if monitoring and self._last == STATUS and self._due(now, monitor, self._monitor_poll_us):
             return monitor
         return STATUS if self._due(now, STATUS, self._status_poll_us) else None
@@ -250,15 +191,11 @@ class Driver:
         return READ_MONITOR[self._dialect] if name == "MON" else question(name)
 
     def _next_step(self, technique: Technique) -> Question | None:
-        if self._prepared or self._failed or self._order_us is not None:
+        if self._orders.prepared or self._orders.beam_ordered:
             return None
-        if not self._steps:
-            try:
-                self._steps = preparation(technique, again=self._tries > 0)
-            except ValueError as error:
-                self._failed = str(error)
-                return None
-        return self._steps[0][0]
+        steps = self._steps
+        step = steps.next(lambda: preparation(technique, again=steps.tries_count > 0))
+        return None if step is None else step[0]
 
     def _next_armed(self, now: Now) -> Question | None:
         """Status and fault list in turn: a beam that nobody ordered shows before ours (SR-34)."""
@@ -289,62 +226,53 @@ class Driver:
     # what is answered
 
     def _take(self, now: Now, answer: Answer[Question, Reply]) -> None:
-        self._silent_until_us = None
-        self._offline = False
-        self._set(now, taken_us=answer.asked_us)
+        self._silence.answered()
+        self._orders.set(now, taken_us=answer.asked_us)
         name = answer.question.command.name
         if self._hello and name in (self._hello[0], self._hello_question().command.name):
             self._took_hello(now, answer.reply)
         taker = self._TAKERS.get(name)
         if taker is not None:
             taker(self, now, answer)
-        elif self._steps and answer.question == self._steps[0][0]:
-            self._took_step(now, answer)
+        elif self._steps.first is not None and answer.question == self._steps.first[0]:
+            self._took_step(now, self._steps.first, answer.reply)
 
     def _took_status(self, now: Now, answer: Answer[Question, Reply]) -> None:
-        is_on, was_off = answer.reply == 1, self.sample.beam_on is False
-        if is_on and self._order_us is None:
-            self._must_off = True  # SR-33: OFF again until the feedback says so
-        if not is_on and not was_off:
+        if self._orders.saw_beam(now, answer.reply == 1, answer.asked_us):
             self._faults_due = True  # why it ended, or the final look
-            answered = self.sample.on_answered_us is not None
-            self._ended_alone = self._order_us is not None and answered
-        self._set(now, beam_on=is_on, beam_taken_us=answer.asked_us)
 
     def _took_enable(self, now: Now, answer: Answer[Question, Reply]) -> None:
         if answer.question == ON:
             self._took_on(now, answer)
-        elif answer.reply == 0 and self._order_us is None:
-            self._must_off = False
-            self._set(now, off_confirmed_us=now.t_us)
+        elif answer.reply == 0:
+            self._orders.off_answered(now)
 
     def _took_on(self, now: Now, answer: Answer[Question, Reply]) -> None:
         if answer.reply == 1:
-            self._set(now, on_answered_us=now.t_us, beam_on=True, beam_taken_us=answer.asked_us)
-        elif self._order_us is not None:  # else OFF overtook it, and this may be OFF's echo
-            self._set(now, refused=True)
+            self._orders.accept(now, beam_on=True, beam_taken_us=answer.asked_us)
+        elif self._orders.beam_ordered:  # else OFF overtook it, and this may be OFF's echo
+            self._orders.refuse(now)
 
     def _took_monitor(self, now: Now, answer: Answer[Question, Reply]) -> None:
         monitor = answer.reply
         assert isinstance(monitor, Monitor)
-        self._set(now, battery_v=monitor.battery_v, oil_c=monitor.oil_c)
+        self._orders.set(now, battery_v=monitor.battery_v, oil_c=monitor.oil_c)
         if self._monitoring:
-            self._set(now, kv=monitor.kv, ma=monitor.ma, monitor_taken_us=answer.asked_us)
+            self._orders.set(now, kv=monitor.kv, ma=monitor.ma, monitor_taken_us=answer.asked_us)
 
     def _took_faults(self, now: Now, answer: Answer[Question, Reply]) -> None:
         assert isinstance(answer.reply, tuple)
         bits = [bit for bit, is_set in enumerate(answer.reply) if is_set]
         closed = INTERLOCK_BIT not in bits
-        named = [bit for bit in bits if bit != INTERLOCK_BIT or self._ended_alone]
+        named = [bit for bit in bits if bit != INTERLOCK_BIT or self._orders.ended_alone]
         self._faults_due = False
         self._shut_down = any(FAULT_BITS[bit].shuts_down for bit in named)
         self._bit_codes = tuple(dict.fromkeys(FAULT_BITS[bit].code for bit in named))
         self._bit_text = ", ".join(f"bit {bit} {FAULT_BITS[bit].name}" for bit in bits)
-        self._set(now, interlock_closed=closed, interlock_taken_us=answer.asked_us)
+        self._orders.set(now, interlock_closed=closed, interlock_taken_us=answer.asked_us)
 
     def _took_clear(self, now: Now, answer: Answer[Question, Reply]) -> None:
-        self._clear_due = False
-        self._ended_alone = False
+        self._orders.cleared()
         self._faults_due = True
 
     def _took_hello(self, now: Now, reply: Reply) -> None:
@@ -352,18 +280,13 @@ class Driver:
         if name == "MNUM":
             self._model = str(reply)
         if name == "SNUM":
-            self._set(now, identity=f"{self._model} {reply}")
+            self._orders.set(now, identity=f"{self._model} {reply}")
 
-    def _took_step(self, now: Now, answer: Answer[Question, Reply]) -> None:
-        asked, expected = self._steps.pop(0)
-        if answer.reply != expected:
-            self._tries += 1
-            self._steps = []
-            if self._tries == TRIES:
-                self._failed = f"{asked.text} was answered {answer.reply}, not {expected}"
-        elif not self._steps:
-            self._prepared = True
-            self._set(now, confirmed=self._technique)
+    def _took_step(self, now: Now, step: Step, reply: Reply) -> None:
+        asked, expected = step
+        wrong = f"{asked.text} was answered {reply}, not {expected}" if reply != expected else ""
+        if self._steps.took(wrong):
+            self._orders.confirm(now)
 
     _TAKERS = {  # noqa: RUF012 (a constant)
         "STAT": _took_status,
@@ -380,22 +303,18 @@ class Driver:
     def _patience_us(self, question: Question) -> int:
         if question == ON:
             return exchange_us(ON, self._baud) + self.capabilities.status_age_us
-        in_beam = self.sample.beam_on is not False and self.sample.on_answered_us is not None
-        return self.capabilities.status_age_us if in_beam else SILENCE_US
+        return self.capabilities.status_age_us if self._orders.in_beam else SILENCE_US
 
     def _watch_link(self, now: Now) -> None:
-        silent = self._silent_until_us is not None and now.reached(self._silent_until_us)
-        if (silent or self._exchange.down) and not self._offline:
-            self._offline = True
+        if self._silence.lost(now, port_down=bool(self._exchange.down)):
             self._forget()
-            self._unprepare(now)
-            self._set(now, beam_on=None, interlock_closed=None)
+            self._steps = Steps()
+            self._orders.lost_device(now)
 
     def _forget(self) -> None:
         """Whoever answers next may be another device, or the same one after a power cycle."""
         self._hello = ["FREV", "MNUM", "SNUM", "MON"]
         self._model = ""
-        self._must_off = True  # a beam counts as on until it is proven off
         self._faults_due = True
         self._monitoring = False
 
@@ -407,24 +326,10 @@ class Driver:
     # what is shown
 
     def _show(self, now: Now) -> None:
-        codes = (*self._bit_codes, *(("GENERATOR_FAULT",) if self._failed else ()))
-        words = (self._exchange.down or "", self._failed, self._bit_text)
+        failed = self._steps.failed
+        codes = (*self._bit_codes, *(("GENERATOR_FAULT",) if failed else ()))
+        words = (self._exchange.down or "", failed, self._bit_text)
         raw = "; ".join(word for word in words if word)
-        self._set(now, state=self._state(), faults=codes, raw_faults=raw)
-
-    def _state(self) -> GeneratorState:
-        if self._offline:
-            return GeneratorState.OFFLINE
-        if self.sample.beam_on:
-            return GeneratorState.BEAM
-        if self._shut_down or self._failed:
-            return GeneratorState.FAULT
-        if self._technique is None:
-            return GeneratorState.STANDBY
-        return GeneratorState.READY if self._prepared else GeneratorState.PREPARING
-
-    def _set(self, now: Now, **changes: Any) -> None:
-        """After a change the horizon is zero: whoever looks at the sample must look again."""
-        if any(getattr(self.sample, name) != value for name, value in changes.items()):
-            self.sample = replace(self.sample, **changes)
-            now.wake(now.t_us)
+        faulty = self._shut_down or bool(failed)
+        state = self._orders.state(offline=self._silence.offline, faulty=faulty)
+        self._orders.set(now, state=state, faults=codes, raw_faults=raw)
