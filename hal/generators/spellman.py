@@ -5,7 +5,8 @@ Modelled on public sources: the manual 118153-001 of the uX and, for the XRV, py
 are those of the project's protocol reference.
 
 Beside it: spellman_framing.py (frames, checksum), spellman_opcodes.py (questions and replies),
-spellman_tables.py (each model's opcodes), spellman_faults.py (flags), spellman_identity.py and
+spellman_tables.py (each model's opcodes), spellman_faults.py (flags), spellman_trouble.py (what it
+says is wrong), spellman_unasked.py (frames that answer nothing), spellman_identity.py and
 spellman_hello.py (who is there?), spellman_ratings.py (what may be asked, what is promised),
 spellman_desk.py (the device).
 
@@ -35,13 +36,13 @@ Silent: chosen:
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import suppress
 
 from hal.exchange import Answer, Exchange
 from hal.generators._orders import Orders
 from hal.generators._silence import SILENCE_US, Silence
 from hal.generators._steps import Steps
-from hal.generators.spellman_faults import Status, faults_of, status_of
+from hal.generators.spellman_faults import status_of
 from hal.generators.spellman_framing import Checksum, Dsp
 from hal.generators.spellman_hello import Hello
 from hal.generators.spellman_opcodes import Codec, Question, Reply, Scale
@@ -56,6 +57,8 @@ from hal.generators.spellman_ratings import (
     preparation,
 )
 from hal.generators.spellman_tables import CODEC_ONLY_MODELS, MODELS, NAMES, XRV
+from hal.generators.spellman_trouble import Trouble
+from hal.generators.spellman_unasked import Unasked
 from hal.now import Now, since
 from hal.ports import ByteLink, WireError
 from hal.types import GeneratorSample, Outputs, Technique
@@ -117,11 +120,8 @@ class Driver:
         self._turn = 0
         self._turned_us: int | None = None
         self._on_left = False  # an ON of ours may be obeyed: nothing has proved HV off since
-        self._shown = Status(hv_on=False, interlock_closed=False, fault=False)
-        self._flags: tuple[str, ...] = ()  # codes of the fault list
-        self._flag_text = ""
-        self._latched: dict[str, str] = {}  # told once, unasked: code -> the vendor's words
-        self._stray = bytearray()  # what answered nothing: unasked frames come in pieces
+        self._trouble = Trouble(self._model)
+        self._unasked = Unasked(self._framing)
         self._forget()
 
     @property
@@ -141,7 +141,9 @@ class Driver:
             self._take(now, answer)
         elif self._exchange.timeouts_count != lost_count:
             self._lost(now, asked)
-        self._hear_unasked(now)
+        for text in self._unasked.texts(self._exchange.unasked):
+            with suppress(WireError):  # no answer of ours: another model's, perhaps
+                self._heard(text)
         self._watch_link(now)
         self._show(now)
         return self.sample
@@ -176,7 +178,7 @@ class Driver:
             return self._model.query("clear")
         if hello:
             return self._model.query(hello)
-        if self._faults_due:
+        if self._trouble.list_due:
             return self._faults
         if orders.technique is not None:
             return self._next_step(orders.technique) or self._next_armed(now)
@@ -262,15 +264,11 @@ class Driver:
         self._orders.set(now, identity=self._hello.identity or self.sample.identity)
 
     def _took_status(self, now: Now, answer: Answer[Question, Reply]) -> None:
-        shown = status_of(self._model, answer.reply)
-        self._orders.set(
-            now, interlock_closed=shown.interlock_closed, interlock_taken_us=answer.asked_us
-        )
-        if shown.fault and not self._shown.fault:
-            self._faults_due = True
-            self._latch_fault(shown)
-        self._shown = shown
-        self._saw_beam(now, answer.asked_us, shown.hv_on)
+        shown, asked_us = status_of(self._model, answer.reply), answer.asked_us
+        self._trouble.took_status(shown)
+        self._saw_beam(now, asked_us, shown.hv_on)
+        closed = shown.interlock_closed
+        self._orders.set(now, interlock_closed=closed, interlock_taken_us=asked_us)
 
     def _saw_beam(self, now: Now, asked_us: int, is_on: bool) -> None:
         orders = self._orders
@@ -281,7 +279,7 @@ class Driver:
         if not is_on and not orders.beam_ordered:
             self._on_left = False
         if orders.saw_beam(now, is_on, asked_us):
-            self._faults_due = True  # why it ended, or the final look
+            self._trouble.list_due = True  # why it ended, or the final look
 
     def _is_starting(self, asked_us: int) -> bool:
         """ON is on its way, or was answered less than a reply time before this was asked."""
@@ -305,14 +303,12 @@ class Driver:
             self._orders.refuse(now, f"ON was refused: {why}")
 
     def _took_monitor(self, now: Now, answer: Answer[Question, Reply]) -> None:
-        names = [made.name for made in self._model.by_name["monitor"].answers]
-        values = dict(zip(names, answer.reply.values, strict=True))
-        fields = {made.name: made for made in self._model.by_name["monitor"].answers}
+        orders = self._orders
         if not self._reads_beam or self.sample.beam_on is not True:
             return
-        kv = fields["kv"].value(values["kv"], self._scale)
-        ma = fields["ma"].value(values["ma"], self._scale)
-        orders = self._orders
+        fields = zip(answer.question.opcode.answers, answer.reply.values, strict=True)
+        shown = {made.name: made.value(count, self._scale) for made, count in fields}
+        kv, ma = shown["kv"], shown["ma"]
         risen = orders.technique is not None and kv >= RISEN * orders.technique.kv
         if self.sample.on_answered_us is None and orders.acked_us is not None and risen:
             orders.accept(now)
@@ -320,18 +316,11 @@ class Driver:
             self._orders.set(now, kv=kv, ma=ma, monitor_taken_us=answer.asked_us)
 
     def _took_faults(self, now: Now, answer: Answer[Question, Reply]) -> None:
-        found = faults_of(self._model, answer.reply)
-        self._faults_due = False
-        if not found and self._shown.fault and self._model is XRV:
-            self._latched.setdefault("GENERATOR_UNKNOWN", "status: fault, and no flag of 68 is set")
-        self._flags = tuple(dict.fromkeys(fault.code for fault in found))
-        self._flag_text = ", ".join(fault.text for fault in found)
+        self._trouble.took_list(answer.reply)
 
     def _took_clear(self, now: Now, answer: Answer[Question, Reply]) -> None:
         self._orders.cleared()
-        self._latched.clear()
-        self._shown = replace(self._shown, fault=False)  # what the next status says counts
-        self._faults_due = True
+        self._trouble.cleared()
 
     def _took_step(self, step: Step, reply: Reply) -> None:
         wrong = ""
@@ -356,37 +345,15 @@ class Driver:
         if asked is not None:
             self._hello.lost(asked.opcode.name)
 
-    def _hear_unasked(self, now: Now) -> None:
-        """Frames that answered nothing: the uX's own 22, or another model's answer."""
-        if not self._exchange.unasked:
-            return
-        self._stray = self._stray[-2 * 100 :] + self._exchange.unasked
-        while self._stray:
-            try:
-                text = self._framing.take(self._stray)
-                if text is None:
-                    return
-                self._heard(now, text)
-            except WireError:
-                continue
-
-    def _heard(self, now: Now, text: str) -> None:
+    def _heard(self, text: str) -> None:
+        """A frame that answered nothing."""
         if not self._hello.known:
             self._hello.overheard(text)
         elif self._model is not XRV:
             reply = self._model.reply(self._status, text)
             if reply.accepted:
-                self._latch_fault(status_of(self._model, reply))
+                self._trouble.told(status_of(self._model, reply))
                 self._asked_us.pop("status", None)  # what is so now?
-                self._faults_due = True
-
-    def _latch_fault(self, shown: Status) -> None:
-        """3.6: told once; afterwards the flag reads 0 again."""
-        if self._model is XRV or not shown.fault:
-            return
-        code = "GENERATOR_FAULT" if shown.interlock_closed else "INTERLOCK_OPEN"
-        open_text = "closed" if shown.interlock_closed else "open"
-        self._latched[code] = f"22: fault, interlock {open_text}"
 
     # the link
 
@@ -410,18 +377,16 @@ class Driver:
     def _forget(self) -> None:
         """Whoever answers next may be another device, or the same one after a power cycle."""
         self._hello = Hello(self._model, self._scale)
-        self._faults_due = True
+        self._trouble.list_due = True
         self._reads_beam = False
 
     # what is shown
 
     def _show(self, now: Now) -> None:
         orders, failed, unable = self._orders, self._steps.failed, self._unable()
-        told = (self._hello.problem, failed, orders.refusal, self._flag_text)
-        local = "it is in local mode" if self._shown.local else ""
-        words = (self._exchange.down or "", *told, local, *self._latched.values())
-        raw = "; ".join(word for word in words if word)
-        faulty = bool(failed) or self._shown.fault or unable
+        told = (self._hello.problem, failed, orders.refusal, *self._trouble.words)
+        raw = "; ".join(word for word in (self._exchange.down or "", *told) if word)
+        faulty = bool(failed) or self._trouble.status.fault or unable
         orders.set(
             now, state=orders.state(offline=self._silence.offline, faulty=faulty),
             faults=self._codes(), raw_faults=raw,
@@ -429,16 +394,16 @@ class Driver:
         )  # fmt: skip
 
     def _codes(self) -> tuple[str, ...]:
-        found = [*self._flags, *self._latched]
+        found = [*self._trouble.codes]
         found += ["GENERATOR_IDENTITY"] if self._hello.problem else []
-        found += ["GENERATOR_FAULT"] if self._steps.failed or self._shown.local else []
+        found += ["GENERATOR_FAULT"] if self._steps.failed or self._trouble.status.local else []
         alone = self._orders.ended_alone and self.sample.interlock_closed is False
         found += ["INTERLOCK_OPEN"] if alone else []
         return tuple(dict.fromkeys(found))
 
     def _unable(self) -> bool:
         """Prepared or not, no ON may leave."""
-        return bool(self._hello.problem or self._shown.local)
+        return bool(self._hello.problem or self._trouble.status.local)
 
 
 def no_beam(model: str) -> str:
