@@ -6,8 +6,9 @@ numbers are those of the project's protocol reference; "silent: chosen" is what 
 
 Beside it: r2cp_wire.py (entries, frames), r2cp_layouts.py (databank, status, ...), r2cp_block.py,
 r2cp_exchange.py (one question at a time), r2cp_stop.py (OFF), r2cp_rx.py (the RX disable),
-r2cp_hello.py (connection), r2cp_preparation.py (before a beam), r2cp_messages.py,
-r2cp_results.py (its no, our words), r2cp_ratings.py (what may be asked), r2cp_desk.py (the device).
+r2cp_hello.py (connection), r2cp_preparation.py (before a beam), r2cp_account.py (after it),
+r2cp_messages.py, r2cp_results.py (its no, our words), r2cp_ratings.py (what may be asked),
+r2cp_desk.py (the device).
 
 What shapes this driver:
 - Two keys. System message 500074 "general RX disable" is kept active (4.7); ON first clears it,
@@ -37,31 +38,28 @@ Silent: chosen:
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any
 
+from hal.generators._orders import Orders
+from hal.generators._silence import Silence
+from hal.generators.r2cp_account import Account
 from hal.generators.r2cp_exchange import Answer, Exchange, Processed
 from hal.generators.r2cp_hello import Hello
 from hal.generators.r2cp_layouts import (
     EXPOSURE_SWITCH,
-    Databank,
     PostExposure,
     State,
     Status,
     read_message,
-    read_post,
     read_status,
 )
 from hal.generators.r2cp_messages import Messages
 from hal.generators.r2cp_preparation import Preparation
 from hal.generators.r2cp_ratings import (
     DEACTIVATE,
-    POST_TRIES,
     PROCEDURE_ID,
     REPLY_US,
     RX_DISABLE,
     RX_ENABLE,
-    account_differences,
     capabilities,
     effective,
     maximum_mas,
@@ -87,7 +85,7 @@ from hal.generators.r2cp_wire import (
 )
 from hal.now import Now
 from hal.ports import ByteLink, WireError
-from hal.types import GeneratorSample, GeneratorState, Outputs, Technique
+from hal.types import GeneratorSample, Outputs, Technique
 
 SOURCE = "MCPU_MASTER 9ba0caac, a public third-party program, the host side only"
 VERIFIED = (
@@ -95,20 +93,12 @@ VERIFIED = (
 )
 DRIVES_BEAM = True
 
-ON_EXPIRES_US = 200_000
-
 _ON_ITS_WAY = (State.PREPARATION, State.READY, State.EXPOSURE_REQUESTED)
 _ROTATING = (State.PREPARATION, State.READY)
 
 
 class Driver:
     """Levels in, samples out: each scan it sends what is missing between ordered and confirmed."""
-
-    _processed_us: int | None  # the order's START was answered OK
-    _account_owed: bool  # START has left, and nothing has shown its end
-    _loaded: Databank | None  # what the last beam was made of
-    _otherwise: tuple[str, str] | None  # its account says so: code of hal.faults, words
-    _lit_us: int | None  # the newest status that said "exposing" was asked for
 
     def __init__(
         self,
@@ -127,7 +117,6 @@ class Driver:
         `dialect`, `baud`, `monitor_poll_us`: of other wires, nothing here.
         """
         self.capabilities = capabilities(status_poll_us)
-        self.sample = GeneratorSample(taken_us=0)
         self.status: Status | None = None  # the newest, for service: heat units, rotor, switches
         self.post_exposure: PostExposure | None = None  # of the last beam
         self._exchange = Exchange(link, timeout_us=timeout_us)
@@ -135,17 +124,14 @@ class Driver:
         self._standby_poll_us = standby_poll_us
         self._focus_index = focus_index
         self._asked_us: int | None = None  # the newest status question
-        self._silent_until_us: int | None = None  # a reply is owed; OFFLINE when none came by then
-        self._offline = True
-        self._order_us: int | None = None
-        self._on_open = False  # the order's ON has neither left nor expired
-        self._was_ready = False  # ... when it was ordered: ON is not kept for a state to come
-        self._clear_us: int | None = None
-        self._clear_due = False
-        self._refusal = ""
-        self._technique: Technique | None = None
+        self._orders = Orders()
+        self._silence = Silence()
         self._plan = Preparation()
         self._forget()
+
+    @property
+    def sample(self) -> GeneratorSample:
+        return self._orders.sample
 
     def effective(self, technique: Technique) -> Technique:
         return effective(technique)
@@ -165,60 +151,27 @@ class Driver:
         return self.sample
 
     def write(self, now: Now, outputs: Outputs) -> None:
-        self._follow_technique(now, outputs.technique)
-        self._follow_order(now, outputs.expose_from_us)
-        self._follow_clear(outputs.clear_faults_from_us)
-        off_left = self._order_us is None and self._stop.send(now, self._exchange)
+        orders = self._orders
+        if orders.follow_technique(now, outputs.technique):
+            self._plan = Preparation()
+        if orders.follow_beam(now, outputs.expose_from_us, ready=self._is_ready()):
+            self._stop.order_changed(begins=orders.beam_ordered)
+        orders.follow_clear(outputs.clear_faults_from_us)
+        off_left = orders.off_due and self._stop.send(now, self._exchange)
         if not off_left:  # else nothing more leaves in this scan
             self._exchange.settle(now)
             if self._exchange.free:
                 self._ask(now, self._next(now))
-        if self._exchange.waiting_for is not None and self._silent_until_us is None:
-            self._silent_until_us = now.t_us + self.capabilities.status_age_us
-            now.wake(self._silent_until_us)
+        if self._exchange.waiting_for is not None:
+            self._silence.owed(now, self.capabilities.status_age_us)
         self._show(now)
-
-    # what is ordered
-
-    def _follow_technique(self, now: Now, technique: Technique | None) -> None:
-        if technique != self._technique:
-            self._technique = technique
-            self._unprepare(now)
-        elif self._plan.spent and self._order_us is None and self.sample.beam_on is False:
-            self._unprepare(now)  # one preparation, one beam
-
-    def _unprepare(self, now: Now) -> None:
-        self._plan = Preparation()
-        self._set(now, confirmed=None)
-
-    def _follow_order(self, now: Now, order_us: int | None) -> None:
-        if order_us != self._order_us:
-            self._order_us = order_us
-            self._on_open = order_us is not None
-            self._was_ready = self._is_ready()
-            self._stop.at_once()
-            if order_us is not None:
-                self._stop.begin()
-                self._processed_us = None
-                self._refusal = ""
-                self._set(
-                    now, on_sent_us=None, on_answered_us=None, refused=False, off_confirmed_us=None
-                )
-        if self._on_open and order_us is not None and now.reached(order_us + ON_EXPIRES_US):
-            self._on_open = False
-            self._set(now, refused=True)
-
-    def _follow_clear(self, clear_us: int | None) -> None:
-        if clear_us is not None and clear_us != self._clear_us:
-            self._clear_us = clear_us
-            self._clear_due = True
 
     # what is asked next
 
     def _next(self, now: Now) -> Question | None:
         if not self._hello.connected:
             return self._hello.next(now)
-        if self._on_open:
+        if self._orders.on_open:
             return self._start(now)  # nothing else may take the line now
         if self.sample.beam_on is not False:
             return self._next_in_beam(now)
@@ -229,23 +182,15 @@ class Driver:
         return self._next_owed() or self._next_wanted(now) or self._look(now)
 
     def _start(self, now: Now) -> Question | None:
-        if not self._was_ready or not self._is_ready():
-            return None
-        if self.sample.beam_on is not False:
-            return ASK_STATUS  # ON meets no beam that somebody else has started
-        if self._rx.disabled is not False:
-            return RX_ENABLE
-        self._on_open = False
-        self._plan.spent = True
-        self._set(
-            now, on_sent_us=now.t_us, beam_on=None, beam_taken_us=None, kv=None, ma=None,
-            monitor_taken_us=None, beam_mas=None, beam_ms=None, account_taken_us=None,
-        )  # fmt: skip
-        self._loaded, self._otherwise, self._account_owed = self._plan.databank, None, True
-        return START
+        enable = None if self._rx.disabled is False else RX_ENABLE
+        ready = self._is_ready()
+        asked = self._orders.start(now, START, look=ASK_STATUS, first=enable, ready=ready)
+        if asked is START:
+            self._account.begin(self._plan.databank)
+        return asked
 
     def _next_in_beam(self, now: Now) -> Question | None:
-        turn = self._order_us is None and not self._status_stale
+        turn = not self._orders.beam_ordered and not self._status_stale
         if turn and self._rx.due(now, self._status_poll_us):
             return RX_DISABLE  # the second way to end it; status and it take turns
         if self._status_stale or self._due(now, self._status_poll_us):
@@ -257,29 +202,30 @@ class Driver:
             return ASK_STATUS
         if self._messages.due:
             return ASK_MESSAGES
-        if self._clear_due:
-            self._clear_due = False
-            self._plan.failed = self._otherwise = None
+        if self._orders.clear_due:
+            self._orders.cleared()
+            self._plan.failed = self._account.otherwise = None
             self._messages.order_clear()
         return self._messages.next_clear()
 
     def _next_wanted(self, now: Now) -> Question | None:
-        if self._post_tries_count:
-            first = self._post_tries_count == POST_TRIES
-            return ASK_POST if first or self._due(now, self._status_poll_us) else None
-        state, plan = self.status.state if self.status is not None else None, self._plan
-        if not plan.begun and state in _ROTATING and self._order_us is None:
+        orders, plan = self._orders, self._plan
+        if self._account.tries_count:
+            now_due = self._account.untried or self._due(now, self._status_poll_us)
+            return ASK_POST if now_due else None
+        state = self.status.state if self.status is not None else None
+        if not plan.begun and state in _ROTATING and not orders.beam_ordered:
             return DEACTIVATE if self._due(now, self._status_poll_us) else None
-        if self._technique is None or plan.active or plan.failed or self._order_us is not None:
+        if orders.technique is None or plan.active or plan.failed or orders.beam_ordered:
             return None
         if self._rx.disabled is not True:
             return None  # nothing is prepared before the first of the two keys is known to be out
         if not plan.begun and state is State.STANDBY:
-            plan.begin(self._technique, self._focus_index)
+            plan.begin(orders.technique, self._focus_index)
         return plan.next()
 
     def _look(self, now: Now) -> Question | None:
-        armed = self._technique is not None
+        armed = self._orders.technique is not None
         period_us = self._status_poll_us if armed else self._standby_poll_us
         return ASK_STATUS if self._due(now, period_us) else None
 
@@ -325,20 +271,19 @@ class Driver:
                 self._go_offline(now)
 
     def _took_off(self, now: Now, answer: Processed) -> None:
-        obeyed = self._stop.answered(now, answer) if self._order_us is None else None
+        obeyed = None if self._orders.beam_ordered else self._stop.answered(now, answer)
         if obeyed is not None:
             self._status_stale = True
         if obeyed:
-            self._set(now, off_confirmed_us=now.t_us)
+            self._orders.off_answered(now)
 
     def _take(self, now: Now, answer: Answer) -> None:
-        self._silent_until_us = None
-        self._offline = False
-        self._set(now, taken_us=answer.asked_us)
+        self._silence.answered()
+        self._orders.set(now, taken_us=answer.asked_us)
         if not self._hello.done and answer.question is self._hello.next(now):
             self._hello.take(now, answer)
             if self._hello.identity:
-                self._set(now, identity=self._hello.identity)
+                self._orders.set(now, identity=self._hello.identity)
         taker = self._TAKERS.get(answer.question.name)
         if taker is not None:
             taker(self, now, answer)
@@ -352,26 +297,22 @@ class Driver:
         self.status = status
         self._messages.status(status.messages_index)
         closed = bool(status.switches_index & EXPOSURE_SWITCH)
-        self._set(now, interlock_closed=closed, interlock_taken_us=answer.asked_us)
+        self._orders.set(now, interlock_closed=closed, interlock_taken_us=answer.asked_us)
         self._see_beam(now, status.state, answer.asked_us)
 
     def _see_beam(self, now: Now, state: State, asked_us: int) -> None:
-        was_off, beam_on = self.sample.beam_on is False, self._shows_beam(state)
-        if state in (State.EXPOSING, State.EXPOSURE_REQUESTED) and self._order_us is None:
-            self._stop.wanted = True  # SR-33: OFF again until the feedback says so
-        accepted_us = now.t_us if beam_on else self._processed_us
-        unanswered = self._processed_us is not None and self.sample.on_answered_us is None
-        if beam_on is not None and unanswered and self._order_us is not None:
-            self._set(now, on_answered_us=accepted_us)
+        orders, beam_on = self._orders, self._shows_beam(state)
+        if state in (State.EXPOSING, State.EXPOSURE_REQUESTED) and not orders.beam_ordered:
+            orders.off_wanted = True  # SR-33: OFF again until the feedback says so
+        if beam_on is not None and orders.beam_awaited:
+            orders.set(now, on_answered_us=now.t_us if beam_on else orders.acked_us)
         if beam_on:
-            self._lit_us = asked_us
-        if beam_on is False and not was_off and self._account_owed:
-            self._account_owed = False
-            self._post_tries_count = POST_TRIES
-        self._set(now, beam_on=beam_on, beam_taken_us=asked_us)
-        off = beam_on is False and self._order_us is None
+            self._account.lit_us = asked_us
+        if orders.saw_beam(now, beam_on, asked_us):
+            self._account.end()
+        off = beam_on is False and not orders.beam_ordered
         if off and self._stop.shown_off(asked_us):
-            self._set(now, off_confirmed_us=now.t_us)
+            orders.off_answered(now)
 
     def _shows_beam(self, state: State) -> bool | None:
         """None: the generator may be about to make one, or does not know."""
@@ -379,19 +320,17 @@ class Driver:
             return True
         if state in (State.EXPOSURE_REQUESTED, State.INVALID):
             return None
-        started = self._processed_us is not None and self.sample.on_answered_us is None
-        waiting = started and self._order_us is not None and state in _ON_ITS_WAY
-        return None if waiting else False
+        return None if self._orders.beam_awaited and state in _ON_ITS_WAY else False
 
     def _took_exposure(self, now: Now, answer: Answer) -> None:
         """Of START: STOP never comes this way."""
         self._status_stale = True
         if answer.result_code == OK:
-            self._processed_us = now.t_us
+            self._orders.acked_us = now.t_us
             return
-        self._refusal = result_words("exposure", answer.result_code)
-        if self._order_us is not None:
-            self._set(now, refused=True)
+        self._orders.refusal = result_words("exposure", answer.result_code)
+        if self._orders.beam_ordered:
+            self._orders.set(now, refused=True)
 
     def _took_message(self, now: Now, answer: Answer) -> None:
         if self._rx.take(answer):
@@ -404,35 +343,28 @@ class Driver:
         self._status_stale = True  # its answer ends the list
 
     def _took_post(self, now: Now, answer: Answer) -> None:
-        if not self._post_tries_count:
+        if not self._account.tries_count:
             return
-        self._post_tries_count -= 1
         self._status_stale = True  # if it must be asked again, then at the status' pace
-        if not answer.data:
+        post = self._account.take(answer, self._hello.last_post)
+        if post is None:
             return
-        post, last = read_post(answer.data), self._hello.last_post
-        if last is not None and post.exposure_count == last.exposure_count:
-            return  # still that of the exposure before
-        self._post_tries_count = 0
         self.post_exposure = self._hello.last_post = post
-        self._set(
-            now, kv=post.kv, ma=post.ma, monitor_taken_us=self._lit_us, beam_mas=post.mas,
-            beam_ms=post.ms, account_taken_us=answer.asked_us,
+        self._orders.set(
+            now, kv=post.kv, ma=post.ma, monitor_taken_us=self._account.lit_us,
+            beam_mas=post.mas, beam_ms=post.ms, account_taken_us=answer.asked_us,
         )  # fmt: skip
-        wrong = account_differences(self._loaded, post) if self._loaded is not None else []
-        if wrong:
-            self._otherwise = "GENERATOR_FAULT", f"post-exposure: {'; '.join(wrong)}"
 
     def _took_activate(self, now: Now, answer: Answer) -> None:
         self._status_stale = True
         if answer.question is DEACTIVATE and answer.result_code != OK:
-            self._refusal = result_words("deactivate", answer.result_code)
+            self._orders.refusal = result_words("deactivate", answer.result_code)
 
     def _took_step(self, now: Now, answer: Answer) -> None:
         if not self._plan.take(answer):
             self._status_stale = True
         elif self._plan.active:
-            self._set(now, confirmed=self._technique)
+            self._orders.confirm(now)
 
     _TAKERS = {  # noqa: RUF012 (a constant)
         "status": _took_status,
@@ -448,45 +380,41 @@ class Driver:
     def _lost_one(self, now: Now) -> None:
         self._status_stale = True
         self._plan.start_over()
-        if self.sample.beam_on is False:
-            self._set(now, beam_on=None)  # asked again before an ON: who knows what it heard
-        if self._offline:
+        self._orders.lost_reply(now)
+        if self._silence.offline:
             self._forget()  # nobody has ever answered: connect again
 
     def _watch_link(self, now: Now) -> None:
-        silent = self._silent_until_us is not None and now.reached(self._silent_until_us)
-        if (silent or self._exchange.down) and not self._offline:
+        if self._silence.lost(now, port_down=bool(self._exchange.down)):
             self._go_offline(now)
 
     def _go_offline(self, now: Now) -> None:
-        self._offline = True
+        self._silence.offline = True
         self._forget()
-        self._unprepare(now)
-        self._set(now, beam_on=None, interlock_closed=None)
+        self._plan = Preparation()
+        self._orders.lost_device(now)
 
     def _forget(self) -> None:
         """Whoever answers next may be another device, or the same one after a power cycle."""
         self._exchange.start_anew()
         self._hello, self._messages = Hello(), Messages()
         self.status = None
-        self._silent_until_us = None
-        self._stop = Stop()
-        self._rx = RxKey()
-        self._processed_us = None
+        self._silence.forget()
+        self._stop, self._rx, self._account = Stop(), RxKey(), Account()
+        self._orders.off_wanted, self._orders.acked_us = True, None
         self._status_stale = True
         self._service_tool = False
-        self._post_tries_count = 0
-        self._lit_us = None
-        self._loaded = self._otherwise = None
-        self._account_owed = False
 
     # what is shown
 
     def _is_ready(self) -> bool:
+        return self._says_ready() and not self._faults()
+
+    def _says_ready(self) -> bool:
+        """In its status, and of our procedure."""
         shown = self.status
         mine = shown is not None and shown.procedure_id == PROCEDURE_ID
-        ready = mine and shown is not None and shown.state is State.READY
-        return self._plan.active and not self._plan.spent and ready and not self._faults()
+        return mine and shown is not None and shown.state is State.READY
 
     def _faults(self) -> list[tuple[str, str]]:
         """(code of hal.faults, words) of all that keeps the beam off."""
@@ -497,31 +425,16 @@ class Driver:
             found.append((STATE_FAULTS[state], f"state {state.value} {state.name}"))
         if self._service_tool:
             found.append(("GENERATOR_FAULT", "the service tool (node 9) is connected"))
-        own = (self._hello.failed, self._rx.refused, self._plan.failed, self._otherwise)
+        own = (self._hello.failed, self._rx.refused, self._plan.failed, self._account.otherwise)
         return found + [each for each in own if each is not None]
 
     def _show(self, now: Now) -> None:
-        faults = self._faults()
+        orders, faults = self._orders, self._faults()
         told = [message_words(m) for m in self._messages.others]
-        words = (self._exchange.down or "", self._refusal, *(w for _, w in faults), *told)
+        words = (self._exchange.down or "", orders.refusal, *(w for _, w in faults), *told)
         raw = "; ".join(word for word in words if word)
         codes = tuple(dict.fromkeys(code for code, _ in faults))
-        self._set(now, state=self._state(bool(faults)), faults=codes, raw_faults=raw)
-
-    def _state(self, faulty: bool) -> GeneratorState:
-        if self._offline or not self._hello.connected:
-            return GeneratorState.OFFLINE
-        if self.sample.beam_on:
-            return GeneratorState.BEAM
-        if faulty:
-            return GeneratorState.FAULT
-        if self._technique is None:
-            return GeneratorState.STANDBY
-        ready = self._is_ready() or (self._plan.active and self._plan.spent)
-        return GeneratorState.READY if ready else GeneratorState.PREPARING
-
-    def _set(self, now: Now, **changes: Any) -> None:
-        """After a change the horizon is zero: whoever looks at the sample must look again."""
-        if any(getattr(self.sample, name) != value for name, value in changes.items()):
-            self.sample = replace(self.sample, **changes)
-            now.wake(now.t_us)
+        offline = self._silence.offline or not self._hello.connected
+        ready = orders.spent or self._says_ready()
+        state = orders.state(offline=offline, faulty=bool(faults), ready=ready)
+        orders.set(now, state=state, faults=codes, raw_faults=raw)

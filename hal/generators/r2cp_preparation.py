@@ -26,7 +26,6 @@ TRIES = 3  # that failed before it is a fault
 class Preparation:
     def __init__(self) -> None:
         self.active = False  # all was answered as it must be
-        self.spent = False  # ON has left
         self.failed: tuple[str, str] | None = None  # code of hal.faults, words
         self._steps: list[Question] = []
         self.databank: Databank | None = None  # what was asked for

@@ -17,26 +17,22 @@ AGAIN_US = 100_000
 
 class Stop:
     def __init__(self) -> None:
-        self.wanted = True  # a beam counts as on until it is proven off
         self._sent_us: int | None = None  # None: due at once
         self._owed = False  # it overtook a question: due again after that one's answer
         self._numbers: set[int] = set()  # of those whose answer counts
         self._refused_us: int | None = None
 
-    def begin(self) -> None:
-        """From here on a beam may be made: OFF will have to be answered."""
-        self.wanted = True
-        self._numbers.clear()
-        self._refused_us = None
-
-    def at_once(self) -> None:
-        """The order has changed."""
+    def order_changed(self, *, begins: bool) -> None:
+        """`begins`: from here on a beam may be made, and no answer of earlier counts."""
         self._sent_us = None
+        if begins:
+            self._numbers.clear()
+            self._refused_us = None
 
     def send(self, now: Now, exchange: Exchange) -> bool:
-        """True: it has left in this scan."""
+        """While OFF is due; True: it has left in this scan."""
         waiting = exchange.waiting_for is not None
-        if not self.wanted or not self._due(now, waiting):
+        if not self._due(now, waiting):
             return False
         number = exchange.overtake(now, STOP)
         # The first may have met a device that was busy with the question: only a later one counts.
@@ -71,6 +67,5 @@ class Stop:
         return True
 
     def _done(self) -> None:
-        self.wanted = False
         self._sent_us = None
         self._refused_us = None
