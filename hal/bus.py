@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import zmq
 
 from hal.endpoints import check_bind
-from hal.frames import bind, close_server, open_socket, receive
 from hal.ports import LinkError, WireError
+from hal.sockets import bind, close_server, open_socket, receive
 from hal.strict_json import MAX_INTEGER, dumps, integer, loads, text
 
 SCHEMA = 1

@@ -1,9 +1,7 @@
 """Multipart messages over ZeroMQ: frames by PUSH/PULL, panel control by DEALER/ROUTER.
 
-What ZeroMQ leaves open by default is closed here for every socket (security check C15):
-LINGER 0 (the default hangs at exit), a largest part (the default is unlimited), small
-queues, a largest number of parts. Nothing blocks. Who isn't there is a LinkError on each
-read until it is back, never a wait.
+Nothing blocks (`hal/sockets.py`). Who isn't there is a LinkError on each read until it is back,
+never a wait.
 
 Frames have one consumer. PUSH would share them out between two, so `PushLink` asks to
 approve each connection (ZAP, ZeroMQ RFC 27) and lets one in at a time: a second never
@@ -14,51 +12,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import struct
 from collections import deque
 from collections.abc import Sequence
 
 import zmq
 
-from hal.endpoints import check_bind, claim, keep_private, release
-from hal.frame_pipes import FrameSink, PipeFrames, TapFrames, frame_pipe
+from hal.endpoints import check_bind
 from hal.now import NEVER_US, Now
 from hal.ports import LinkError
-from hal.stream_v1 import (
-    MAX_PARTS_COUNT,
-    MAX_PIXELS_BYTES,
-    StreamEnd,
-    decode,
-    encode_end,
-    encode_image,
-    encode_start,
-)
-from hal.stream_v1_header import StreamStart
+from hal.sockets import Monitor, bind, close_server, open_socket, receive
+from hal.stream_v1 import MAX_PARTS_COUNT, MAX_PIXELS_BYTES
 from hal.strict_json import MAX_BYTES
-
-__all__ = [
-    "DealerLink",
-    "FrameSink",
-    "PipeFrames",
-    "PullLink",
-    "PushLink",
-    "RouterLink",
-    "StreamEnd",
-    "StreamStart",
-    "TapFrames",
-    "decode",
-    "encode_end",
-    "encode_image",
-    "encode_start",
-    "frame_pipe",
-    "open_socket",
-    "receive",
-]
 
 FRAME_QUEUE_COUNT = 2  # frames are up to 42 MB: what can't leave stays with the device
 FRAME_PART_BYTES = MAX_PIXELS_BYTES + MAX_BYTES  # pixels alone, or all about them beside them
 CONTROL_QUEUE_COUNT = 16
-READ_COUNT = 32  # messages taken per read: a flood must not hold the scan
 KEPT_COUNT = 12  # start, image and end of four exposures
 RETRY_US = 500_000  # a refused consumer asks again
 LEASE_US = 1_000_000  # a controller that is silent for so long has gone
@@ -66,83 +34,6 @@ HEARTBEAT_MS = 1000
 VANISHED_MS = 3000
 HANDSHAKE_MS = 2000  # a connection that says nothing must not hold the place of a consumer
 ZAP_ENDPOINT = "inproc://zeromq.zap.01"
-
-
-# --- what all sockets share ----------------------------------------------------------------------
-
-
-def open_socket(
-    context: zmq.Context[zmq.Socket[bytes]], kind: int, *, part_bytes: int, queue_count: int
-) -> zmq.Socket[bytes]:
-    socket = context.socket(kind)
-    for option, value in (
-        (zmq.LINGER, 0),
-        (zmq.MAXMSGSIZE, part_bytes),
-        (zmq.SNDHWM, queue_count),
-        (zmq.RCVHWM, queue_count),
-        (zmq.IMMEDIATE, 1),  # nothing waits in a queue for a peer that isn't there
-    ):
-        socket.setsockopt(option, value)
-    return socket
-
-
-def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
-    """Bind where `hal.endpoints` allows it; the endpoint with its real port."""
-    path = claim(endpoint)
-    try:
-        socket.bind(endpoint)
-    except zmq.ZMQError as error:
-        raise LinkError(f"{endpoint}: can't be served ({error.strerror})") from error
-    keep_private(path)
-    return socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()  # type: ignore[union-attr]
-
-
-def close_server(
-    context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes], endpoint: str
-) -> None:
-    release(endpoint)
-    socket.close()
-    context.term()  # waits until the port is free again
-
-
-def receive(socket: zmq.Socket[bytes], most_count: int = READ_COUNT) -> list[list[bytes]]:
-    """The whole messages that have arrived. One with too many parts is cut, so never valid."""
-    messages: list[list[bytes]] = []
-    while len(messages) < most_count:
-        try:
-            parts = [socket.recv(zmq.NOBLOCK)]
-            while socket.getsockopt(zmq.RCVMORE):
-                part = socket.recv(zmq.NOBLOCK)
-                if len(parts) <= MAX_PARTS_COUNT:
-                    parts.append(part)
-        except zmq.Again:
-            break
-        messages.append(parts)
-    return messages
-
-
-class _Monitor:
-    """ZeroMQ's own report of what happens to the connections of one socket."""
-
-    EVENTS = (
-        zmq.EVENT_ACCEPTED
-        | zmq.EVENT_DISCONNECTED
-        | zmq.EVENT_HANDSHAKE_SUCCEEDED
-        | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-    )
-
-    def __init__(self, socket: zmq.Socket[bytes]) -> None:
-        self._watched = socket
-        self._events = socket.get_monitor_socket(int(self.EVENTS))
-
-    def events(self) -> list[tuple[int, int]]:
-        """(event, its value), oldest first; the value is the connection's file descriptor,
-        except for handshakes."""
-        return [struct.unpack("=Hi", parts[0]) for parts in receive(self._events, 1024)]
-
-    def close(self) -> None:
-        self._watched.disable_monitor()
-        self._events.close()
 
 
 # --- frames --------------------------------------------------------------------------------------
@@ -160,7 +51,7 @@ class _Gate:
         self._zap = open_socket(context, zmq.REP, part_bytes=MAX_BYTES, queue_count=16)
         self._zap.bind(ZAP_ENDPOINT)
         socket.setsockopt(zmq.ZAP_DOMAIN, b"one-consumer")
-        self._monitor = _Monitor(socket)
+        self._monitor = Monitor(socket)
         self._open: set[int] = set()
         self._granted = False
         self.refused_count = 0
@@ -272,7 +163,7 @@ class _ConnectLink:
         self._socket = open_socket(context, kind, part_bytes=part_bytes, queue_count=queue_count)
         # The same name after a reconnect, another one after a restart.
         self._socket.setsockopt(zmq.ROUTING_ID, b"dxrig-" + os.urandom(8).hex().encode())
-        self._monitor = _Monitor(self._socket)
+        self._monitor = Monitor(self._socket)
         self._trouble = "not connected yet"
         self._retry_us: int | None = None  # not None: refused, asks again then
         self.has_peer = False
@@ -283,7 +174,7 @@ class _ConnectLink:
             raise LinkError(f"{endpoint}: is no endpoint ({error.strerror})") from error
 
     def read(self, t_us: int) -> list[list[bytes]]:
-        messages = receive(self._socket)
+        messages = receive(self._socket, parts_count=MAX_PARTS_COUNT)
         self._follow(t_us)
         if not messages:
             self._check()

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 import zmq
 
-from hal.frames import DealerLink, PullLink, PushLink, RouterLink, decode, encode_image, receive
+from hal.frames import DealerLink, PullLink, PushLink, RouterLink
 from hal.now import NEVER_US
 from hal.ports import FrameLink, LinkError, PanelFrame
+from hal.sockets import receive
+from hal.stream_v1 import decode, encode_image
 
 pytestmark = pytest.mark.wire
 

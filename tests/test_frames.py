@@ -14,22 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hal.frames import (
-    PullLink,
-    PushLink,
-    RouterLink,
-    StreamEnd,
-    StreamStart,
-    TapFrames,
-    decode,
-    encode_end,
-    encode_image,
-    encode_start,
-    frame_pipe,
-)
+from hal.frame_pipes import TapFrames, frame_pipe
+from hal.frames import PullLink, PushLink, RouterLink
 from hal.now import NEVER_US
 from hal.ports import FrameLink, LinkError, PanelFrame, WireError
-from hal.stream_v1_header import HeaderTable
+from hal.stream_v1 import StreamEnd, decode, encode_end, encode_image, encode_start
+from hal.stream_v1_header import HeaderTable, StreamStart
 
 VECTORS = tomllib.loads((Path(__file__).parent / "vectors" / "stream_v1.toml").read_text())
 
