@@ -12,11 +12,11 @@ from rig.instruments.accuracy import accuracy
 from rig.instruments.findings import NOT_STATED, Finding, at_least, at_most
 from rig.instruments.hvl import NoHalfError, half_value_mm
 from rig.instruments.judge import Terms, calibration, judge, verdict_of
-from rig.instruments.limits import load_limits, shipped_limits
+from rig.instruments.limits import LIMITS
 from rig.instruments.meter_rows import Instrument
 from tests.meter_files import paired
 
-US, IEC, OLD = (load_limits(name) for name in ("us", "iec", "us-before-2006"))
+US, IEC, OLD = (LIMITS.load(name) for name in ("us", "iec", "us-before-2006"))
 
 
 def of(findings: list[Finding], test: str) -> list[Finding]:
@@ -267,12 +267,12 @@ def test_a_calibration_is_valid_on_the_day_it_is_due_and_not_on_the_next() -> No
 
 
 def test_limits_that_ship_are_sound_and_wrong_ones_are_told(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    assert shipped_limits() == ["iec", "us", "us-before-2006"]
+    assert LIMITS.shipped() == ["iec", "us", "us-before-2006"]
     with pytest.raises(UsageError, match="did you mean 'iec'"):
-        load_limits("iecc")
+        LIMITS.load("iecc")
     own = tmp_path / "own.toml"
     own.write_text('about = ""\n[[limit]]\ntest = "kv"\nmost = 0.1\nmark = "S"\nsource = "us"\n')
     with pytest.raises(
         ConfigError, match=r"own.toml:3: limit\[0\].test: a limit of 'kv' needs pct"
     ):
-        load_limits(str(own))
+        LIMITS.load(str(own))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rig.exit_codes import ConfigError, UsageError
-from rig.instruments.column_map import ColumnMap, load_map, map_path, shipped_maps
+from rig.instruments.column_map import COLUMN_MAPS, ColumnMap
 from rig.instruments.meter_rows import MeterFile, read_meter
 from tests.meter_files import MAP, write_book
 
@@ -40,7 +40,7 @@ def written(folder: Path, content: str | bytes, name: str = "meter.csv") -> Path
 
 
 def own_map(folder: Path, text: str = MAP) -> ColumnMap:
-    return load_map(written(folder, text, "own.toml"))
+    return COLUMN_MAPS.load(written(folder, text, "own.toml"))
 
 
 def read(folder: Path, content: str | bytes, layout: ColumnMap | None = None) -> MeterFile:
@@ -51,16 +51,16 @@ def read(folder: Path, content: str | bytes, layout: ColumnMap | None = None) ->
 
 
 def test_the_maps_that_ship_are_sound_and_say_whose_they_are() -> None:
-    assert shipped_maps() == ["multidos-live", "radcal-like", "raysafe-like", "rti-like"]
-    for name in shipped_maps():
-        layout = load_map(map_path(name))
+    assert COLUMN_MAPS.shipped() == ["multidos-live", "radcal-like", "raysafe-like", "rti-like"]
+    for name in COLUMN_MAPS.shipped():
+        layout = COLUMN_MAPS.load(name)
         assert layout.name == name
         if name.endswith("-like"):
-            assert map_path(name).read_text().startswith("# Synthetic. ")
+            assert COLUMN_MAPS.path(name).read_text().startswith("# Synthetic. ")
 
 
 def test_a_raysafe_like_file_is_read(tmp_path: Path) -> None:
-    found = read(tmp_path, RAYSAFE, load_map(map_path("raysafe-like")))
+    found = read(tmp_path, RAYSAFE, COLUMN_MAPS.load("raysafe-like"))
     assert (found.instrument.model, found.instrument.serial) == ("X2 base", "213456")
     assert found.instrument.calibration_due == date(2027, 1, 31)
     first, second = found.rows
@@ -74,14 +74,14 @@ def test_a_raysafe_like_file_is_read(tmp_path: Path) -> None:
 
 
 def test_an_rti_like_file_is_read_with_commas_and_seconds(tmp_path: Path) -> None:
-    found = read(tmp_path, RTI, load_map(map_path("rti-like")))
+    found = read(tmp_path, RTI, COLUMN_MAPS.load("rti-like"))
     assert found.rows[0].values == pytest.approx(
         {"kv": 70.4, "dose_ugy": 1_234_500.0, "time_ms": 100.2, "hvl_mm": 2.61, "mas": 0.2}
     )
 
 
 def test_a_radcal_like_file_is_read_with_its_row_of_units_and_mr(tmp_path: Path) -> None:
-    found = read(tmp_path, RADCAL, load_map(map_path("radcal-like")))
+    found = read(tmp_path, RADCAL, COLUMN_MAPS.load("radcal-like"))
     assert found.instrument.serial == "98-0123"
     assert found.rows[0].values == pytest.approx({"kv": 70.4, "dose_ugy": 512.46, "time_ms": 100.2})
     assert found.rows[0].notes == ("dose rate: overload",)
@@ -189,7 +189,7 @@ def test_a_wrong_map_is_told_by_line_and_nearest_word(tmp_path: Path, line: str,
 
 def test_a_map_that_is_not_there_is_told_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'raysafe-like'"):
-        map_path("raysafe")
+        COLUMN_MAPS.path("raysafe")
 
 
 # --- XLSX

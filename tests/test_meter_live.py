@@ -11,7 +11,7 @@ from hal.links import PipeLink, pipe
 from hal.meters.multidos_desk import Desk
 from hal.now import Now
 from rig.exit_codes import DeviceError, UsageError
-from rig.instruments.column_map import load_map, map_path
+from rig.instruments.column_map import COLUMN_MAPS
 from rig.instruments.live import HeldFile, LiveMeter
 from rig.instruments.meter_rows import read_meter
 from tests.test_multidos import FakeMeter
@@ -99,7 +99,7 @@ def test_its_file_is_taken_by_the_import_and_never_overwritten(tmp_path: Path) -
     file = HeldFile(path, meter.identified())
     file.add(next(meter.readings(rearm=False)))
     file.close()
-    found = read_meter(path, load_map(map_path("multidos-live")))
+    found = read_meter(path, COLUMN_MAPS.load("multidos-live"))
     assert (found.instrument.model, found.instrument.serial) == ("MULTIDOS 3.10 Gy", "000123")
     assert found.rows[0].values == {"dose_ugy": pytest.approx(3.0, rel=0.01)}
     assert found.rows[0].start is None

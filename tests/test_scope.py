@@ -11,12 +11,12 @@ from rig.exit_codes import ConfigError, UsageError
 from rig.instruments import scope_file
 from rig.instruments.scope_file import ScopeFile, read_scope
 from rig.instruments.scope_import import chosen_beam
-from rig.instruments.scope_map import ScopeMap, load_scope_map, scope_map_path, shipped_scope_maps
+from rig.instruments.scope_map import SCOPE_MAPS, ScopeMap
 from rig.instruments.scope_picture import trace_svg
 from rig.instruments.trace import Beam, beams_in
 from tests.scope_files import KV, MA, line, samples, write_tek
 
-TEK = load_scope_map(scope_map_path("tek-like"))
+TEK = SCOPE_MAPS.load("tek-like")
 
 
 def beams(folder: Path, layout: ScopeMap = TEK, **waves: object) -> list[Beam]:
@@ -179,14 +179,14 @@ def body(count: int = 20, form: str = "{n}e-6,{n}.5,0.25,0\n") -> str:
 
 
 def test_the_maps_that_ship_are_sound_and_synthetic(tmp_path: Path) -> None:
-    assert shipped_scope_maps() == ["keysight-like", "rigol-like", "tek-like"]
-    for name in shipped_scope_maps():
-        assert load_scope_map(scope_map_path(name)).name == name
-        assert scope_map_path(name).read_text().startswith("# Synthetic. ")
+    assert SCOPE_MAPS.shipped() == ["keysight-like", "rigol-like", "tek-like"]
+    for name in SCOPE_MAPS.shipped():
+        assert SCOPE_MAPS.load(name).name == name
+        assert SCOPE_MAPS.path(name).read_text().startswith("# Synthetic. ")
 
 
 def test_a_rigol_like_file_has_its_interval_behind_the_header(tmp_path: Path) -> None:
-    layout = load_scope_map(scope_map_path("rigol-like"))
+    layout = SCOPE_MAPS.load("rigol-like")
     head = "X,CH1,CH2,Start,Increment,\nSequence,Volt,Volt,-6.0e-03,1.0e-05\n"
     found = read(tmp_path, head + body(form="{n},{n}.5,0.25,\n"), layout)
     assert found.step_us == pytest.approx(10.0)
@@ -195,7 +195,7 @@ def test_a_rigol_like_file_has_its_interval_behind_the_header(tmp_path: Path) ->
 
 
 def test_a_keysight_like_file_has_a_row_of_units(tmp_path: Path) -> None:
-    layout = load_scope_map(scope_map_path("keysight-like"))
+    layout = SCOPE_MAPS.load("keysight-like")
     found = read(tmp_path, "x-axis,1,2\nsecond,Volt,Volt\n" + body(form="{n}e-6,1,2\n"), layout)
     assert found.step_us == pytest.approx(1.0)
     assert list(found.volts["ma"][:2]) == [2.0, 2.0]
@@ -262,11 +262,11 @@ def test_a_file_of_one_endless_line_is_no_csv(
     ],
 )
 def test_a_wrong_map_is_told(tmp_path: Path, change: str, why: str) -> None:
-    text = scope_map_path("tek-like").read_text()
+    text = SCOPE_MAPS.path("tek-like").read_text()
     (tmp_path / "own.toml").write_text(text.replace("[time]", f"[time]\n{change}").replace(
         'unit = "s"\n' if "unit" in change else "\0", ""))  # fmt: skip
     with pytest.raises(ConfigError, match=why):
-        load_scope_map(tmp_path / "own.toml")
+        SCOPE_MAPS.load(tmp_path / "own.toml")
 
 
 def test_a_picture_is_the_same_each_time_and_names_no_address(tmp_path: Path) -> None:

@@ -10,6 +10,17 @@ import click
 
 from rig.answers import answer_json, answer_table
 from rig.exit_codes import UsageError
+from rig.instruments.command_parts import (
+    bench_of,
+    instrument_of,
+    kept_words,
+    limits_option,
+    out_option,
+    record_options,
+    show_maps,
+    uncertainty_option,
+    write_page,
+)
 from rig.options import bench_option, json_option
 
 if TYPE_CHECKING:
@@ -57,14 +68,7 @@ row is paired, or the calibration is past due; 2 the file, the map or an option;
 @click.argument("file", type=click.Path(path_type=Path))
 @bench_option
 @click.option("--map", "map_name", required=True, metavar="NAME|FILE", help="A column map.")
-@click.option(
-    "--limits",
-    "limits_name",
-    default="us",
-    show_default=True,
-    metavar="NAME|FILE",
-    help="us, us-before-2006, iec, or a file of your own.",
-)
+@limits_option
 @click.option(
     "--pair", "pairs", multiple=True, metavar="ROW=NUMBER", help="A row is this exposure."
 )
@@ -87,29 +91,20 @@ row is paired, or the calibration is past due; 2 the file, the map or an option;
     show_default=True,
     help="How far apart a row and its exposure may lie.",
 )
-@click.option(
-    "--uncertainty",
-    "uncertainties",
-    multiple=True,
-    metavar="WHAT=PCT",
-    help="Of the meter, k = 2, % of the reading.",
-)
+@uncertainty_option("Of the meter, k = 2, % of the reading.")
 @click.option(
     "--repeat", "repeats", multiple=True, metavar="WHAT=PCT", help="Of its scatter alone, k = 2."
 )
 @click.option("--al", "layers", multiple=True, metavar="ROW=MM", help="Aluminium in the beam.")
 @click.option("--distance", metavar="LENGTH", help="Focus to meter, such as 75cm or 1m.")
-@click.option("--model", default="", help="Of the meter, where the file does not say it.")
-@click.option("--serial", default="", help="Of the meter.")
-@click.option("--due", metavar="YYYY-MM-DD", help="Until when its calibration is valid.")
-@click.option("--operator", default="", metavar="NAME", help="Who decides; stands in the record.")
-@click.option("--dry-run", is_flag=True, help="Pair and judge, and keep nothing.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="A page to print, HTML.",
+@record_options(
+    model="Of the meter, where the file does not say it.",
+    serial="Of the meter.",
+    due="Until when its calibration is valid.",
+    operator="Who decides; stands in the record.",
+    dry_run="Pair and judge, and keep nothing.",
 )
+@out_option("A page to print, HTML.")
 @json_option
 @click.pass_context
 def import_(ctx: click.Context, /, bench: str | None, **options: Any) -> None:
@@ -183,12 +178,7 @@ Examples:
 )
 @click.argument("number", type=click.IntRange(1))
 @bench_option
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="A page to print, HTML.",
-)
+@out_option("A page to print, HTML.")
 @json_option
 @click.pass_context
 def show(
@@ -222,17 +212,10 @@ Examples:
 @json_option
 def maps(name: str | None, as_json: bool) -> None:
     """The column maps that ship; or the text of one, to start your own."""
-    from rig.instruments.column_map import load_map, map_path, shipped_maps
+    from rig.instruments.column_map import COLUMN_MAPS
 
-    if name is not None:
-        click.echo(map_path(name).read_text(encoding="utf-8"), nl=False)
-        return
-    about = {shipped: load_map(map_path(shipped)).about for shipped in shipped_maps()}
-    if as_json:
-        answer_json({"maps": about})
-    else:
-        answer_table(("map", "about"), list(about.items()))
-        click.echo("All are synthetic: compare their headers with your file, and copy one.")
+    hint = "All are synthetic: compare their headers with your file, and copy one."
+    show_maps(COLUMN_MAPS, name, as_json=as_json, hint=hint)
 
 
 @command.command(
@@ -255,12 +238,7 @@ instrument. A reading counts when the meter holds and says the same twice. Ends 
 )
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after N readings.")
 @click.option("--rearm", is_flag=True, help="RESET and START first, and after each reading.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="A new CSV file with a row a reading.",
-)
+@out_option("A new CSV file with a row a reading.")
 @json_option
 def live(
     port: str, baud: str, count: int | None, rearm: bool, out: Path | None, as_json: bool
@@ -299,23 +277,10 @@ def live(
             answer_json({"meter": meter_is, "readings": readings})
 
 
-def bench_of(ctx: click.Context, bench: str | None) -> tuple[str, Path]:
-    """Name and state, without a look into the bench's file."""
-    from rig.state_dir import state_home
-    from rig.unit_client import bench_name
-
-    name = bench_name(ctx.obj, bench)
-    return name, state_home() / name
-
-
 def _order(options: dict[str, Any]) -> Order:
     from rig.instruments import given
     from rig.instruments.importing import Order
-    from rig.instruments.meter_rows import Instrument
 
-    instrument = Instrument(
-        model=options["model"], serial=options["serial"], calibration_due=given.day(options["due"])
-    )
     return Order(
         file=options["file"],
         map_name=options["map_name"],
@@ -329,7 +294,7 @@ def _order(options: dict[str, Any]) -> Order:
         repeat_pct=given.percents("--repeat", options["repeats"]),
         added_al_mm=given.layers_mm(options["layers"]),
         distance_mm=given.length_mm(options["distance"]),
-        instrument=instrument,
+        instrument=instrument_of(options),
         operator=options["operator"],
     )
 
@@ -352,23 +317,3 @@ def _tell(content: dict[str, Any]) -> None:
         click.echo(line)
     for line in words.wrapped([words.verdict(content)]):
         click.echo(line)
-
-
-def kept_words(number: int | None, *, is_new: bool, content: dict[str, Any]) -> str:
-    if number is None:
-        return "nothing kept (--dry-run)"
-    if not is_new:
-        return f"this file is import {number} already, of {content['at']}: nothing changed"
-    before = content["supersedes"]
-    return f"kept as import {number}" + (f"; supersedes import {before}" if before else "")
-
-
-def write_page(out: Path, bench: str, number: int | None, content: dict[str, Any]) -> None:
-    from rig.instruments.page import page
-
-    try:
-        out.write_text(page(bench, number, content), encoding="utf-8")
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        kept = f"; import {number} is kept: dxrig meter show {number} --out FILE" if number else ""
-        raise UsageError(f"{out}: can't be written: {why}{kept}") from error

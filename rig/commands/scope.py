@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rig.answers import answer_json, answer_table
-from rig.commands.meter import bench_of, kept_words
 from rig.exit_codes import UsageError
+from rig.instruments.command_parts import (
+    bench_of,
+    instrument_of,
+    kept_words,
+    limits_option,
+    out_option,
+    record_options,
+    show_maps,
+    uncertainty_option,
+    write_page,
+)
 from rig.options import bench_option, json_option
 from rig.progress import Bar, progress_option
 
@@ -55,32 +65,16 @@ calibration is past due; 2 the file, the map or an option, no beam, or several w
 @click.option("--map", "map_name", required=True, metavar="NAME|FILE", help="A scope map.")
 @click.option("--shot", type=click.IntRange(1), metavar="NUMBER", help="The exposure it is of.")
 @click.option("--beam", type=click.IntRange(1), metavar="N", help="Which of several beams.")
-@click.option(
-    "--limits",
-    "limits_name",
-    default="us",
-    show_default=True,
-    metavar="NAME|FILE",
-    help="us, us-before-2006, iec, or a file of your own.",
+@limits_option
+@uncertainty_option("Of scope and divider, k = 2, % of the reading: kv, time, ma, mas.")
+@record_options(
+    model="Of the scope and its divider.",
+    serial="Of the scope and its divider.",
+    due="Until when their calibration is valid.",
+    operator="Who says which exposure it is.",
+    dry_run="Measure and judge, and keep nothing.",
 )
-@click.option(
-    "--uncertainty",
-    "uncertainties",
-    multiple=True,
-    metavar="WHAT=PCT",
-    help="Of scope and divider, k = 2, % of the reading: kv, time, ma, mas.",
-)
-@click.option("--model", default="", help="Of the scope and its divider.")
-@click.option("--serial", default="", help="Of the scope and its divider.")
-@click.option("--due", metavar="YYYY-MM-DD", help="Until when their calibration is valid.")
-@click.option("--operator", default="", metavar="NAME", help="Who says which exposure it is.")
-@click.option("--dry-run", is_flag=True, help="Measure and judge, and keep nothing.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="A page with the picture, HTML.",
-)
+@out_option("A page with the picture, HTML.")
 @progress_option
 @json_option
 @click.pass_context
@@ -125,30 +119,22 @@ Examples:
 @json_option
 def maps(name: str | None, as_json: bool) -> None:
     """The scope maps that ship; or the text of one, to start your own."""
-    from rig.instruments.scope_map import load_scope_map, scope_map_path, shipped_scope_maps
+    from rig.instruments.scope_map import SCOPE_MAPS
 
-    if name is not None:
-        click.echo(scope_map_path(name).read_text(encoding="utf-8"), nl=False)
-        return
-    about = {one: load_scope_map(scope_map_path(one)).about for one in shipped_scope_maps()}
-    if as_json:
-        answer_json({"maps": about})
-    else:
-        answer_table(("map", "about"), list(about.items()))
-        click.echo("All are synthetic, and their scales are examples: put your divider's own.")
+    hint = "All are synthetic, and their scales are examples: put your divider's own."
+    show_maps(SCOPE_MAPS, name, as_json=as_json, hint=hint)
 
 
 def _measured(state: Path, options: dict[str, Any], now: Any) -> Measured:
     from rig.instruments import given
-    from rig.instruments.limits import load_limits
-    from rig.instruments.meter_rows import Instrument
+    from rig.instruments.limits import LIMITS
     from rig.instruments.scope_import import Measured, chosen_beam, shot_of
-    from rig.instruments.scope_map import load_scope_map, scope_map_path
+    from rig.instruments.scope_map import SCOPE_MAPS
     from rig.instruments.shots import shots_seen
 
-    path = scope_map_path(options["map_name"])
-    layout = load_scope_map(path)
-    limits = load_limits(options["limits_name"])
+    path = SCOPE_MAPS.path(options["map_name"])
+    layout = SCOPE_MAPS.load(path)
+    limits = LIMITS.load(options["limits_name"])
     shot = shot_of(shots_seen(state), options["shot"])
     file = _read(options["file"], layout, options["progress"])
     beam, number = chosen_beam(file, layout, options["beam"])
@@ -162,11 +148,7 @@ def _measured(state: Path, options: dict[str, Any], now: Any) -> Measured:
         shot=shot,
         limits=limits,
         uncertainty_pct={**layout.uncertainty_pct, **said},
-        instrument=Instrument(
-            model=options["model"],
-            serial=options["serial"],
-            calibration_due=given.day(options["due"]),
-        ),
+        instrument=instrument_of(options),
         operator=options["operator"],
         today=now.date(),
     )
@@ -208,7 +190,6 @@ def _tell(content: dict[str, Any]) -> None:
 def _write_page(
     out: Path, bench: str, number: int | None, content: dict[str, Any], measured: Measured
 ) -> None:
-    from rig.commands.meter import write_page
     from rig.instruments.scope_import import trace_lines
     from rig.instruments.scope_picture import trace_svg
 

@@ -1,26 +1,21 @@
 """A column map: which cell of a meter's file means what, in which unit. One TOML file a layout.
 
 The maps that ship are synthetic: the vendors' programs let people choose columns, and no export of
-theirs was at hand. A map is checked as a bench file is: every mistake with file, line and range.
+theirs was at hand.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from firmware_py.config import Strict
-from rig.bench import parsed, read_text
-from rig.bench_names import shown_path
-from rig.config_errors import Mistake, mistakes_of, suggestion, told
-from rig.exit_codes import ConfigError, UsageError
+from rig.config_errors import Mistake, suggestion
 from rig.instruments.quantities import QUANTITIES, UNCERTAIN
-from rig.toml_lines import key_lines
+from rig.instruments.tables import Tables
 
-SHIPPED = Path(__file__).parent / "maps"
 Pct = Annotated[float, Field(gt=0, le=100)]
 
 
@@ -84,36 +79,6 @@ class ColumnMap(Strict):
         return wanted + (self.when.headers if self.when else [])
 
 
-def shipped_maps() -> list[str]:
-    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
-
-
-def map_path(name_or_file: str) -> Path:
-    """Raises UsageError with the nearest name."""
-    if name_or_file in shipped_maps():
-        return SHIPPED / f"{name_or_file}.toml"
-    path = Path(name_or_file)
-    if path.suffix == ".toml" or path.exists():
-        return path
-    raise UsageError(f"no map {name_or_file!r}; {suggestion(name_or_file, shipped_maps())}")
-
-
-def load_map(path: Path) -> ColumnMap:
-    """Raises ConfigError with all the mistakes of the file."""
-    text, name = read_text(path), shown_path(path)
-    data = parsed(text, name)
-    found, mistakes = None, []
-    try:
-        found = ColumnMap.model_validate(data | {"name": path.stem})
-    except ValidationError as error:
-        mistakes = mistakes_of(error.errors(include_url=False), ColumnMap)
-    if found is not None:
-        mistakes = _crossed(found)
-    if found is None or mistakes:
-        raise ConfigError(told(name, key_lines(text), mistakes))
-    return found
-
-
 def _crossed(found: ColumnMap) -> list[Mistake]:
     mistakes = []
     seen: set[str] = set()
@@ -151,3 +116,6 @@ def _zone(found: ColumnMap) -> list[Mistake]:
         text = f"no time zone {found.when.zone!r}; such as UTC or Europe/Berlin"
         return [Mistake(path=("when", "zone"), text=text)]
     return []
+
+
+COLUMN_MAPS = Tables("maps", ColumnMap, _crossed)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from rig.exit_codes import CHECK_FAILED, DONE, UsageError
-from rig.instruments.column_map import load_map, map_path
+from rig.instruments.column_map import COLUMN_MAPS
 from rig.instruments.findings import Finding
 from rig.instruments.judge import Terms, calibration, judge, measured_on, verdict_of
-from rig.instruments.limits import load_limits
+from rig.instruments.limits import LIMITS
 from rig.instruments.meter_rows import Instrument, MeterFile, MeterRow, read_meter
 from rig.instruments.pairing import TOLERANCE_S, WITHIN_S, Pairing, Said, pair
 from rig.instruments.shots import ShotSeen
@@ -69,9 +69,9 @@ class Result:
 def run(order: Order, shots: Sequence[ShotSeen], *, today: date) -> Result:
     """Nothing is kept yet. `today`: where no row has a time. Raises UsageError, ConfigError."""
     _asked_by_somebody(order)
-    path = map_path(order.map_name)
-    layout = load_map(path)
-    limits = load_limits(order.limits_name)
+    path = COLUMN_MAPS.path(order.map_name)
+    layout = COLUMN_MAPS.load(path)
+    limits = LIMITS.load(order.limits_name)
     meter = _completed(read_meter(order.file, layout, order.dropped), order)
     said = Said(pairs=order.pairs, offset_s=order.clock_s)
     pairing = pair(

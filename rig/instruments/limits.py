@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from firmware_py.config import Strict
-from rig.bench import parsed, read_text
-from rig.bench_names import shown_path
-from rig.config_errors import Mistake, mistakes_of, suggestion, told
-from rig.exit_codes import ConfigError, UsageError
-from rig.toml_lines import key_lines
+from rig.config_errors import Mistake
+from rig.instruments.tables import Tables
 
-SHIPPED = Path(__file__).parent / "limits"
 Test = Literal["kv", "time", "ma", "mas", "reproducibility", "four shots", "linearity", "hvl"]
 Mark = Literal["S", "M", "D", "C"]  # qc-and-physics.md: stated, memory, design, computed
 _ACCURACY = ("kv", "time", "ma", "mas")
@@ -62,31 +57,8 @@ class LimitSet(Strict):
         return [limit for limit in self.limit if limit.test == test]
 
 
-def shipped_limits() -> list[str]:
-    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
-
-
-def load_limits(name_or_file: str) -> LimitSet:
-    """Raises UsageError with the nearest name, ConfigError with all the mistakes of a file."""
-    if name_or_file in shipped_limits():
-        path = SHIPPED / f"{name_or_file}.toml"
-    else:
-        path = Path(name_or_file)
-        if path.suffix != ".toml" and not path.exists():
-            near = suggestion(name_or_file, shipped_limits())
-            raise UsageError(f"no limits {name_or_file!r}; {near}")
-    text, name = read_text(path), shown_path(path)
-    data = parsed(text, name)
-    found, mistakes = None, []
-    try:
-        found = LimitSet.model_validate(data | {"name": path.stem})
-    except ValidationError as error:
-        mistakes = mistakes_of(error.errors(include_url=False), LimitSet)
-    if found is not None:
-        mistakes = [m for at, limit in enumerate(found.limit) for m in _crossed(at, limit)]
-    if found is None or mistakes:
-        raise ConfigError(told(name, key_lines(text), mistakes))
-    return found
+def _mistakes(found: LimitSet) -> list[Mistake]:
+    return [mistake for at, limit in enumerate(found.limit) for mistake in _crossed(at, limit)]
 
 
 def _crossed(at: int, limit: Limit) -> list[Mistake]:
@@ -99,3 +71,6 @@ def _crossed(at: int, limit: Limit) -> list[Mistake]:
         text = "the kV of its points must rise from the first to the last"
         return [Mistake(path=("limit", at, "hvl_mm"), text=text)]
     return []
+
+
+LIMITS = Tables("limits", LimitSet, _mistakes, word="limits")

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from firmware_py.config import Strict
-from rig.bench import parsed, read_text
-from rig.bench_names import shown_path
-from rig.config_errors import Mistake, mistakes_of, suggestion, told
-from rig.exit_codes import ConfigError, UsageError
+from rig.config_errors import Mistake, suggestion
 from rig.instruments.column_map import Pct
-from rig.toml_lines import key_lines
+from rig.instruments.tables import Tables
 
-SHIPPED = Path(__file__).parent / "scope_maps"
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 MEASURED = ("kv", "time_ms", "ma", "mas")
 
@@ -63,36 +58,6 @@ class ScopeMap(Strict):
         return next((one for one in self.channel if one.means == means), None)
 
 
-def shipped_scope_maps() -> list[str]:
-    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
-
-
-def scope_map_path(name_or_file: str) -> Path:
-    """Raises UsageError with the nearest name."""
-    if name_or_file in shipped_scope_maps():
-        return SHIPPED / f"{name_or_file}.toml"
-    path = Path(name_or_file)
-    if path.suffix == ".toml" or path.exists():
-        return path
-    raise UsageError(f"no map {name_or_file!r}; {suggestion(name_or_file, shipped_scope_maps())}")
-
-
-def load_scope_map(path: Path) -> ScopeMap:
-    """Raises ConfigError with all the mistakes of the file."""
-    text, name = read_text(path), shown_path(path)
-    data = parsed(text, name)
-    found, mistakes = None, []
-    try:
-        found = ScopeMap.model_validate(data | {"name": path.stem})
-    except ValidationError as error:
-        mistakes = mistakes_of(error.errors(include_url=False), ScopeMap)
-    if found is not None:
-        mistakes = _crossed(found)
-    if found is None or mistakes:
-        raise ConfigError(told(name, key_lines(text), mistakes))
-    return found
-
-
 def _crossed(found: ScopeMap) -> list[Mistake]:
     mistakes = []
     time = found.time
@@ -119,3 +84,6 @@ def _crossed(found: ScopeMap) -> list[Mistake]:
         if name not in MEASURED
     ]
     return mistakes
+
+
+SCOPE_MAPS = Tables("scope_maps", ScopeMap, _crossed)
