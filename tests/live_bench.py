@@ -31,8 +31,9 @@ class LiveBench:
     """`dxrig sim up`, with state and settings of its own."""
 
     def __init__(self, folder: Path, *flags: str, bench: str = "portable") -> None:
-        """`flags`: more of `sim up`; `bench`: a name, or the path of a bench named portable."""
+        """`flags`: more of `sim up`; `bench`: a name, or the path of a bench file."""
         self.folder = folder
+        self.name = load_bench(bench).name
         self.environment = {
             **os.environ,
             "XDG_STATE_HOME": str(folder / "state"),
@@ -46,7 +47,7 @@ class LiveBench:
 
     @property
     def state(self) -> Path:
-        return self.folder / "state" / "dxrig" / "portable"
+        return self.folder / "state" / "dxrig" / self.name
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """A Ctrl-C of the test run is not for it."""

@@ -396,11 +396,11 @@ def test_a_visit_shows_what_it_changed_and_what_went_wrong(site: Site, tmp_path:
     done = dxrig("snapshot", "compare", tmp_path / "start.json", tmp_path / "end.json")
     assert done.exit_code == 1
     assert done.stdout.splitlines() == [
-        "value                                  start.json  end.json",
-        "devices.generator.values.prewarning_s  0           5",
-        "counters.runs_kept                     0           1",
-        "new error 2026-11-22T10:00:00.465+00:00: PREP refused: the door is open (input 2, X1:3) "
-        "(and CHAIN_OPEN).",
+        "from start.json to end.json:",
+        "  devices.generator.values.prewarning_s: 0 -> 5",
+        "  counters.runs_kept: 0 -> 1",
+        "new error 2026-11-22T10:00:00.465+00:00 (DOOR_OPEN, CHAIN_OPEN)",
+        "  PREP refused: the door is open (input 2, X1:3) (and CHAIN_OPEN).",
         "new run 20261122T100000Z-portable-aaaaaa: fault",
     ]
 

@@ -132,6 +132,79 @@ def test_a_ready_that_was_held_too_long_is_the_timers_and_told_once() -> None:
     assert cause_of(attempt, PLACE).layer == "timer"
 
 
+def test_a_stage_2_that_never_closed_is_named_with_its_pin() -> None:
+    """ "It stops after PREP": nobody pressed on, or the contact does not close."""
+    lines = [
+        line(0, "room", door=True, stage_1=True, stage_2=False),
+        line(1, "state", **{"from": "PREP", "to": "READY"}, why="all_prepared"),
+        line(9, "state", **{"from": "READY", "to": "RELEASE_WAIT"}, why="ready_held_too_long"),
+    ]
+    cause = cause_of(attempts(lines)[-1], PLACE)
+    assert (cause.layer, cause.sentence) == (
+        "person",
+        "Handswitch stage 2 (input 1, X1:2) never closed in READY: the unit ended READY before "
+        "any beam.",
+    )
+
+
+CLOSED = dict.fromkeys(("door", "estop", "chain", "stage_1", "stage_2"), True)
+
+
+def pair_open(**contacts: bool) -> Cause:
+    lines = [
+        line(0, "room", **(CLOSED | contacts)),
+        line(1, "state", **{"from": "READY", "to": "INTERLOCK_CHECK"}, why="x"),
+        line(9, "state", **{"from": "INTERLOCK_CHECK", "to": "FAULT"}, why="fault_that_trips",
+             faults=["INTERLOCK_OPEN"]),
+    ]  # fmt: skip
+    return cause_of(attempts(lines)[-1], PLACE)
+
+
+def test_an_open_pair_whose_contacts_read_closed_leaves_the_relay_and_the_wire() -> None:
+    """The room reads no contact of the enable relay: only a meter finds it open."""
+    cause = pair_open()
+    assert (cause.layer, cause.pin) == ("interlock contact", None)
+    assert cause.next == (
+        "These read closed: door (input 2, X1:3), emergency stop (input 3, X1:4), handswitch "
+        "stage 2 (input 1, X1:2), safety chain (input 4, X1:5). Measure the pair at the generator "
+        "(J3-7 to J3-8): open is the contact of the enable relay (coil 3, X2:4), a wire or the "
+        "plug."
+    )
+
+
+def test_an_open_pair_with_a_contact_that_reads_open_names_that_contact() -> None:
+    cause = pair_open(stage_2=False)
+    assert cause.pin == PLACE.pins["stage_2"]
+    assert cause.next == (
+        "Look at handswitch stage 2 (input 1, X1:2): its switch, its wire, and the pair "
+        "(J3-7 to J3-8)."
+    )
+
+
+def test_the_plug_of_one_maker_is_not_told_of_another() -> None:
+    mobile = place_of(load_bench("mobile"))
+    assert (PLACE.plug, mobile.plug) == ("J3-7 to J3-8", "")
+
+
+@pytest.mark.parametrize(
+    ("row", "who"),
+    [
+        ("generator_charge_ended", "the generator, at its mAs or by its chambers, ended the beam"),
+        ("planned_time_reached", "the unit, at the planned time, ended the beam"),
+    ],
+)
+def test_a_planned_end_names_who_counted(row: str, who: str) -> None:
+    """And no moment after a beam on where the generator shows none, as R2CP."""
+    lines = [
+        line(0, "state", **{"from": "INTERLOCK_CHECK", "to": "EXPOSE"}, why="x"),
+        line(9, "state", **{"from": "EXPOSE", "to": "READOUT"}, why=row),
+        line(20, "report", shot="x-1", reason="planned end", fault=None, beam=True, mas=1.0),
+        line(30, "state", **{"from": "READOUT", "to": "RELEASE_WAIT"}, why="everything_saved"),
+    ]
+    cause = cause_of(attempts(lines)[-1], PLACE)
+    assert (cause.layer, cause.sentence) == ("timer", f"Planned end: {who} after 1 mAs.")
+
+
 def test_a_fault_of_another_version_is_told_by_its_code() -> None:
     (attempt,) = attempts([line(0, "refused", because=["TEAPOT"])])
     assert cause_of(attempt, PLACE).sentence == (

@@ -65,6 +65,7 @@ from hal.types import GeneratorSample, Outputs, Technique
 SOURCE = "SPC-P314 R3 and R4 (firmware ICD), SPC-P366 R4 (product specification)"
 VERIFIED = "from vendor documents, never checked against a device"
 DRIVES_BEAM = True
+INTERLOCK_PAIR = "J3-7 to J3-8"  # section 2, fault bit 8: where to measure it
 
 ON_ECHO = b"\x02ENBL1\r"  # "STX text CR", section 2
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rig.answers import answer_json, answer_table
+from rig.answers import answer_json
 from rig.options import at_option, bench_option, chosen_bench, json_option
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _read_clock(text: str | None) -> datetime | None:
 
 def _ask(bench: Bench, at: Path | None) -> dict[str, Known | str]:
     """What each device says, or why it does not."""
-    from rig.exit_codes import DeviceError
+    from rig.exit_codes import DeviceError, UsageError
     from rig.service.params_device import read_device
     from rig.service.port import open_port, talker_on
     from rig.service.snapshot import why_not
@@ -107,7 +108,7 @@ def _ask(bench: Bench, at: Path | None) -> dict[str, Known | str]:
         try:
             with open_port(bench, link, at, "dxrig snapshot") as (unit, port, _):
                 found[link] = read_device(unit, link, talker_on(unit, link, port))
-        except DeviceError as error:
+        except (DeviceError, UsageError) as error:  # UsageError: nothing is known to ask it
             found[link] = why_not(error)
     return found
 
@@ -127,10 +128,15 @@ def _tell(file: Path, found: dict[str, Any], silent: dict[str, str]) -> None:
     clock = found["computer"]["clock"]
     word = {True: "synchronised", False: "NOT synchronised", None: "not known"}
     click.echo(f"clock of this computer: {word[clock['synchronised']]}{_offset(clock)}")
-    click.echo(f"{len(found['errors'])} errors in the last {len(found['runs'])} runs")
+    errors, runs = _counted(found["errors"], "error"), _counted(found["runs"], "run")
+    click.echo(f"{errors} in the last {runs}")
     for one in found["errors"][:5]:
         click.echo(f"  {one['at'] or 'no date':<29} {', '.join(one['codes'])}")
     click.echo(f"saved in {file}")
+
+
+def _counted(found: list[Any], word: str) -> str:
+    return f"{len(found)} {word}{'' if len(found) == 1 else 's'}"
 
 
 def _offset(clock: dict[str, Any]) -> str:
@@ -153,7 +159,7 @@ Exit code 1 when something differs.
 def compare(ctx: click.Context, a: Path, b: Path, as_json: bool) -> None:
     """Show what changed from one snapshot to another."""
     from rig.exit_codes import CHECK_FAILED
-    from rig.service.snapshot import compared, read_snapshot
+    from rig.service.snapshot import changes, compared, read_snapshot
 
     found = compared(read_snapshot(a), read_snapshot(b))
     if as_json:
@@ -161,15 +167,12 @@ def compare(ctx: click.Context, a: Path, b: Path, as_json: bool) -> None:
     elif not any(found.values()):
         click.echo(f"{a.name} and {b.name}: no difference")
     else:
-        rows = [(one["key"], _shown(one["a"]), _shown(one["b"])) for one in found["changed"]]
-        if rows:
-            answer_table(("value", a.name, b.name), rows)
+        click.echo(f"from {a.name} to {b.name}:")
+        for key, was, is_ in changes(found["changed"]):
+            click.echo(f"  {key}: {was} -> {is_}")
         for one in found["new_errors"]:
-            click.echo(f"new error {one['at'] or 'without date'}: {one['text']}")
+            click.echo(f"new error {one['at'] or 'without date'} ({', '.join(one['codes'])})")
+            click.echo(textwrap.fill(one["text"], 76, initial_indent="  ", subsequent_indent="  "))
         for one in found["new_runs"]:
             click.echo(f"new run {one['run']}: {one['end_reason'] or 'no exposure'}")
     ctx.exit(CHECK_FAILED if any(found.values()) else 0)
-
-
-def _shown(value: Any) -> str:
-    return "-" if value is None else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 
 from hal.faults import FAULTS
 from rig.bench import Bench
@@ -18,12 +19,17 @@ from rig.service.layers import (
     UNIT,
     ends_by_wire,
 )
+from rig.service.pair import open_in, where_to_measure
 from rig.service.pins import Pin, pins
 from rig.unit_states import IN_SEQUENCE
 from rig.why import in_words
 
 HOLD = "Programme the exposure again and hold both stages until the unit says that it is over."
 NOTHING = "Nothing: this is how it was asked for."
+STAGE_2 = (
+    "Press it through. If you did: `dxrig io` shows while you press whether it closes; if it does "
+    "not, look at the handswitch, its cable and its terminal."
+)
 LIVES = "Look at what it left: `dxrig recover`; its words are in the run folder's work/*.stderr."
 
 
@@ -34,6 +40,7 @@ class Place:
     pins: Mapping[str, Pin]
     pair: tuple[str, ...]  # contacts in the generator's interlock pair
     relay: tuple[str, ...]  # contacts in the loop of the safety relay
+    plug: str = ""  # where the generator's maker says to measure the pair; "" = not stated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +59,11 @@ class Cause:
 
 
 def place_of(bench: Bench) -> Place:
-    wiring = bench.wiring
-    found = pins(bench.terminals.model_dump())
-    return Place(pins=found, pair=wiring.interlock_pair, relay=wiring.safety_relay)
+    wiring, driver = bench.wiring, import_module(f"hal.generators.{bench.unit.generator.driver}")
+    return Place(
+        pins=pins(bench.terminals.model_dump()), pair=wiring.interlock_pair,
+        relay=wiring.safety_relay, plug=getattr(driver, "INTERLOCK_PAIR", ""),
+    )  # fmt: skip
 
 
 def cause_of(attempt: Attempt, place: Place) -> Cause:
@@ -101,9 +110,11 @@ def _by_fault(attempt: Attempt, place: Place) -> Cause:
     else:
         moved = f"{pin.told} {_MOVED[first]}{_also(attempt.codes, first)}" if pin else what
         text = f"{_capital(moved)}{_when(attempt, first)}: {_end(attempt, first, place)}."
-    return _cause(
-        attempt, LAYERS[first], text, FAULTS[first].action, codes=attempt.codes, pin=pin
-    )  # fmt: skip
+    next_ = FAULTS[first].action
+    if first in _IN_THE_PAIR:
+        pin = pin or place.pins.get(open_in(place.pair, attempt.contacts))
+        next_ = where_to_measure(place.pair, attempt.contacts, place.pins, place.plug)
+    return _cause(attempt, LAYERS[first], text, next_, codes=attempt.codes, pin=pin)
 
 
 def _first(attempt: Attempt) -> str:
@@ -149,6 +160,7 @@ _MOVED = {  # a contact, and what it did
     "ENABLE_WELDED": "is open, and the interlock pair is closed all the same",
     "SELF_TEST_ENABLE": "did not drop by itself in the self-test",
 }
+_IN_THE_PAIR = ("INTERLOCK_OPEN",)
 _ENDED_BY = {
     "generator": "the unit, on the generator's word,",
     "panel": "the unit, on the panel's word,",
@@ -176,14 +188,17 @@ def _by_stop(attempt: Attempt, place: Place) -> tuple[str, str, str]:
 
 
 def _by_plan(attempt: Attempt, place: Place) -> tuple[str, str, str]:
-    own = attempt.why == "generator_timer_ended"
-    who = "the generator's own timer" if own else "the unit's count of mAs"
-    return TIMER, f"Planned end: {who} ended the beam{_when(attempt)}{_dose(attempt)}.", NOTHING
+    when = _when(attempt) if attempt.beam_on_us is not None else ""  # R2CP shows no beam in it
+    who = _PLANNED[attempt.why]
+    return TIMER, f"Planned end: {who} ended the beam{when}{_dose(attempt)}.", NOTHING
 
 
 def _by_ready(attempt: Attempt, place: Place) -> tuple[str, str, str]:
-    fault = FAULTS["READY_TIMEOUT"]
-    return TIMER, f"{fault.text[:-1]}: the unit ended READY before any beam.", fault.action
+    fault, stage = FAULTS["READY_TIMEOUT"], place.pins["stage_2"]
+    if attempt.contacts.get("stage_2", (True, 0))[0]:
+        return TIMER, f"{fault.text[:-1]}: the unit ended READY before any beam.", fault.action
+    text = f"{_capital(stage.told)} never closed in READY: the unit ended READY before any beam."
+    return PERSON, text, STAGE_2
 
 
 def _by_change(attempt: Attempt, place: Place) -> tuple[str, str, str]:
@@ -209,12 +224,20 @@ def _by_other(attempt: Attempt, place: Place) -> tuple[str, str, str]:
     return UNIT, f"{_capital(in_words(attempt.why))}{_when(attempt)}{_dose(attempt)}.", NOTHING
 
 
+_PLANNED = {
+    "planned_charge_reached": "the unit's count of mAs",
+    "generator_timer_ended": "the generator's own timer",
+    "planned_time_reached": "the unit, at the planned time,",
+    "generator_charge_ended": "the generator, at its mAs or by its chambers,",
+}
 _BY_ROW = {
     "stage_1_released": _by_release,
     "handswitch_released": _by_release,
     "stop_requested": _by_stop,
     "planned_charge_reached": _by_plan,
     "generator_timer_ended": _by_plan,
+    "planned_time_reached": _by_plan,
+    "generator_charge_ended": _by_plan,
     "ready_held_too_long": _by_ready,
     "shot_changed": _by_change,
     "trace_ends": _by_death,

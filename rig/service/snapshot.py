@@ -7,9 +7,10 @@ so the state of that clock stands beside them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from rig.service.runs import lines_of, runs_of
 
 SCHEMA = 1
 RUNS_COUNT = 20
+WITHOUT_CODES = {"ready_held_too_long": ("READY_TIMEOUT",)}  # a report without a fault
+TABLE_ROWS = 3  # more that came or went together are told as one
 LISTS = ("errors", "runs")  # compared as what is new, the rest value by value
 PASSING = ("taken_at", "computer.clock.max_error_ms", "unit.scans", "unit.latest_us")
 
@@ -121,11 +124,11 @@ def _errors(run: Path, place: Place) -> Iterator[dict[str, Any]]:
         yield {"at": None, "run": run.name, "codes": [], "text": str(error)}
         return
     for one in reversed(found):
-        if one.codes:
+        if codes := one.codes or WITHOUT_CODES.get(one.why, ()):
             at = started + timedelta(microseconds=one.t_us) if started else None
             yield {
                 "at": at.isoformat(timespec="milliseconds") if at else None,
-                "run": run.name, "codes": list(one.codes), "text": cause_of(one, place).sentence,
+                "run": run.name, "codes": list(codes), "text": cause_of(one, place).sentence,
             }  # fmt: skip
 
 
@@ -175,6 +178,28 @@ def compared(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     ]
     new = {f"new_{name}": [one for one in b[name] if one not in a[name]] for name in LISTS}
     return {"changed": changed, **new}
+
+
+def changes(changed: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """(key, was, is) for people: what has come or gone as a table is one line."""
+
+    def moved(one: Mapping[str, Any]) -> tuple[str, bool, bool]:
+        return one["key"].rpartition(".")[0], one["a"] is None, one["b"] is None
+
+    for (table, came, went), group in groupby(changed, moved):
+        rows = list(group)
+        if (came or went) and len(rows) > TABLE_ROWS:
+            told = f"{len(rows)} values"
+            yield (table, "-", told) if came else (table, told, "-")
+        else:
+            yield from ((one["key"], *_shown_both(one["a"], one["b"])) for one in rows)
+
+
+def _shown_both(a: Any, b: Any) -> tuple[str, str]:
+    """Of lists only what the other has not."""
+    if isinstance(a, list) and isinstance(b, list):
+        a, b = ("; ".join(x for x in one if x not in other) for one, other in ((a, b), (b, a)))
+    return a if a not in (None, "") else "-", b if b not in (None, "") else "-"
 
 
 def _flat(found: Any, key: str = "") -> Iterator[tuple[str, Any]]:
