@@ -189,8 +189,9 @@ def test_a_frame_that_never_ends_is_given_up_after_a_silence_and_counted() -> No
     assert hearing.counts["generator"].errors == len(found)
 
 
-def test_a_panels_messages_are_shown_as_they_are() -> None:
-    hearing = Hearing(UNIT)
+def test_a_panel_without_words_is_shown_as_it_is() -> None:
+    panel = UNIT.panel.model_copy(update={"driver": "no_such"})
+    hearing = Hearing(UNIT.model_copy(update={"panel": panel}))
     one = hearing.message("panel", TO, 0, [b'{"v":2,"do":"status"}'])
     assert (one.kind, one.text) == (Kind.ACT, '{"v":2,"do":"status"}')
 
@@ -220,7 +221,7 @@ def test_a_reader_who_stops_reading_never_keeps_a_byte_waiting() -> None:
 
 
 def written(path: Path, given: Sequence[tuple[int, Direction, bytes]]) -> Path:
-    tape = Tape(path, "generator", UNIT, bench="portable")
+    tape = Tape(path, ["generator"], UNIT, bench="portable")
     for t_us, way, data in given:
         tape.write(Passage(t_us=t_us, link="generator", direction=way, data=data))
     tape.write(Passage(t_us=99_000, link="generator", direction=FROM, trouble="the port is gone"))
@@ -307,7 +308,7 @@ def test_a_file_that_is_no_tap_is_told(tmp_path: Path) -> None:
 def test_two_links_can_not_be_tapped_through_at_once() -> None:
     done = dxrig("tap", "generator", "room", "--through")
     assert done.exit_code == 2
-    assert done.stderr == "dxrig: --through stands in one byte link: generator or room\n"
+    assert done.stderr == "dxrig: --through stands in one link: generator, room or panel\n"
 
 
 def test_a_record_that_grows_is_followed_whichever_way_it_is_cut(tmp_path: Path) -> None:

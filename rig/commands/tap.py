@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LAST_S = 1.0  # for the reader's last lines, when nothing waits for us any more
 LINKS = ("generator", "room", "panel")
+FRAMES = "frames"  # rig.service.hearing
 
 
 @click.command(
@@ -27,6 +28,7 @@ Examples:
   dxrig tap generator --raw
   dxrig tap room --grep contactor
   dxrig tap generator --through           between any program and the port
+  dxrig tap panel --through               control and frames, without the pixels
   dxrig tap --read FILE --errors          again, from a tap or a run's folder
 
 Beside a unit that runs it follows the unit's own record: no byte is touched or delayed. With
@@ -70,7 +72,7 @@ def command(
     from rig.service.tap_view import TapView, Wanted
     from rig.service.until_signal import until_signal
 
-    wanted = Wanted(links=links or LINKS, grep=grep, errors=errors)
+    wanted = Wanted(links=_all_of(links or LINKS), grep=grep, errors=errors)
     if read_from is not None:
         view = _again(read_from, wanted, raw=raw, as_json=as_json)
     else:
@@ -79,8 +81,8 @@ def command(
         view = TapView(chosen.unit, wanted, raw=raw, as_json=as_json, write=lines.say)
         if out is not None and not through:
             raise UsageError("--out is --through's; a unit that runs keeps its own record")
-        if through and (len(links) > 1 or "panel" in links):
-            raise UsageError("--through stands in one byte link: generator or room")
+        if through and len(links) > 1:
+            raise UsageError("--through stands in one link: generator, room or panel")
         with until_signal(for_s) as stopping:
             if through:
                 _through(chosen, (links or ("generator",))[0], at, out, view, lines, stopping)
@@ -94,6 +96,11 @@ def command(
         answer_json({"frames": list(view.kept), **left_out, "summary": view.summary()})
     else:
         view.tell_summary()
+
+
+def _all_of(links: tuple[str, ...]) -> tuple[str, ...]:
+    """A panel's two: what is said to it, and its frames."""
+    return (*links, FRAMES) if "panel" in links else links
 
 
 def _again(path: Path, wanted: Any, *, raw: bool, as_json: bool) -> TapView:
@@ -155,7 +162,7 @@ def _through(
     from rig.state_dir import bench_state, private_folder
 
     unit = ports_of(bench, at=at).unit
-    url = getattr(unit, link).url
+    url = unit.panel.control_url if link == "panel" else getattr(unit, link).url
     now = datetime.now(UTC)
     folder = private_folder(bench_state(bench.name) / "taps")
     path = out or folder / f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z-{link}.tap"
@@ -166,8 +173,8 @@ def _through(
 
     middle = open_middle(link, unit, tell)
     try:
-        tape = Tape(path, link, unit, bench=bench.name, started_at=now.isoformat())
-        view.say(f"{link} {url} <-> {middle.front.url}: the client connects there; Ctrl-C ends it")
+        tape = Tape(path, _all_of((link,)), unit, bench=bench.name, started_at=now.isoformat())
+        view.say(f"{link} {url} <-> {middle.url}: the client connects there; Ctrl-C ends it")
         view.say(f"kept in {path}")
 
         def ended(t_us: int) -> bool:

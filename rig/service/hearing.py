@@ -6,6 +6,8 @@ Nothing here sends. A link whose driver has no listener is told byte for byte.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from firmware_py.config import UnitConfig
@@ -13,7 +15,8 @@ from hal import generators, room_io
 from hal.now import since
 from hal.ports import Direction, Heard, Kind, Listener
 
-LINKS = ("generator", "room", "panel")
+FRAMES = "frames"  # the panel's data, beside its control
+LINKS = ("generator", "room", "panel", FRAMES)
 ERRORS = (Kind.NOISE, Kind.UNKNOWN)
 SILENCE_US = 500_000  # a frame that has not ended by then never will
 MESSAGE_CHARACTERS = 120
@@ -51,6 +54,7 @@ class _Line:
 class Hearing:
     def __init__(self, unit: UnitConfig) -> None:
         self._lines = {name: _Line(listener_of(unit, name)) for name in LINKS}
+        self._panel = f"hal.detectors.{unit.panel.driver}_heard"
 
     @property
     def counts(self) -> dict[str, Counts]:
@@ -64,13 +68,12 @@ class Hearing:
         return self._noted(line, line.listener.feed(direction, t_us, data))
 
     def message(self, link: str, direction: Direction, t_us: int, parts: list[bytes]) -> Heard:
-        """A panel's control message: JSON parts, shown as they are."""
-        text = " ".join(part.decode("utf-8", "backslashreplace") for part in parts)
-        asked = direction is Direction.TO_DEVICE
-        heard = Heard(
-            t_us=t_us, direction=direction, raw=b"".join(parts),
-            kind=Kind.ACT if asked else Kind.REPLY, text=text[:MESSAGE_CHARACTERS],
-        )  # fmt: skip
+        """One of a panel's control messages, or of its frames; pixels are never shown."""
+        told = import_module(self._panel) if find_spec(self._panel) else None
+        if told is None:
+            heard = plain(direction, t_us, parts)
+        else:
+            heard = (told.frames if link == FRAMES else told.control)(direction, t_us, parts)
         return self._noted(self._lines[link], [heard])[0]
 
     def rest(self, t_us: int, *, ended: bool = False) -> list[tuple[str, Heard]]:
@@ -108,6 +111,15 @@ class Hearing:
 def raw(direction: Direction, t_us: int, data: bytes) -> Heard:
     return Heard(
         t_us=t_us, direction=direction, raw=data, kind=Kind.UNKNOWN, text=data.hex(" ")
+    )  # fmt: skip
+
+
+def plain(direction: Direction, t_us: int, parts: list[bytes]) -> Heard:
+    """Of a panel whose driver has no words: the beginning of the message as it is."""
+    text = " ".join(part[:MESSAGE_CHARACTERS].decode("utf-8", "backslashreplace") for part in parts)
+    kind = Kind.ACT if direction is Direction.TO_DEVICE else Kind.REPLY
+    return Heard(
+        t_us=t_us, direction=direction, raw=b"", kind=kind, text=text[:MESSAGE_CHARACTERS]
     )  # fmt: skip
 
 

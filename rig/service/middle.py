@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import select
 from collections.abc import Callable
+from typing import Protocol
 
 from firmware_py.config import UnitConfig
 from hal.clock import WallClock
@@ -23,8 +24,26 @@ from rig.toxic_proxy import Front, SerialFront, TcpFront
 WAIT_S = 0.02  # how late a signal, a new connection or a port that is back may be noticed
 
 
+class Between(Protocol):
+    """Whatever stands in the middle, of a byte link or of a panel."""
+
+    wait_s: float  # how long to wait for one of `filenos`
+
+    @property
+    def url(self) -> str:
+        """Where the client connects to."""
+
+    def step(self, t_us: int) -> None: ...
+
+    def filenos(self) -> list[int]: ...
+
+    def close(self) -> None: ...
+
+
 class Middle:
     """`tell` gets what passed, right after it was handed on."""
+
+    wait_s = WAIT_S
 
     def __init__(
         self, link: str, front: Front, device: ByteLink, tell: Callable[[Passage], None]
@@ -36,6 +55,10 @@ class Middle:
         self._down = ""  # why the device's port is gone, as it was told
         self._was_up = False
         self._connected = False
+
+    @property
+    def url(self) -> str:
+        return self.front.url
 
     def step(self, t_us: int) -> None:
         to_device = self.front.read(t_us)
@@ -101,8 +124,12 @@ class Middle:
         self._device.close()
 
 
-def open_middle(link: str, unit: UnitConfig, tell: Callable[[Passage], None]) -> Middle:
+def open_middle(link: str, unit: UnitConfig, tell: Callable[[Passage], None]) -> Between:
     """Raises DeviceError when the device's port can't be opened."""
+    if link == "panel":
+        from rig.service.middle_panel import open_panel_middle
+
+        return open_panel_middle(unit, tell)
     try:
         device = open_link(unit, link)
     except LinkError as error:
@@ -111,9 +138,9 @@ def open_middle(link: str, unit: UnitConfig, tell: Callable[[Passage], None]) ->
     return Middle(link, front, device, tell)
 
 
-def serve(middle: Middle, stopping: Callable[[int], bool]) -> None:
+def serve(middle: Between, stopping: Callable[[int], bool]) -> None:
     """Until `stopping`, which is asked with the time of every step."""
     clock = WallClock()
     while not stopping(t_us := clock.now_us()):
         middle.step(t_us)
-        select.select(middle.filenos(), [], [], WAIT_S)
+        select.select(middle.filenos(), [], [], middle.wait_s)

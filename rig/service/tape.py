@@ -3,12 +3,13 @@
 The file has the format of a run's record (firmware_py/record.py): one header line, then what
 came from the device (GOT) and went to it (SENT), each with its time. A run's record holds all
 links of a unit, so `dxrig replay` can run it again; a tap's file holds one link, so it can be
-shown again (`dxrig tap --read`) and can answer in the device's place (`dxrig talk --play`).
+shown again (`dxrig tap --read`) and can answer in the device's place (`dxrig talk --play`). A
+panel has two links, control and frames; frames are kept whole, pixels and all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,15 +37,16 @@ class Passage:
 class Tape:
     """Written as it happens; raises DeviceError when the file can't be begun."""
 
-    def __init__(self, path: Path, link: str, unit: UnitConfig, **facts: Any) -> None:
-        header = {"links": [link], "tap": link, "unit": unit.model_dump(mode="json"), **facts}
+    def __init__(self, path: Path, links: Sequence[str], unit: UnitConfig, **facts: Any) -> None:
+        """`links`: one, or a panel's two."""
+        named = {"links": [*links], "tap": links[0]}
+        header = {**named, "unit": unit.model_dump(mode="json"), **facts}
         try:
             self._file = path.open("xb", buffering=0)
             self._recording = Recording(self._file, header)
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             raise DeviceError(f"{path}: can't be written: {why}") from error
-        self._link = link
 
     @property
     def stopped(self) -> str:
@@ -54,12 +56,14 @@ class Tape:
 
     def write(self, passage: Passage) -> None:
         self._recording.scan(passage.t_us, 0)
+        link, sent = passage.link, passage.direction is Direction.TO_DEVICE
         if passage.trouble:
-            self._recording.failed(self._link, passage.trouble)
-        elif passage.direction is Direction.TO_DEVICE:
-            self._recording.sent(self._link, passage.data)
+            self._recording.failed(link, passage.trouble)
+        elif passage.message:
+            keep = self._recording.sent_message if sent else self._recording.got_message
+            keep(link, list(passage.message))
         else:
-            self._recording.got(self._link, passage.data)
+            (self._recording.sent if sent else self._recording.got)(link, passage.data)
         self._recording.end_scan()
 
     def close(self) -> None:
