@@ -168,6 +168,108 @@ def test_an_r2cp_entry_is_asked_by_its_name_and_number() -> None:
     assert bytes_of(R2CP, "generator", "node 6") == bytes.fromhex("01 01 11 a0 02 02 00 01 06")
 
 
+MOBILE, INDUSTRIAL = load_bench("mobile").unit, load_bench("industrial").unit
+# protocols.md 4.8 [C]: databank 1, 2-point, 80.0 kV, 5.000 mAs, 250 mA; then ms, window, focus
+LOADED = bytes.fromhex("06 11 20 0c 01 00 1b 01 04 02 03 20 00 13 88 00 61 a8")
+
+
+@pytest.mark.parametrize(("focus", "byte"), [("small", 0), ("large", 1)])
+def test_an_r2cp_technique_is_the_databank_of_the_document(focus: str, byte: int) -> None:
+    data = bytes_of(MOBILE, "generator", f"technique kv=80 ma=250 mas=5 focus={focus}")
+    assert data[1:19] == LOADED
+    assert data[26] == byte  # 8 of header and byte 18 of the databank
+    assert judged(data, unit=R2CP) is Kind.SET
+
+
+@pytest.mark.parametrize("word", ["technique", "focus"])
+def test_an_r2cp_technique_is_read_by_asking_for_databank_1(word: str) -> None:
+    assert bytes_of(MOBILE, "generator", word) == bytes.fromhex("01 06 11 20 0c 02 00 01 01")
+
+
+@pytest.mark.req("SR-12")
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ("preparation", "it starts a beam or readies one"),
+        ("prepare", "it starts a beam or readies one"),
+        ("activate", "it starts a beam or readies one"),
+        ("exposure", "it starts a beam or readies one"),
+        ("start", "it starts a beam or readies one"),
+        ("stop", "a unit ends beams"),
+    ],
+)
+def test_an_enabling_word_of_r2cp_is_refused_by_name(word: str, why: str) -> None:
+    with pytest.raises(Refused) as refused:
+        judged(bytes_of(MOBILE, "generator", word), unit=R2CP)
+    assert why in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("technique kv=134 ma=100 mas=1", "kv = 134: this bench's tube takes 40 to 133"),
+        ("technique kv=80 ma=401 mas=1", "ma = 401: this bench's tube takes 5 to 400"),
+        ("technique kv=nan ma=100 mas=1", "kv = nan: this bench's tube takes 40 to 133"),
+        ("technique kv=80 ma=100", "needs kv, ma, and mas or ms"),
+        ("technique kv=80 ma=100 mas=1 ms=10", "needs kv, ma, and mas or ms"),
+        ("technique kvp=80 ma=100 mas=1", "did you mean kv?"),
+        ("technique kv=80 kv=81 mas=1", "kv is given twice"),
+        ("technique kv=x ma=100 mas=1", "kv = 'x' is no number"),
+        ("technique kv=80 ma=100 mas=1 focus=tiny", "must be small or large"),
+        ("focus small", "technique kv=80 ma=100 mas=2.5 focus=small"),
+        ("tecnique", "did you mean technique?"),
+    ],
+)
+def test_a_wrong_technique_is_told_with_what_is_right(text: str, why: str) -> None:
+    with pytest.raises(UsageError) as wrong:
+        bytes_of(MOBILE, "generator", text)
+    assert why in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [  # protocols.md 3.12 [C] has 28's frame; the others by the checksum rule of 3.3
+        ("scaling", "02 32 38 2c 6a 03"),
+        ("28", "02 32 38 2c 6a 03"),
+        ("SCALING", "02 32 38 2c 6a 03"),
+    ],
+)
+def test_a_spellman_is_asked_by_name_or_number(text: str, data: str) -> None:
+    assert bytes_of(INDUSTRIAL, "generator", text) == bytes.fromhex(data)
+
+
+@pytest.mark.req("SR-12")
+def test_of_a_spellman_only_queries_and_kv_and_ma_may_leave() -> None:
+    from hal.generators.spellman_tables import XRV
+
+    may = set()
+    for row in XRV.opcodes:
+        words = " ".join([row.name, *("1" for _ in row.sends)])
+        try:
+            judged(bytes_of(INDUSTRIAL, "generator", words), unit=INDUSTRIAL)
+        except Refused:
+            continue
+        may.add(row.name)
+    asks = {row.name for row in XRV.opcodes if row.does.name == "ASK"}
+    assert may == asks | {"set_kv", "set_ma"}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("set_kv 200", "kv must be 0-160 kV"),
+        ("set_kv", "takes 1 values"),
+        ("statsu", "did you mean status?"),
+        ("99", "a XRV has no '99'"),
+        ("set_kv nan", "cannot convert"),
+    ],
+)
+def test_a_wrong_spellman_word_is_usage(text: str, why: str) -> None:
+    with pytest.raises(UsageError) as wrong:
+        bytes_of(INDUSTRIAL, "generator", text)
+    assert why in str(wrong.value)
+
+
 @pytest.mark.parametrize(
     ("link", "text", "why"),
     [

@@ -26,9 +26,19 @@ Examples:
   dxrig talk generator "MON"
   dxrig talk generator "VP 80" --json
   dxrig talk generator "hex 02 4d 4f 4e 0d"
+  dxrig talk generator technique                        R2CP: databank 1
+  dxrig talk generator "technique kv=80 ma=100 mas=2.5 focus=small"
   dxrig talk room inputs
   dxrig talk generator                     a prompt, with history; Ctrl-D ends it
   dxrig talk generator MON --play FILE     the device as a tap recorded it
+
+\b
+Words: of the IXS its mnemonics (MON; VP 80; VP0800); of R2CP its entries
+(status, databank 1, post_exposure, version) and its set-points (technique
+with focus; assign); of a Spellman its commands by name or number (status,
+set_kv 80); of an I/O module inputs and coils; of a device of lines the line as
+it stands; of each the bytes: hex 02 4d.
+Preparation and exposure are words, too, and are refused by name.
 
 Only what the driver's command table calls a query or a set-point leaves; everything else is
 refused by name with exit code 4: what starts or readies a beam, relays, resets, protections,

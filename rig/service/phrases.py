@@ -1,7 +1,8 @@
 """What a person types, as the bytes of one command; what may leave is decided elsewhere.
 
-Words are the device's own: mnemonics of the IXS, entries of R2CP, "inputs" and "coils" of an I/O
-module. `hex 02 4d 4f 4e 0d` is understood for every driver that has a listener.
+Words are the device's own: mnemonics of the IXS, entries of R2CP and its set-points, commands of a
+Spellman by name or number, "inputs" and "coils" of an I/O module. `hex 02 4d 4f 4e 0d` is
+understood for every driver that has a listener.
 """
 
 from __future__ import annotations
@@ -64,14 +65,17 @@ def _ixs(unit: UnitConfig, name: str, argument: str) -> bytes:
 
 
 def _r2cp(unit: UnitConfig, name: str, argument: str) -> bytes:
-    """status; databank 1; node 6: a GET of an entry, with its number where it takes one."""
+    """A word of `r2cp_words`; else status, databank 1, node 6: a GET of an entry."""
     from hal.generators.r2cp_wire import ENTRIES, GET, Node, Question, encode
+    from rig.service.r2cp_words import WORDS, word_bytes
 
+    if (said := word_bytes(unit, name.lower(), argument)) is not None:
+        return said
     name, argument = ((argument or name), "") if name.lower() == "get" else (name, argument)
     name, _, number = name.partition(" ")
     entry = ENTRIES.get(name.lower())
     if entry is None:
-        raise UsageError(f"{name!r} is no entry; {_near(name.lower(), ENTRIES)}")
+        raise UsageError(f"{name!r} is no entry; {_near(name.lower(), [*WORDS, *ENTRIES])}")
     number = number or argument
     try:
         data = bytes((int(number),)) if number else b""
@@ -79,6 +83,26 @@ def _r2cp(unit: UnitConfig, name: str, argument: str) -> bytes:
         return encode(Question(entry.name, GET, data, node).framed(1))
     except ValueError as error:
         raise UsageError(f"{name}: {error}") from error
+
+
+def _spellman(unit: UnitConfig, name: str, argument: str) -> bytes:
+    """status; set_kv 80; 22: a command of the bench's model by name or number, in its units."""
+    from hal.generators.spellman_framing import Dsp
+    from hal.generators.spellman_opcodes import Scale
+    from hal.generators.spellman_tables import MODELS
+
+    options = unit.generator.wire_options()
+    model = MODELS[str(options["model"])]
+    row = model.by_number.get(int(name)) if name.isdigit() else model.by_name.get(name.lower())
+    if row is None:
+        raise UsageError(f"a {model.name} has no {name!r}; {_near(name.lower(), model.by_name)}")
+    scale = Scale(kv=unit.generator.full_scale_kv or 0.0, ma=unit.generator.full_scale_ma or 0.0)
+    try:
+        values = [float(text) for text in argument.split()]
+        question = model.question(row.name, *values, scale=scale)
+    except ValueError as error:
+        raise UsageError(f"{row.name}: {error}") from error
+    return Dsp(options["checksum"]).frame(question.text)  # type: ignore[arg-type]
 
 
 def _modbus(unit: UnitConfig, name: str, argument: str) -> bytes:
@@ -109,5 +133,6 @@ def _near(name: str, known: Iterable[str]) -> str:
 _ENCODERS: dict[str, Callable[[UnitConfig, str, str], bytes]] = {
     "vj_ixs": _ixs,
     "r2cp": _r2cp,
+    "spellman": _spellman,
     **dict.fromkeys(DEFAULTS, _modbus),
 }
