@@ -61,7 +61,7 @@ class Site:
         self.make: Callable[[], Desk] = lambda: IxsDesk(self.model, dialect="R3")
         self.module: Any = WaveshareDesk(Room())
         self.links: list[DeskLink] = []
-        self.driver, self.real = "vj_ixs", False
+        self.driver, self.real = bench.unit.generator.driver, False
 
     def ports(self, bench: Bench, **_: object) -> Ports:
         generator = bench.unit.generator.model_copy(
@@ -121,8 +121,12 @@ def test_an_ixs_is_asked_for_all_that_its_document_lets_it_tell(site: Site, tmp_
         'serial = "S17085-A00001"',
         'firmware = "FREV 2000"',
         'silent = ["CDENSTAT"]',
-        'not_on_the_wire = ["VP tube voltage, kV", "CP tube current, mA", "OT exposure time, s", '
-        '"WDOG watchdog time, s"]',
+        "",
+        "[generator.by_hand]",
+        '"VP tube voltage, kV" = ""',
+        '"CP tube current, mA" = ""',
+        '"OT exposure time, s" = ""',
+        '"WDOG watchdog time, s" = ""',
         "",
         "[generator.counters]",
         "xray_on_min = 62",
@@ -188,8 +192,8 @@ class Modes:
         return found
 
     def read_registers(self, t_us: int, function: int, address: int, count: int) -> list[int]:
-        assert (function, address, count) == (3, 0x1000, 8)
-        return [0, 0, 0, 2, 0, 0, 0, 0]
+        assert (function, count) == (3, 1)
+        return [[0, 0, 0, 2, 0, 0, 0, 0][range(0x1000, 0x1008).index(address)]]
 
     def read_bits(self, t_us: int, function: int, address: int, count: int) -> list[bool]:
         return [False] * count

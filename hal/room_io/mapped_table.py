@@ -101,6 +101,16 @@ class Watchdog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the module keeps of its own set-up: one name for each address. Read, never written."""
+
+    function: int  # 1 coils, 2 discrete inputs, 3 holding, 4 input registers
+    addresses: tuple[int, ...]
+    names: tuple[str, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleMap:
     name: str
     source: str
@@ -111,6 +121,7 @@ class ModuleMap:
     outputs: OutputRows
     pulse: Pulse | None = None
     watchdog: Watchdog | None = None
+    settings: Settings | None = None
 
     def missing(self) -> tuple[str, ...]:
         """What a room needs and this module has no channel for."""
@@ -156,6 +167,7 @@ class _Key:
     least: int = 0
     most: int = _REGISTER_MAX
     words: tuple[int | str, ...] = ()  # what is allowed, where not everything is
+    each: type = str  # of a list without `words`
     needed: bool = True
 
     def wrong(self, value: object) -> str | None:
@@ -174,7 +186,9 @@ class _Key:
         if not isinstance(value, list):
             return f"expected a list in [brackets], got {value!r}"
         for word in value:
-            if word not in self.words:
+            if not self.words and (wrong := _Key(kind=self.each).wrong(word)):
+                return wrong
+            if self.words and word not in self.words:
                 return f"{word!r} is not allowed; {_hint(word, self.words)}"
         twice = [word for word in value if value.count(word) > 1 and word != "spare"]
         return f"{twice[0]!r} stands there twice" if twice else None
@@ -215,8 +229,14 @@ _SCHEMA: dict[str, dict[str, _Key]] = {
         "source": _TEXT,
     },
     "watchdog": {"least_ms": _MS, "longest_ms": _MS, "source": _TEXT},
+    "settings": {
+        "function": _Key(kind=int, words=(1, 2, 3, 4)),
+        "addresses": _Key(kind=tuple, each=int),
+        "names": _Key(kind=tuple),
+        "source": _TEXT,
+    },
 }
-_OPTIONAL = ("pulse", "watchdog")
+_OPTIONAL = ("pulse", "watchdog", "settings")
 
 
 def parsed(text: str, file: str) -> ModuleMap:
@@ -238,6 +258,7 @@ def parsed(text: str, file: str) -> ModuleMap:
         outputs=OutputRows(**rows["outputs"]),
         pulse=Pulse(**rows["pulse"]) if "pulse" in rows else None,
         watchdog=Watchdog(**rows["watchdog"]) if "watchdog" in rows else None,
+        settings=Settings(**rows["settings"]) if "settings" in rows else None,
     )
 
 
@@ -295,6 +316,10 @@ def _of_sense(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     dog = data.get("watchdog")
     if dog and dog["least_ms"] > dog["longest_ms"]:
         yield "watchdog.longest_ms", f"is below least_ms, which is {dog['least_ms']}"
+    kept = data.get("settings")
+    if kept and len(kept["names"]) != len(kept["addresses"]):
+        counts = f"{len(kept['names'])} names for {len(kept['addresses'])} addresses"
+        yield "settings.names", counts
 
 
 def _of_pulse(pulse: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:

@@ -30,8 +30,10 @@ Examples:
   dxrig params diff before.toml after.toml --json
   dxrig params restore before.toml
 
-Read before any write. What a device does not tell over its wire goes onto a sheet that you
-fill in by hand: an IXS tells neither its set-points nor its watchdog time.
+Read before any write. What a device does not tell over its wire stands in the file under
+[generator.by_hand] and [room.by_hand], empty, for you to type: an IXS tells neither its
+set-points nor its watchdog time, a Spellman no serial number. `diff` compares it, and
+`restore` tells it to be set by hand.
 """
 )
 def command() -> None:
@@ -67,7 +69,7 @@ def save(ctx: click.Context, file: Path, bench: str | None, at: Path | None, as_
         click.echo(f"{link}: {one['driver']}, {name}: {len(one['values'])} settings")
         for what in one["silent"]:
             click.echo(f"  no answer: {what}")
-    click.echo(f"saved in {file}\n")
+    click.echo(f"saved in {file}; type what is missing under [generator.by_hand], [room.by_hand]\n")
     click.echo("\n".join(sheet(found)))
 
 
@@ -120,8 +122,11 @@ Examples:
   dxrig params restore before.toml             shows what it would write, and asks
   dxrig params restore before.toml --yes
   dxrig params restore before.toml --bench mine.toml --yes --allow-settings
+  dxrig params restore before.toml --serial 20-1234
 
-Only the generator that the file names by serial number, else exit code 4. Before the first
+Only the generator that the file names by serial number, else exit code 4. Where the wire tells
+no serial number (Spellman), yours counts: typed into the file, and given with --serial as the
+plate in front of you has it. Nothing is written while HV is on. Before the first
 write the settings are saved beside the bench's state; afterwards each is read back. What
 would switch a protection off, and what has no command, is told to be done by hand.
 Exit code 1 when a setting does not read back as written.
@@ -132,6 +137,7 @@ Exit code 1 when a setting does not read back as written.
 @at_option
 @click.option("--yes", is_flag=True, help="Write without asking.")
 @click.option("--allow-settings", is_flag=True, help="Permit writing on a real bench.")
+@click.option("--serial", metavar="TEXT", help="On the plate, of a generator that tells none.")
 @json_option
 @click.pass_context
 def restore(
@@ -141,6 +147,7 @@ def restore(
     at: Path | None,
     yes: bool,
     allow_settings: bool,
+    serial: str | None,
     as_json: bool,
 ) -> None:
     """Write the generator's settings of a file back, and read them again."""
@@ -151,7 +158,9 @@ def restore(
     saved, chosen = read_params(file), chosen_bench(ctx, bench)
     with _talker(chosen, "generator", at) as (unit, talker, simulated):
         now = read_device(unit, "generator", talker)
-        _must_be_the_same(file, saved["generator"], now)
+        _must_be_the_same(file, saved["generator"], now, serial)
+        if now.hv_on:
+            raise Refused("HV is on: end the beam first; nothing was written")
         plan = writes(unit, saved["generator"]["values"], now)
         if not as_json:
             _tell_plan(plan)
@@ -173,12 +182,26 @@ def restore(
     ctx.exit(CHECK_FAILED if wrong else 0)
 
 
-def _must_be_the_same(file: Path, saved: dict[str, Any], now: Known) -> None:
+def _must_be_the_same(file: Path, saved: dict[str, Any], now: Known, serial: str | None) -> None:
+    """By the wire where it tells a serial number, else by model, version and the plate."""
     from rig.exit_codes import Refused
+    from rig.service.params import BY_HAND, PLATE
 
     names = {name: (saved.get(name, ""), getattr(now, name)) for name in ("driver", "serial")}
+    if not now.serial:
+        names |= {name: (saved.get(name, ""), getattr(now, name)) for name in ("model", "firmware")}
+        names["serial"] = (
+            str(saved.get("serial") or saved.get(BY_HAND, {}).get(PLATE, "")),
+            serial or "",
+        )
+        if not all(names["serial"]):
+            raise Refused(
+                f"{file}: this generator's wire tells no serial number; type the one on its plate "
+                f'into [generator.{BY_HAND}] "{PLATE}", and give it again with --serial; nothing '
+                "was written"
+            )
     for name, (was, is_) in names.items():
-        if was != is_ or not was:
+        if was != is_ or (not was and name != "firmware"):
             raise Refused(
                 f"{file}: is of {name} {was or 'not known'}, this generator is "
                 f"{is_ or 'not known'}; nothing was written"

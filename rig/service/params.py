@@ -1,7 +1,8 @@
 """Settings of a bench's devices as a TOML file: written, read, compared.
 
 Keys are flat on purpose: a difference is one line. The tube's limits come from the bench file,
-because no generator here tells its own over the wire.
+because no generator here tells its own over the wire. What the wire can't tell stands in `by_hand`,
+empty: a person types it, and it is compared between files like all else.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from rig.version import version_line
 SCHEMA = 1
 SECTIONS = ("generator", "room")
 NAMES = ("driver", "model", "serial", "firmware")
+BY_HAND = "by_hand"
+PLATE = "serial number on its plate"  # of a device whose wire tells none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +48,11 @@ def content(bench: Bench, known: Mapping[str, Known], at: datetime) -> dict[str,
 
 def _section(known: Known) -> dict[str, Any]:
     names = {name: getattr(known, name) for name in NAMES}
-    told = {"silent": list(known.silent), "not_on_the_wire": list(known.unread)}
-    return {**names, **told, "counters": dict(known.counters), "values": dict(known.values)}
+    typed = ([] if known.serial else [PLATE]) + list(known.unread)
+    return {
+        **names, "silent": list(known.silent), BY_HAND: dict.fromkeys(typed, ""),
+        "counters": dict(known.counters), "values": dict(known.values),
+    }  # fmt: skip
 
 
 def as_toml(found: Mapping[str, Any]) -> str:
@@ -99,12 +105,36 @@ def read_params(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: no file of `dxrig params save`")
     if head.get("schema") != SCHEMA:
         raise UsageError(f"{path}: has schema {head.get('schema')!r}; this version reads {SCHEMA}")
+    for link in SECTIONS:
+        _check(path, link, found.get(link, {}))
     return found
 
 
+def _check(path: Path, link: str, table: object) -> None:
+    """People type into these files."""
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: {link}: expected a section [{link}]")
+    for name in (BY_HAND, "values"):
+        inner = table.get(name, {})
+        if not isinstance(inner, dict):
+            raise UsageError(f"{path}: {link}.{name}: expected a section [{link}.{name}]")
+        for key, value in inner.items():
+            if not isinstance(value, int | float | str):
+                raise UsageError(
+                    f'{path}: {link}.{name}."{key}": write a number, true or false, or a text in '
+                    f'"quotes", not {value!r}'
+                )
+
+
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
-    """Of names, limits and settings; counters move by themselves, dates always differ."""
+    """Of names, limits and settings; counters move by themselves, dates always differ.
+
+    What only one of them has typed by hand is not known of the other, and no difference.
+    """
     flat_a, flat_b = dict(_flat(a)), dict(_flat(b))
+    for one, other in ((flat_a, flat_b), (flat_b, flat_a)):
+        for key in [key for key in one if f".{BY_HAND}." in key and key not in other]:
+            del one[key]
     keys = [*flat_a, *(key for key in flat_b if key not in flat_a)]
     return [
         Difference(key=key, a=flat_a.get(key), b=flat_b.get(key))
@@ -121,13 +151,16 @@ def _flat(found: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
                 yield f"{name}.{key}", value
         for key, value in table.get("values", {}).items():
             yield f"{name}.{key}", value
+        for key, value in table.get(BY_HAND, {}).items():
+            if value != "":
+                yield f"{name}.{BY_HAND}.{key}", value
 
 
 def sheet(found: Mapping[str, Any]) -> list[str]:
-    """What the wire can't tell, to be read off and written down by a person."""
+    """What the wire can't tell: as it was typed, else to be read off by a person."""
     head = found["file"]
     lines = [f"Bench {head['bench']}, {head['saved_at']}: settings that the wire can't read back"]
     for name in SECTIONS:
-        for what in found.get(name, {}).get("not_on_the_wire", []):
-            lines.append(f"  {name:<10} {what:<50} ____________")
+        for what, typed in found.get(name, {}).get(BY_HAND, {}).items():
+            lines.append(f"  {name:<10} {what:<50} {typed if typed != '' else '_' * 12}")
     return [*lines, "  name, date: ______________________________"]

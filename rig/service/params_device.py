@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from firmware_py.config import UnitConfig
-from hal.ports import Direction, Heard, Kind, WireError
+from hal.ports import Direction, Heard, Kind
 from rig.exit_codes import DeviceError, UsageError
 from rig.service.phrases import bytes_of
 from rig.service.talk import Reply, Talker
@@ -22,7 +22,10 @@ Value = int | float | str | bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """`silent`: asked, and not answered; `unread`: settings that the wire can't tell."""
+    """`silent`: asked, and not answered; `unread`: settings that the wire can't tell.
+
+    `serial` = "": the wire tells none, and a person reads it off the plate.
+    """
 
     driver: str
     model: str = ""
@@ -32,6 +35,7 @@ class Known:
     counters: Mapping[str, Value] = field(default_factory=dict)
     silent: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    hv_on: bool = False  # by its own word; where the driver asks for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,27 +58,43 @@ class Asker:
 
     def raw(self, text: str) -> bytes:
         """The bytes of the replies; b"" = silent."""
-        data = bytes_of(self.unit, self._link, text)
-        reply = self._talker.ask(data, settings=False, wait_s=WAIT_S)
+        reply = self.reply(text)
         found = b"".join(one.raw for one in reply.heard if one.kind is Kind.REPLY)
         if not found:
             self.silent.append(text)
         return found
 
+    def reply(self, text: str) -> Reply:
+        data = bytes_of(self.unit, self._link, text)
+        return self._talker.ask(data, settings=False, wait_s=WAIT_S)
+
 
 def read_device(unit: UnitConfig, link: str, talker: Talker) -> Known:
     """Raises DeviceError when nothing answers, UsageError where the driver has no settings here."""
     driver = unit.generator.driver if link == "generator" else unit.room.driver
-    reader = _READERS.get(driver)
+    reader = _reader(driver)
     if reader is None:
         raise UsageError(f"{driver}: its documents in the reference name no settings to save")
     return reader(Asker(unit, link, talker))
 
 
+def _reader(driver: str) -> Callable[[Asker], Known] | None:
+    from hal.room_io.mapped_table import DEFAULTS
+    from rig.service import params_modbus, params_spellman
+
+    others = {"spellman": params_spellman.read, "genix3d": params_modbus.read_genix3d}
+    modules = dict.fromkeys(DEFAULTS, params_modbus.read_module)
+    return (_READERS | others | modules).get(driver)
+
+
 def writes(unit: UnitConfig, saved: Mapping[str, Value], now: Known) -> list[Write]:
     """What differs from the file, as commands; by hand where it can't or must not be sent."""
-    planner = _WRITERS.get(now.driver, _by_hand)
     wanted = [name for name, value in saved.items() if now.values.get(name) != value]
+    if now.driver == "spellman":
+        from rig.service.params_spellman import write
+
+        return [write(unit, name, now.values.get(name), saved) for name in wanted]
+    planner = _WRITERS.get(now.driver, by_hand)
     return [planner(name, now.values.get(name), saved) for name in wanted]
 
 
@@ -85,7 +105,7 @@ def send(talker: Talker, write: Write) -> Reply:
     return talker.exchange(frame, write.data, WAIT_S)
 
 
-def _by_hand(name: str, now: Value | None, saved: Mapping[str, Value]) -> Write:
+def by_hand(name: str, now: Value | None, saved: Mapping[str, Value]) -> Write:
     return Write(name=name, now=now, then=saved[name], by_hand="no command for it is documented")
 
 
@@ -142,7 +162,7 @@ def _write_ixs(name: str, now: Value | None, saved: Mapping[str, Value]) -> Writ
         "temperature_cut_off_on": lambda: "CDEN1",
     }
     if name not in commands:
-        return _by_hand(name, now, saved)
+        return by_hand(name, now, saved)
     try:
         return Write(name=name, now=now, then=then, data=frame(commands[name]()))
     except ValueError as error:
@@ -205,43 +225,7 @@ def _write_r2cp(name: str, now: Value | None, saved: Mapping[str, Value]) -> Wri
     return Write(name=name, now=now, then=saved[name], data=data)
 
 
-# --- Waveshare: protocols.md 8.2, output modes in holding 0x1000-0x1007
-
-OUTPUT_MODES = range(0x1000, 0x1008)
-WAVESHARE_ID = 1  # where the bench names none
-
-
-def _read_waveshare(asker: Asker) -> Known:
-    from hal.modbus import ModbusException, ReadHolding, RtuClientCodec, TcpClientCodec
-    from hal.room_io import speaks_rtu
-
-    config = asker.unit.room
-    codec = (RtuClientCodec if speaks_rtu(config.url) else TcpClientCodec)(
-        device_id=config.device_id or WAVESHARE_ID
-    )
-    if not asker.raw("inputs"):
-        raise DeviceError(f"{config.url}: no module answers; check power, cable and address")
-    question = ReadHolding(address=OUTPUT_MODES.start, count=len(OUTPUT_MODES))
-    raw = asker.raw(f"hex {codec.encode(question).hex(' ')}")
-    try:
-        reply = codec.decode(question, bytearray(raw)) if raw else None
-    except WireError:
-        reply = None
-    modes = reply if isinstance(reply, tuple) else ()
-    refused = isinstance(reply, ModbusException)
-    return Known(
-        driver="waveshare",
-        values={f"output_mode_{index}": int(mode) for index, mode in enumerate(modes)},
-        silent=("output modes: the module refuses the registers",) if refused else (),
-        unread=("model, serial number and firmware: not on the wire", "unit id and baud rate"),
-    )
-
-
-_READERS: dict[str, Callable[[Asker], Known]] = {
-    "vj_ixs": _read_ixs,
-    "r2cp": _read_r2cp,
-    "waveshare": _read_waveshare,
-}
+_READERS: dict[str, Callable[[Asker], Known]] = {"vj_ixs": _read_ixs, "r2cp": _read_r2cp}
 _WRITERS: dict[str, Callable[[str, Value | None, Mapping[str, Value]], Write]] = {
     "vj_ixs": _write_ixs,
     "r2cp": _write_r2cp,
