@@ -10,6 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from hal.line_form import USUAL, LineForm, LineWord, line_form
+
+USUAL_BITS_COUNT = line_form().bits_count  # what drivers compute the times of their lines with
 Rung = Literal["model", "wire", "bench"]
 Focus = Literal["small", "large"]
 Place = Literal["free", "table", "wall"]
@@ -28,6 +31,9 @@ class GeneratorConfig(Strict):
     driver: str = Field(description="file name in hal/generators, such as vj_ixs")
     url: str = Field(description="serial device, pyserial URL, or tcp://host:port")
     baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = 9600
+    line: Annotated[
+        LineWord | None, Field(description="data bits, parity, stop bits; default: 8N1")
+    ] = None
     dialect: Literal["R3", "R4"] = "R3"
     identity: str | None = Field(
         default=None, description="model and serial number that must answer, as `status` shows it"
@@ -50,11 +56,15 @@ class GeneratorConfig(Strict):
         Focus | None, Field(description="focal spot, where the generator can be told one")
     ] = None
 
+    @property
+    def form(self) -> LineForm:
+        return line_form(self.line or USUAL)
+
     def options(self) -> dict[str, object]:
-        """What the driver's constructor takes."""
+        """What the driver's constructor takes. Its baud is that of characters of ten bits."""
         own: dict[str, object] = {
             "dialect": self.dialect,
-            "baud": self.baud,
+            "baud": self.baud * USUAL_BITS_COUNT // self.form.bits_count,
             "status_poll_us": self.status_poll_ms * 1000,
             "monitor_poll_us": self.monitor_poll_ms * 1000,
             "standby_poll_us": self.standby_poll_ms * 1000,

@@ -7,26 +7,28 @@ import contextlib
 from firmware_py.assemble import Links
 from firmware_py.config import UnitConfig
 from hal.frames import DealerLink
+from hal.line_form import USUAL
 from hal.links import SerialLink, TcpLink, tcp_address
 from hal.ports import ByteLink
 
 ROOM_BAUD = 9600  # RTU modules: protocols.md 8.2
 
 
-def open_byte_link(url: str, baud: int, *, parity: str = "N", stop_bits: float = 1) -> ByteLink:
+def open_byte_link(url: str, baud: int, line: str = USUAL) -> ByteLink:
     """tcp://HOST:PORT, else whatever pyserial opens. Raises LinkError with one sentence.
 
     May block for as long as a host name takes; the link itself never does.
     """
     if not url.startswith("tcp://"):
-        return SerialLink(url, baud=baud, parity=parity, stop_bits=stop_bits)
+        return SerialLink(url, baud=baud, line=line)
     return TcpLink(*tcp_address(url))
 
 
 def open_links(config: UnitConfig) -> Links:
     """All or none: a port that can't be opened closes those before it. Raises LinkError."""
     with contextlib.ExitStack() as opened:
-        generator = open_byte_link(config.generator.url, config.generator.baud)
+        wire = config.generator
+        generator = open_byte_link(wire.url, wire.baud, wire.line or USUAL)
         opened.callback(generator.close)
         room = open_byte_link(config.room.url, ROOM_BAUD)
         opened.callback(room.close)

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import serial
 
+from hal.line_form import USUAL, line_form
 from hal.now import NEVER_US
 from hal.ports import ByteLink, LinkError
 
@@ -116,15 +117,16 @@ class SerialLink:
     what a driver then hears begins anew. URLs are not: opening one of them may wait.
     """
 
-    def __init__(
-        self, url: str, *, baud: int = 9600, parity: str = "N", stop_bits: float = 1
-    ) -> None:
+    def __init__(self, url: str, *, baud: int = 9600, line: str = USUAL) -> None:
+        """`line`: a word of hal.line_form. A URL may not be able to set it: a socket has none."""
+        form = line_form(line)
         self._url = url
         self._is_file = "://" not in url and os.name == "posix"
         self._form: dict[str, Any] = {
             "baudrate": baud,
-            "parity": parity,
-            "stopbits": stop_bits,
+            "bytesize": form.data_count,
+            "parity": form.parity,
+            "stopbits": form.stop_count,
             "timeout": 0,
             "write_timeout": None if url.startswith("loop://") else 0,  # 0 fails there
             **({"exclusive": True} if self._is_file else {}),

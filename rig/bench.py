@@ -204,6 +204,8 @@ def bench_of(text: str, path: Path) -> Bench:
     content = file.model_dump(mode="json")
     if file.observe is None:
         del content["observe"]  # of the other benches: their hash is as it was
+    if file.generator.line is None:
+        del content["generator"]["line"]
     return Bench(
         path=path,
         about=file.bench.about,

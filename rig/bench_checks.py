@@ -19,6 +19,7 @@ from rig.toml_lines import Path
 
 OBSERVED = "manual"  # hal/generators/manual.py
 WINDOW_MARGIN_MS = 200  # SR-10: window >= planned time + 200 ms
+EIGHT_BITS = ("r2cp", "genix3d")  # binary frames: no 7-bit line carries them
 _SERIAL = re.compile(r"/dev/\S+|COM\d+|(socket|rfc2217|loop|spy|hwgrep)://\S*")
 _TCP = re.compile(r"tcp://(\[[0-9a-fA-F:]+\]|[\w.-]+):(\d{1,5})")
 _IPC = re.compile(r"ipc://\S+")
@@ -185,6 +186,20 @@ def _endpoints(values: Values) -> Iterator[Mistake]:
             yield Mistake(path=(section, key), text=text)
 
 
+def _line(values: Values) -> Iterator[Mistake]:
+    line, driver = values.text("generator", "line"), values.text("generator", "driver")
+    if line is None:
+        return
+    if line.startswith("7") and driver in EIGHT_BITS:
+        text = (
+            f"{shown(line)}: {driver} sends bytes above 127; allowed: 8N1, 8E1, 8O1, 8N2, 8E2, 8O2"
+        )
+        yield Mistake(path=("generator", "line"), text=text)
+    if (values.text("generator", "url") or "").startswith("tcp://"):
+        text = f"{shown(line)}: a tcp:// connection has no parity; leave it out"
+        yield Mistake(path=("generator", "line"), text=text)
+
+
 def _is_endpoint(url: str, patterns: tuple[re.Pattern[str], ...]) -> bool:
     if _TCP in patterns and (tcp := _TCP.fullmatch(url)):
         return 1 <= int(tcp.group(2)) <= 65535
@@ -337,5 +352,5 @@ def _beam_time(values: Values, section: str) -> Iterator[Mistake]:
 
 _CHECKS = (
     _ordered, _power, _window, _field_fits, _driver_exists, _models, _endpoints,
-    _observe, _wired, _routines, _typical, _focus, _receptor, _grids,
+    _line, _observe, _wired, _routines, _typical, _focus, _receptor, _grids,
 )  # fmt: skip

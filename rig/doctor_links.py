@@ -8,6 +8,7 @@ from pathlib import Path
 
 from firmware_py.config import UnitConfig
 from hal.generators import CodecOnlyError, must_drive_beam
+from hal.line_form import USUAL
 from hal.links import SerialLink, tcp_address
 from hal.ports import LinkError
 from rig.bench_lock import owner_of
@@ -26,7 +27,9 @@ def links(unit: UnitConfig, state: Path) -> list[Finding]:
         return [Finding(name="bench", verdict=Verdict.NOTE, found=f"{found}: its ports stay alone")]
     return [
         *_codec_only(unit.generator.driver),
-        endpoint("generator", unit.generator.url, unit.generator.baud),
+        endpoint(
+            "generator", unit.generator.url, unit.generator.baud, unit.generator.line or USUAL
+        ),
         endpoint("room", unit.room.url),
         endpoint("panel control", unit.panel.control_url),
         endpoint("panel data", unit.panel.data_url),
@@ -41,7 +44,7 @@ def _codec_only(driver: str) -> list[Finding]:
     return []
 
 
-def endpoint(name: str, url: str, baud: int = 9600) -> Finding:
+def endpoint(name: str, url: str, baud: int = 9600, line: str = USUAL) -> Finding:
     """`sim`, a serial device or pyserial URL, tcp://host:port, or ipc://path."""
     if url == "sim":
         return Finding(name=name, verdict=Verdict.OK, found="simulated: nothing to reach")
@@ -49,15 +52,15 @@ def endpoint(name: str, url: str, baud: int = 9600) -> Finding:
         return _tcp(name, url)
     if url.startswith("ipc://"):
         return _ipc(name, url)
-    return _serial(name, url, baud)
+    return _serial(name, url, baud, line)
 
 
-def _serial(name: str, url: str, baud: int) -> Finding:
+def _serial(name: str, url: str, baud: int, line: str) -> Finding:
     """Opening is the only honest test for "busy"; it raises DTR, as the unit's own start does."""
     trouble = trouble_with(url) if url.startswith("/dev/") else ""
     if not trouble:
         try:
-            SerialLink(url, baud=baud).close()
+            SerialLink(url, baud=baud, line=line).close()
         except LinkError as error:
             trouble = str(error).removeprefix(f"{url}: ")
     passing = PASSING_NAME.fullmatch(url)

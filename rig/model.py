@@ -91,7 +91,8 @@ class ModelRung:
         self.scan_us = bench.unit.limits.scan_ms * 1000
         self._jump = jump
         self._poll_all = poll_all
-        generator, generator_end = pipe(baud=bench.unit.generator.baud)
+        wire = bench.unit.generator
+        generator, generator_end = pipe(baud=wire.baud, bits=wire.form.bits_count)
         room, room_end = pipe(latency_us=TCP_LATENCY_US)
         panel, panel_end = frame_pipe(latency_us=TCP_LATENCY_US)
         self.frames, frames_end = frame_pipe(

@@ -56,7 +56,9 @@ class SimServer:
         setting = setting_of(bench, seed)
         try:
             serial = wire_of(bench.unit.generator.driver).serial
-            self._generator = PtyLink() if serial else ListenerLink()
+            pty = serial and bench.unit.generator.form.pty_can
+            self._generator = PtyLink() if pty else ListenerLink()
+            self._scheme = "socket" if serial else "tcp"
             self._listener = ListenerLink()
             self._control = RouterLink(f"ipc://{sockets}/panel", refusal=REFUSAL)
             self._data = PushLink(f"ipc://{sockets}/frames")
@@ -98,7 +100,7 @@ class SimServer:
             "idle_s": self.idle_s,
             "faults": self.faults,
             "started_at": self.started_at.isoformat(),
-            "generator": {"url": _url(self._generator), "verified": self._verified},
+            "generator": {"url": _url(self._generator, self._scheme), "verified": self._verified},
             "room": {"url": _url(self._listener)},
             "panel": {
                 "control_url": self._control.endpoint,
@@ -180,8 +182,9 @@ class SimServer:
         return self._script.done if self._script else []
 
 
-def _url(link: PtyLink | ListenerLink) -> str:
-    return link.path if isinstance(link, PtyLink) else f"tcp://{link.host}:{link.port}"
+def _url(link: PtyLink | ListenerLink, scheme: str = "tcp") -> str:
+    """A serial line that a pseudo-terminal can't be is a socket:// of pyserial's."""
+    return link.path if isinstance(link, PtyLink) else f"{scheme}://{link.host}:{link.port}"
 
 
 def _filenos(link: PtyLink | ListenerLink) -> list[int]:

@@ -18,7 +18,7 @@ from rig.exit_codes import Refused, UsageError
 from rig.service.hearing import listener_of
 from rig.service.phrases import bytes_of
 from rig.service.play import Played
-from rig.service.port import Form, form_of
+from rig.service.port import form_of
 from rig.service.talk import allowed
 from rig.service.tape import Passage
 from tests.test_tap import FROM, IS_ON, MON, MONITOR, STAT, TALK, TO, written
@@ -315,15 +315,18 @@ def test_a_codec_only_device_is_spoken_to_in_its_own_lines(
 
 
 @pytest.mark.parametrize(
-    ("driver", "parity", "stop_bits"),
-    [("vj_ixs", "N", 1), ("yolong_portable", "E", 1), ("odel", "N", 2), ("isovolt", "N", 1)],
+    ("driver", "line"),
+    [("vj_ixs", "8N1"), ("yolong_portable", "8E1"), ("odel", "8N2"), ("isovolt", "8N1")],
 )  # protocols.md: 2.1, 5, 6; that of the last is not known
-def test_a_port_is_opened_in_the_form_that_the_driver_states(
-    driver: str, parity: str, stop_bits: int
-) -> None:
-    form = form_of(bench_of(driver), "generator")
-    assert (form.baud, form.parity, form.stop_bits) == (9600, parity, stop_bits)
-    assert form_of(bench_of(driver), "room") == Form(baud=9600)
+def test_a_port_is_opened_in_the_form_that_the_driver_states(driver: str, line: str) -> None:
+    assert form_of(bench_of(driver), "generator") == (9600, line)
+    assert form_of(bench_of(driver), "room") == (9600, "8N1")
+
+
+def test_the_bench_file_knows_its_line_better_than_the_driver() -> None:
+    unit = bench_of("yolong_portable")
+    own = unit.generator.model_copy(update={"line": "7O2"})
+    assert form_of(unit.model_copy(update={"generator": own}), "generator") == (9600, "7O2")
 
 
 # --- a device played from a tap

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from firmware_py.config import UnitConfig
 from firmware_py.real_ports import ROOM_BAUD, open_byte_link
+from hal.line_form import USUAL
 from hal.ports import ByteLink, LinkError
 from rig.bench import Bench
 from rig.bench_lock import hold_bench
@@ -21,21 +21,13 @@ from rig.service.talk import Talker
 from rig.state_dir import bench_state
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
-    baud: int
-    parity: str = "N"
-    stop_bits: int = 1
-
-
-def form_of(unit: UnitConfig, link: str) -> Form:
-    """Speed by the bench file, parity and stop bits by what the driver's file says of its line."""
+def form_of(unit: UnitConfig, link: str) -> tuple[int, str]:
+    """(baud, line): by the bench file, else by what the driver's file says of its line."""
     if link != "generator":
-        return Form(baud=ROOM_BAUD)
+        return ROOM_BAUD, USUAL
     driver = import_module(f"hal.generators.{unit.generator.driver}")
-    said = re.search(r" 8([NEO])([12])\b", getattr(driver, "LINE", ""))
-    baud = unit.generator.baud
-    return Form(baud=baud, parity=said[1], stop_bits=int(said[2])) if said else Form(baud=baud)
+    said = re.search(r" ([78][NEO][12])\b", getattr(driver, "LINE", ""))
+    return unit.generator.baud, unit.generator.line or (said[1] if said else USUAL)
 
 
 @contextmanager
@@ -58,9 +50,7 @@ def open_port(
 
 def open_link(unit: UnitConfig, link: str) -> ByteLink:
     """Raises LinkError."""
-    form = form_of(unit, link)
-    url: str = getattr(unit, link).url
-    return open_byte_link(url, form.baud, parity=form.parity, stop_bits=form.stop_bits)
+    return open_byte_link(getattr(unit, link).url, *form_of(unit, link))
 
 
 def talker_on(unit: UnitConfig, link: str, port: ByteLink) -> Talker:
