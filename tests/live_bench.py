@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
 from rig.bench import load_bench
 from rig.bench_names import BENCHES
+from rig.cli import main
 from rig.model import setting_of
 from rig.panel_sets import store_of
 from rig.run_model import valid_set
@@ -66,6 +71,31 @@ class LiveBench:
     def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         return ended(self.start(*arguments, **options))
 
+    def here(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The same command without a Python of its own, for those that last no longer than it."""
+        names = ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "DXRIG_BENCH", "DXRIG_OUT", "NO_COLOR")
+        done = CliRunner().invoke(
+            main, arguments, prog_name="dxrig", env={n: self.environment.get(n) for n in names}
+        )
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+
+    def visit(self, folder: Path) -> LiveBench:
+        """The same simulator, mended, with state and settings of its own."""
+        found = copy.copy(self)
+        found.folder = folder
+        found.environment = self.environment | {
+            "XDG_STATE_HOME": str(folder / "state"),
+            "XDG_CONFIG_HOME": str(folder / "settings"),
+        }
+        found.state.mkdir(parents=True, mode=0o700)
+        shutil.copy(self.state / "sim.json", found.state)
+        found.do("heal", what="all")
+        for verb in ("power off", "power on"):
+            found.do(verb, device="panel")  # it forgets the frames of others
+        return found
+
     def do(self, verb: str, **args: Any) -> None:
         ask(self.facts, {"kind": "do", "verb": verb, "args": args})
 
@@ -74,7 +104,7 @@ class LiveBench:
 
     def status(self) -> dict[str, Any]:
         """The running unit's; {} while none runs."""
-        done = self.run("status", "--json")
+        done = self.here("status", "--json")
         return json.loads(done.stdout) if done.returncode == 0 else {}
 
     def bench_file(self, name: str = "mine", **urls: str) -> Path:

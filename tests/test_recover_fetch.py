@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,18 @@ from tests.live_bench import LiveBench, ended, live_bench, until
 pytestmark = pytest.mark.wire
 SHORT = ("--kvp", "60", "--ma", "1", "--ms", "200")
 LONG = ("--kvp", "60", "--ma", "1", "--ms", "3000")
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveBench]:
+    with live_bench(tmp_path_factory.mktemp("bench")) as bench:
+        yield bench
+
+
+@pytest.fixture
+def live(simulator: LiveBench, tmp_path: Path) -> LiveBench:
+    """A journal of its own, on the one simulator of this file."""
+    return simulator.visit(tmp_path)
 
 
 def killed(live: LiveBench, when: Any, *technique: str) -> Exposure:
@@ -43,7 +56,7 @@ def newest(live: LiveBench) -> Exposure:
 
 
 def fetch(live: LiveBench) -> tuple[int, dict[str, Any]]:
-    done = live.run("recover", "--fetch", "--json")
+    done = live.here("recover", "--fetch", "--json")
     return done.returncode, json.loads(done.stdout)
 
 
@@ -59,67 +72,63 @@ def image_of(live: LiveBench, shot_id: str) -> pydicom.FileDataset:
 
 @pytest.mark.req("SR-55", "SR-56")
 def test_a_frame_that_was_read_out_after_everybody_had_died_becomes_the_image(
-    tmp_path: Path,
+    live: LiveBench,
 ) -> None:
-    with live_bench(tmp_path) as live:
-        live.do("panel", late_frame_us=1_500_000)
-        row = killed(live, lambda: live.status().get("state") == "READOUT", *SHORT)
-        assert row.missing == "image"
-        assert live.run("expose", *SHORT).returncode == 4  # blocked until somebody has looked
-        until(lambda: live.show()["panel_keeps"])
-        code, answer = fetch(live)
-        assert (code, answer["open"]) == (0, [])
-        assert answer["fetched"] == [{"shot_id": row.shot_id, "said": "fetched, image saved"}]
-        assert newest(live).outcome == "complete"
-        assert image_of(live, row.shot_id).ExposureTime > 0
-        assert live.run("exposures", "verify").returncode == 0
-        assert fetch(live) == (0, {"schema": 1, "bench": "portable", "open": [], "fetched": []})
-        assert live.run("expose", *SHORT).returncode == 0
+    live.do("panel", late_frame_us=1_500_000)
+    row = killed(live, lambda: live.status().get("state") == "READOUT", *SHORT)
+    assert row.missing == "image"
+    assert live.run("expose", *SHORT).returncode == 4  # blocked until somebody has looked
+    until(lambda: live.show()["panel_keeps"])
+    code, answer = fetch(live)
+    assert (code, answer["open"]) == (0, [])
+    assert answer["fetched"] == [{"shot_id": row.shot_id, "said": "fetched, image saved"}]
+    assert newest(live).outcome == "complete"
+    assert image_of(live, row.shot_id).ExposureTime > 0
+    assert live.here("exposures", "verify").returncode == 0
+    assert fetch(live) == (0, {"schema": 1, "bench": "portable", "open": [], "fetched": []})
+    assert live.run("expose", *SHORT).returncode == 0
 
 
 @pytest.mark.req("SR-53", "SR-56")
 def test_a_beam_of_unknown_dose_gets_its_image_and_still_waits_for_a_person(
-    tmp_path: Path,
+    live: LiveBench,
 ) -> None:
-    with live_bench(tmp_path) as live:
-        row = killed(live, lambda: live.show()["beam_on"], *LONG)
-        until(lambda: live.show()["panel_keeps"])
-        code, answer = fetch(live)
-        assert answer["fetched"] == [{"shot_id": row.shot_id, "said": "fetched, image saved"}]
-        assert (code, answer["open"][0]["missing"]) == (1, "dose")
-        assert newest(live).outcome == "unknown dose"
-        assert "ExposureInmAs" not in image_of(live, row.shot_id)
+    row = killed(live, lambda: live.show()["beam_on"], *LONG)
+    until(lambda: live.show()["panel_keeps"])
+    code, answer = fetch(live)
+    assert answer["fetched"] == [{"shot_id": row.shot_id, "said": "fetched, image saved"}]
+    assert (code, answer["open"][0]["missing"]) == (1, "dose")
+    assert newest(live).outcome == "unknown dose"
+    assert "ExposureInmAs" not in image_of(live, row.shot_id)
 
 
 @pytest.mark.req("SR-56")
 def test_a_frame_stays_in_the_panel_while_its_line_is_bad_and_comes_when_it_is_mended(
-    tmp_path: Path,
+    live: LiveBench,
 ) -> None:
-    with live_bench(tmp_path) as live:
-        live.do("panel", drop_frame=True)
-        assert live.run("expose", *SHORT).returncode == 3
-        shot_id = newest(live).shot_id
-        code, answer = fetch(live)
-        assert (code, len(answer["open"])) == (1, 1)
-        assert answer["fetched"] == [{
-            "shot_id": shot_id,
-            "said": "left in the panel: it was asked for three times and did not come whole",
-        }]  # fmt: skip
-        live.do("panel", drop_frame=False)
-        assert fetch(live)[0] == 0
-        assert image_of(live, shot_id).ExposureStatus == "NORMAL"
+    live.do("panel", drop_frame=True)
+    assert live.run("expose", *SHORT).returncode == 3
+    shot_id = newest(live).shot_id
+    code, answer = fetch(live)
+    assert (code, len(answer["open"])) == (1, 1)
+    assert answer["fetched"] == [{
+        "shot_id": shot_id,
+        "said": "left in the panel: it was asked for three times and did not come whole",
+    }]  # fmt: skip
+    live.do("panel", drop_frame=False)
+    assert fetch(live)[0] == 0
+    assert image_of(live, shot_id).ExposureStatus == "NORMAL"
 
 
-def test_what_can_not_be_asked_is_told_with_exit_code_3(tmp_path: Path) -> None:
-    with live_bench(tmp_path) as live:
-        process = live.start("expose", *LONG)
-        until(lambda: live.show()["beam_on"])
-        busy = live.run("recover", "--fetch")
-        assert busy.returncode == 3
-        assert "is in use by `dxrig expose` (process " in busy.stderr
-        ended(process)
-        live.do("line", device="panel", silent=True)
-        silent = live.run("recover", "--fetch")
-        assert silent.returncode == 3
-        assert silent.stderr.startswith("dxrig: the panel at ")
-        assert "does not answer" in silent.stderr
+def test_what_can_not_be_asked_is_told_with_exit_code_3(live: LiveBench) -> None:
+    process = live.start("expose", *SHORT)
+    until(live.status)
+    busy = live.here("recover", "--fetch")
+    assert busy.returncode == 3
+    assert "is in use by `dxrig expose` (process " in busy.stderr
+    ended(process)
+    live.do("line", device="panel", silent=True)
+    silent = live.here("recover", "--fetch")
+    assert silent.returncode == 3
+    assert silent.stderr.startswith("dxrig: the panel at ")
+    assert "does not answer" in silent.stderr

@@ -64,9 +64,9 @@ def test_a_client_through_the_tap_hears_the_device_and_the_file_keeps_it(
     assert done.returncode == 0, done.stderr
     assert "generator -> query   monitor?" in done.stdout
     assert done.stdout.splitlines()[-2] == "generator: 1 frames to the device, 1 back, 0 errors"
-    again = json.loads(live.run("tap", "--read", str(file), "--json").stdout)
+    again = json.loads(live.here("tap", "--read", str(file), "--json").stdout)
     assert again["frames"][0]["raw"] == MON.hex(" ")
-    played = live.run("talk", "generator", "MON", "--play", str(file), "--json")
+    played = live.here("talk", "generator", "MON", "--play", str(file), "--json")
     assert json.loads(played.stdout)["heard"][0]["text"].startswith("monitor: 0.0 kV")
 
 
@@ -74,7 +74,7 @@ def test_one_command_is_answered_and_one_that_beams_never_leaves(live: LiveBench
     found = json.loads(live.run("talk", "generator", "SNUM", "--json").stdout)
     assert found["heard"][0]["text"] == "serial number: S17085-A00001"
     assert found["took_ms"] > 0
-    refused = live.run("talk", "generator", f"hex {ON.hex(' ')}")
+    refused = live.here("talk", "generator", f"hex {ON.hex(' ')}")
     assert refused.returncode == 4
     assert live.show()["beams"] == []
 
@@ -113,21 +113,21 @@ def until(master: int, *words: str) -> str:
 
 def test_a_real_port_takes_set_points_only_with_a_permit(live: LiveBench) -> None:
     file = str(live.bench_file("mine"))
-    refused = live.run("talk", "generator", "VP 70", "--bench", file)
+    refused = live.here("talk", "generator", "VP 70", "--bench", file)
     assert (refused.returncode, refused.stderr) == (
         4,
         "dxrig: tube voltage 70 kV: the port is real and this changes a set-point; "
         "add --allow-settings\n",
     )
-    allowed = live.run("talk", "generator", "VP 70", "--bench", file, "--allow-settings")
+    allowed = live.here("talk", "generator", "VP 70", "--bench", file, "--allow-settings")
     assert allowed.returncode == 0, allowed.stderr
 
 
 def test_settings_and_a_snapshot_are_read_over_the_real_ports(
     live: LiveBench, tmp_path: Path
 ) -> None:
-    assert live.run("params", "save", str(tmp_path / "p.toml")).returncode == 0
-    done = live.run("snapshot", "take", str(tmp_path / "s.json"), "--json")
+    assert live.here("params", "save", str(tmp_path / "p.toml")).returncode == 0
+    done = live.here("snapshot", "take", str(tmp_path / "s.json"), "--json")
     found: dict[str, Any] = json.loads(done.stdout)["snapshot"]
     assert found["devices"]["generator"]["serial"] == "S17085-A00001"
     assert found["devices"]["room"]["driver"] == "waveshare"
@@ -138,9 +138,9 @@ def test_beside_a_unit_tap_follows_its_record_and_talk_is_refused(
 ) -> None:
     unit = Standing(live)
     try:
-        found = json.loads(live.run("tap", "--for-s", "1.5", "--json").stdout)
-        refused = live.run("talk", "generator", "STAT")
-        live.run("snapshot", "take", str(tmp_path / "s.json"))
+        found = json.loads(live.here("tap", "--for-s", "1.5", "--json").stdout)
+        refused = live.here("talk", "generator", "STAT")
+        live.here("snapshot", "take", str(tmp_path / "s.json"))
     finally:
         unit.end()
     texts = {one["text"] for one in found["frames"]}
