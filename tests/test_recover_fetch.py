@@ -13,7 +13,7 @@ import pydicom
 import pytest
 
 from firmware_py.recorder.store.exposures import Exposure, read_exposure, read_exposures
-from tests.live_bench import LiveBench, ended, live_bench, until
+from tests.live_bench import PORTABLE, LiveBench, ended, live_bench, until
 
 pytestmark = pytest.mark.wire
 SHORT = ("--kvp", "60", "--ma", "1", "--ms", "200")
@@ -22,7 +22,13 @@ LONG = ("--kvp", "60", "--ma", "1", "--ms", "3000")
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveBench]:
-    with live_bench(tmp_path_factory.mktemp("bench")) as bench:
+    """A frame that does not come is waited for during 3 s, not 10 s."""
+    folder = tmp_path_factory.mktemp("bench")
+    file = folder / "portable.toml"
+    assert "readout_ms = 10000" in PORTABLE
+    file.write_text(PORTABLE.replace("readout_ms = 10000", "readout_ms = 3000"), encoding="utf-8")
+    with live_bench(folder, bench=str(file)) as bench:
+        bench.environment["DXRIG_BENCH"] = str(file)
         yield bench
 
 
