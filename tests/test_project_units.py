@@ -86,6 +86,7 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "hal/meters/multidos_wire.py:Data.values": "in the unit that DU says",
     "hal/modbus.py:WriteRegister.value": "a raw register",
     "hal/modbus.py:WriteRegisters.values": "raw registers",
+    "hal/room_io/mapped_table.py:Settings.addresses": "of registers or coils, as the map has them",
     "hal/room_io/mapped_table.py:_Key.least": "of whatever the key counts",
     "hal/room_io/mapped_table.py:_Key.most": "of whatever the key counts",
     "hal/room_io/mapped_table.py:_Key.words": "of whatever the key counts",

@@ -123,6 +123,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     found.close()
 
 
+@pytest.mark.wire
 def test_every_message_passes_unchanged_both_ways(site: Site, tmp_path: Path) -> None:
     site.consume()
     dealer = site.client[0]
@@ -150,6 +151,7 @@ def test_every_message_passes_unchanged_both_ways(site: Site, tmp_path: Path) ->
     assert again["summary"]["frames"]["frames_from_device"] == 3
 
 
+@pytest.mark.wire
 def test_a_panel_that_nobody_takes_frames_of_has_no_consumer_in_us(site: Site) -> None:
     """Else it would prepare, and the frame would have nowhere to go."""
     dealer = site.client[0]
@@ -163,6 +165,7 @@ def test_a_panel_that_nobody_takes_frames_of_has_no_consumer_in_us(site: Site) -
     site.until(lambda: not site.push.has_peer)
 
 
+@pytest.mark.wire
 def test_what_a_panel_that_is_gone_was_asked_is_told_as_lost(site: Site) -> None:
     dealer = site.client[0]
     site.until(lambda: getattr(dealer, "has_peer", False))
