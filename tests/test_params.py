@@ -71,7 +71,7 @@ class Site:
         unit = bench.unit.model_copy(update={"generator": generator, "room": room})
         return Ports(unit=unit, simulator=None if self.real else {})
 
-    def open(self, url: str, baud: int, **_: object) -> DeskLink:
+    def open(self, url: str, baud: int, line: str) -> DeskLink:
         link = DeskLink(self.make() if url == "/dev/ttyGEN" else self.module)
         self.links.append(link)
         return link
