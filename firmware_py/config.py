@@ -137,6 +137,35 @@ class PanelConfig(Strict):
         return (self.panel_id, *self.also)
 
 
+class FolderConfig(Strict):
+    """Where the maker's own tool drops images, and what its files are like (driver "folder").
+
+    `corrected` is what the tool's maker says: then DICOM images are made of them; else each is
+    kept as it came, and nothing is made of it.
+    """
+
+    path: str = Field(description="the folder, or sim: a simulated tool")
+    form: Literal["raw", "dicom"]
+    files: Annotated[str, Field(min_length=1, description="names of this panel's, as *.raw")] = "*"
+    corrected: bool = Field(description="offset, gain and defects are corrected by the tool")
+    byte_order: Annotated[Literal["little", "big"], Field(description="of raw")] = "little"
+    header_bytes: Annotated[
+        int, Field(ge=0, le=1_048_576, description="of raw: to skip before the pixels")
+    ] = 0
+    settle_ms: Annotated[
+        int, Field(ge=100, le=60_000, description="unchanged for so long: the tool is done")
+    ] = 1000
+    stall_s: Annotated[
+        float, Field(ge=1, le=600, description="a half-written file is given up after")
+    ] = 15.0
+    image_s: Annotated[
+        float, Field(ge=1, le=600, description="the longest from beam to whole file")
+    ] = 60.0
+    clock_s: Annotated[
+        float, Field(ge=0, le=3600, description="how far the tool's clock may be from ours")
+    ] = 2.0
+
+
 class TubeConfig(Strict):
     kv_min: Annotated[float, Field(ge=10, le=200)]
     kv_max: Annotated[float, Field(ge=10, le=200)]

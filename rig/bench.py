@@ -22,6 +22,7 @@ from firmware_py.config import (
     BatteryConfig,
     CalibrationConfig,
     ConditioningConfig,
+    FolderConfig,
     GeneratorConfig,
     GeometryConfig,
     LimitsConfig,
@@ -143,6 +144,7 @@ class BenchFile(Strict):
     calibration: CalibrationConfig = CalibrationConfig()
     sim: SimConfig = SimConfig()
     observe: ObserveConfig | None = None
+    folder: FolderConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +157,7 @@ class Bench:
     typical: TypicalConfig | None
     sim: SimConfig
     observe: ObserveConfig | None
+    folder: FolderConfig | None
     hash: str  # sha256 of the values, defaults included: comments and order do not count
 
     @property
@@ -202,8 +205,9 @@ def read_text(path: Path) -> str:
 def bench_of(text: str, path: Path) -> Bench:
     file = _with_map(_validated(text, path), path)
     content = file.model_dump(mode="json")
-    if file.observe is None:
-        del content["observe"]  # of the other benches: their hash is as it was
+    for name in ("observe", "folder"):
+        if content[name] is None:
+            del content[name]  # of the other benches: their hash is as it was
     if file.generator.line is None:
         del content["generator"]["line"]
     return Bench(
@@ -215,6 +219,7 @@ def bench_of(text: str, path: Path) -> Bench:
         typical=file.typical,
         sim=file.sim,
         observe=file.observe,
+        folder=file.folder,
         hash=hashlib.sha256(
             json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
         ).hexdigest(),

@@ -18,6 +18,7 @@ from rig.config_errors import Mistake, section_model, shown, suggestion
 from rig.toml_lines import Path
 
 OBSERVED = "manual"  # hal/generators/manual.py
+FOLDER = "folder"  # hal/detectors/folder.py
 WINDOW_MARGIN_MS = 200  # SR-10: window >= planned time + 200 ms
 EIGHT_BITS = ("r2cp", "genix3d")  # binary frames: no 7-bit line carries them
 _SERIAL = re.compile(r"/dev/\S+|COM\d+|(socket|rfc2217|loop|spy|hwgrep)://\S*")
@@ -51,6 +52,11 @@ class Values:
     def words(self, section: str, key: str) -> tuple[str, ...] | None:
         value = self._value(section, key)
         return tuple(value) if isinstance(value, list | tuple) else None
+
+    def given(self, section: str, key: str | None = None) -> bool:
+        """It stands in the file, sound or not."""
+        table = self._data.get(section)
+        return table is not None if key is None else isinstance(table, Mapping) and key in table
 
     def table(self, section: str, key: str) -> Mapping[str, Any] | None:
         value = self._value(section, key)
@@ -167,6 +173,28 @@ def _observe(values: Values) -> Iterator[Mistake]:
     else:
         text = f'is missing: driver = "{OBSERVED}" needs the contact that shows a beam'
     yield Mistake(path=("observe",), text=text)
+
+
+def _folder(values: Values) -> Iterator[Mistake]:
+    """A panel that can't be asked for its window: only beams of others are imaged with it."""
+    is_folder, given = values.text("panel", "driver") == FOLDER, values.text("folder", "form")
+    if is_folder and not _observed(values):
+        text = f'"{FOLDER}" has no control: a beam is only imaged with it, generator "{OBSERVED}"'
+        yield Mistake(path=("panel", "driver"), text=text)
+    elif is_folder and not values.given("folder"):
+        text = f'is missing: driver = "{FOLDER}" needs path, form and corrected'
+        yield Mistake(path=("folder",), text=text)
+    elif values.given("folder") and not is_folder:
+        yield Mistake(path=("folder",), text=f'is for panel.driver = "{FOLDER}" only')
+    if given == "dicom":
+        for key in ("byte_order", "header_bytes"):
+            if values.given("folder", key):
+                text = 'is for form = "raw"; a DICOM file says it itself'
+                yield Mistake(path=("folder", key), text=text)
+    path = values.text("folder", "path")
+    if path == "sim" and values.text("bench", "rung") == "bench":
+        text = '"sim" is no folder; rung = "bench" needs one, such as "/srv/panel"'
+        yield Mistake(path=("folder", "path"), text=text)
 
 
 def _endpoints(values: Values) -> Iterator[Mistake]:
@@ -352,5 +380,5 @@ def _beam_time(values: Values, section: str) -> Iterator[Mistake]:
 
 _CHECKS = (
     _ordered, _power, _window, _field_fits, _driver_exists, _models, _endpoints,
-    _line, _observe, _wired, _routines, _typical, _focus, _receptor, _grids,
+    _line, _observe, _folder, _wired, _routines, _typical, _focus, _receptor, _grids,
 )  # fmt: skip

@@ -16,6 +16,14 @@ def shipped_benches() -> dict[str, Path]:
     return {file.stem: file for file in sorted(BENCHES.glob("*.toml"))}
 
 
+def variants() -> dict[str, Path]:
+    """Benches that ship beside those of the table: one thing of a bench done another way.
+
+    `all` means none of them; they are named.
+    """
+    return {file.stem: file for file in sorted((BENCHES / "variants").glob("*.toml"))}
+
+
 def drivers(section: str) -> list[str]:
     """Driver names for a section of the bench file: generator, room or panel.
 
@@ -35,6 +43,8 @@ def bench_path(name_or_path: str | Path) -> Path:
     name = str(name_or_path)
     if name in shipped:
         return shipped[name]
+    if name in variants():
+        return variants()[name]
     path = Path(name)
     if path.is_file():
         return path

@@ -17,6 +17,7 @@ from hal.room_io import open_room_desk
 from hal.types import CONTACTS
 from sim.device import WireDevice
 from sim.generator import MonoblockModel, Ratings
+from sim.makers_tool import MakersTool
 
 LAMP_ON_US, LAMP_OFF_US = 8_000, 12_000  # chosen: a relay beside the lamp
 
@@ -62,6 +63,7 @@ class MakersWorld:
         self.generator.set_interlock(0, True)
         self.room = MakersRoom()
         self.device = WireDevice(link, open_room_desk(room_driver, self.room), lambda now: None)
+        self.tool: MakersTool | None = None  # what makes an image of each beam
         self.t_us = 0
         self._actions: list[tuple[int, Callable[[int], None]]] = []
         self._generator_us = 0
@@ -108,7 +110,14 @@ class MakersWorld:
         self.generator.advance(now)
         if was_on and not self.generator.beam_on(t_us):
             self.at(t_us + LAMP_OFF_US, self._darken)
+            self._image(t_us)
         self._generator_us = now.next_us
+
+    def _image(self, t_us: int) -> None:
+        course = self.generator.courses[-1]
+        if self.tool is not None:
+            mas = course.charge_mas(course.on_us, t_us)
+            self.tool.exposed(t_us, on_us=course.on_us, kv=course.kv, mas=mas)
 
     def _light(self, t_us: int) -> None:
         self.room.lamp = True

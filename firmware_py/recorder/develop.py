@@ -18,6 +18,7 @@ from firmware_py.recorder.image.maps import PanelSet, PanelSetError
 from firmware_py.recorder.image.present import present
 from firmware_py.recorder.image.preview import burn_in, preview_png
 from hal.ports import PanelFrame
+from hal.types import EndReason
 
 if TYPE_CHECKING:
     from firmware_py.recorder.dicom.dx import Dataset
@@ -81,6 +82,7 @@ def _facts(
 ) -> Facts:
     setup, report = record.setup, record.report
     start_us = record.intent.at_us if report.start_us is None else report.start_us
+    ours = report.reason is not EndReason.OBSERVED
     return Facts(
         exam=setup.exam,
         unit=setup.unit,
@@ -92,8 +94,9 @@ def _facts(
         imaged_at=setup.at(record.imaged_us),
         simulated=setup.simulated,
         software=setup.software,
-        active_ms=(frame.stop_us - frame.start_us) / 1000,
-        calibrated_at=panel_set.created,
+        # Of another's panel: neither when its window was open nor when it was calibrated.
+        active_ms=(frame.stop_us - frame.start_us) / 1000 if ours else None,
+        calibrated_at=panel_set.created if ours else None,
         exposure_index=_index(panel_set, corrected),
     )
 

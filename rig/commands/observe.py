@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rig.observe.shots import Setting
     from rig.observe.watching import Watching
 
-HEADINGS = ("number", "exposure", "outcome", "set by a person", "seen from", "ms")
+HEADINGS = ("number", "exposure", "outcome", "set by a person", "seen from", "ms", "image")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,17 +41,21 @@ Examples:
   dxrig observe --kvp 70 --mas 10 --shots 3
   dxrig observe --kvp 70 --ma 100 --ms 100 --operator "A. Physicist"
   dxrig observe output.toml --bench mine.toml
+  dxrig observe --bench observe_folder --kvp 70 --ma 100 --mas 10 --yes
   dxrig observe --resume
 
 A plan is a TOML file of [[shot]] tables with kvp, mas (or ma with ms) and shots. For each one
 you are told what to set; press Enter, or type what you set; then press the generator's own
 switch. Its lamp's contact says when the beam was. dxrig commands nothing and can end no beam:
 keep the room's own rules. Every beam goes into the journal as observed, with what you say was
-set, and with nothing indicated; one that nobody asked for is recorded, too.
+set, and with nothing indicated; one that nobody asked for is recorded, too. On a bench with
+panel.driver = "folder" the maker's own tool drops an image of each shot into a folder: it is
+paired by time, checked, and becomes DICOM (dxrig observe --bench observe_folder).
 
 \b
-Exit codes: 0 each shot was seen, and nothing else; 1 a shot without a beam, or a beam that
-nobody asked for; 2 usage; 3 room I/O; 4 an earlier exposure is open; 130 ended by you.
+Exit codes: 0 each shot was seen (and its image saved), and nothing else; 1 a shot without a beam
+or image, or a beam that nobody asked for; 2 usage; 3 room I/O or folder; 4 an earlier exposure
+is open; 130 ended by you.
 """
 )
 @click.argument("plan", required=False, type=click.Path(path_type=Path))
@@ -89,6 +93,7 @@ def _run(bench: Bench, order: Order) -> int:
     from rig.bench_lock import hold_bench
     from rig.exit_codes import CHECK_FAILED, DONE, Ended, UsageError
     from rig.observe.notes import close_list, left_of_list
+    from rig.observe.shots import must_tell_ma
     from rig.recovery import refuse_if_open
     from rig.state_dir import bench_state
 
@@ -101,6 +106,8 @@ def _run(bench: Bench, order: Order) -> int:
         settings, done_count = left_of_list(state)
     else:
         settings, done_count = _asked_for(bench, order), 0
+    if bench.folder is not None:
+        must_tell_ma(settings)
     with hold_bench(state, "dxrig observe"):
         refuse_if_open(state, bench.name)
         watching = None
@@ -109,8 +116,7 @@ def _run(bench: Bench, order: Order) -> int:
         except KeyboardInterrupt:
             raise Ended("ended by the operator; `dxrig observe --resume` goes on") from None
         close_list(state)
-    is_clean = all(one.outcome == "seen" for one in watching.shown)
-    code = DONE if is_clean else CHECK_FAILED
+    code = DONE if all(one.is_clean for one in watching.shown) else CHECK_FAILED
     _answer(bench, order, watching, code)
     return code
 
@@ -131,7 +137,7 @@ def _asked_for(bench: Bench, order: Order) -> list[Setting]:
 def _watch(
     bench: Bench, order: Order, state: Path, settings: list[Setting], done_count: int
 ) -> Watching:
-    from contextlib import closing
+    from contextlib import ExitStack
     from datetime import UTC, datetime
     from uuid import uuid4
 
@@ -140,34 +146,41 @@ def _watch(
     from hal.generators.manual import BeamWatch
     from rig.exit_codes import DeviceError
     from rig.observe.answers import AsAsked, Typed
+    from rig.observe.imaging import images_for
     from rig.observe.notes import Notes, journal_for, save_list
     from rig.observe.watching import Watching
     from rig.recovery import journal_of
 
     assert bench.observe is not None
     watch = BeamWatch(bench.observe.beam_contact, bench.observe.gap_ms * 1000)
-    with closing(_room(bench, order)) as room:
+    with ExitStack() as opened:
+        room = _room(bench, order)
+        opened.callback(room.close)
         setup = Setup(
             unit=bench.unit,
             started_at=datetime.now(UTC),
             uid_namespace=uuid4(),
             simulated=bench.unit.rung != "bench",
         )
+        images = images_for(bench, setup, room, state)
+        opened.callback(images.close)
         try:
-            with journal_for(journal_of(state)) as journal:
-                save_list(state, settings, done_count)
-                watching = Watching(
-                    room,
-                    watch,
-                    Notes(journal, setup, bench.observe.beam_contact),
-                    bench.unit.tube,
-                    AsAsked() if order.yes else Typed(),
-                    wait_us=round(order.wait_s * 1e6),
-                    by=order.operator,
-                    say=lambda text: click.echo(f"dxrig: {text}", err=True),
-                    done=lambda count: save_list(state, settings, count),
-                )
-                watching.run(settings, done_count)
+            journal = opened.enter_context(journal_for(journal_of(state)))
+            save_list(state, settings, done_count)
+            watching = Watching(
+                room,
+                watch,
+                Notes(journal, setup, bench.observe.beam_contact, **images.noted),
+                bench.unit.tube,
+                AsAsked() if order.yes else Typed(),
+                wait_us=round(order.wait_s * 1e6),
+                by=order.operator,
+                say=lambda text: click.echo(f"dxrig: {text}", err=True),
+                done=lambda count: save_list(state, settings, count),
+                imaging=images.imaging,
+                image_us=images.image_us,
+            )
+            watching.run(settings, done_count)
         except JournalError as error:
             raise DeviceError(str(error)) from error
     return watching
@@ -204,6 +217,7 @@ def _answer(bench: Bench, order: Order, watching: Watching, code: int) -> None:
             str(one.set or "not known"),
             one.start.astimezone().strftime("%H:%M:%S.%f")[:-3] if one.start else "",
             f"{row['seen_ms']:g}" if row["seen_ms"] is not None else "",
+            one.image or "",
         )
         for one, row in zip(watching.shown, rows, strict=True)
     ]

@@ -76,7 +76,7 @@ def _of_journal(one: Stored, imaged_at: str, setup: Mapping[str, Any]) -> dict[s
     def us(at: str) -> int:
         return round((datetime.fromisoformat(at) - started_at) / _US)
 
-    intent = {k: v for k, v in one.intent.items() if k not in ("uids", "run_dir")}
+    intent = {k: v for k, v in one.intent.items() if k not in ("uids", "run_dir", "observed")}
     return {
         "schema": SCHEMA,
         "setup": setup,

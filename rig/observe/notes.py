@@ -19,7 +19,15 @@ from firmware_py.config import TubeConfig
 from firmware_py.recorder.setup import Setup
 from firmware_py.recorder.store.journal import Journal
 from hal.generators.manual import Beam
-from hal.types import TEST_EXAM_ID, EndReason, ShotKind
+from hal.types import (
+    TEST_EXAM_ID,
+    EndReason,
+    ExposureReport,
+    Intent,
+    Shot,
+    ShotKind,
+    Technique,
+)
 from rig.exit_codes import UsageError
 from rig.exposure import uninterrupted
 from rig.observe.shots import Setting, most_mas
@@ -38,12 +46,34 @@ class Claim:
     by: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """An exposure whose image is awaited, as its record will have it."""
+
+    intent: Intent
+    report: ExposureReport
+    number: int
+
+
 class Notes:
     """The journal's only writer while a bench is observed. All raise JournalError."""
 
-    def __init__(self, journal: Journal, setup: Setup, contact: str) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        setup: Setup,
+        contact: str,
+        *,
+        imaged: bool = False,
+        corrected: bool = True,
+        run_dir: str | None = None,
+    ) -> None:
+        """`imaged`: the maker's panel stands in the beam, and its images come into `run_dir`,
+        which is relative to the journal's folder; `corrected`: an image is made of each.
+        """
         self._journal, self._setup, self._contact = journal, setup, contact
         self._tube: TubeConfig = setup.unit.tube
+        self._imaged, self._corrected, self._run_dir = imaged, corrected, run_dir
 
     def prompted(self, claim: Claim, t_us: int) -> str:
         """Durable before anybody is asked to press; the shot's id."""
@@ -70,6 +100,33 @@ class Notes:
             bound_by="the tube's highest mA for as long as the contact was closed",
         )  # fmt: skip
 
+    def picture_of(self, shot_id: str, setting: Setting, prompted_us: int, beam: Beam) -> Expected:
+        """What an image of that beam is made and recorded with: what a person says was set."""
+        technique = Technique(kv=setting.kv, ma=_known(setting.ma), mas=setting.mas, ms=setting.ms)
+        shot = Shot(
+            shot_id=shot_id,
+            technique=technique,
+            exam_id=TEST_EXAM_ID,
+            panel_id=self._setup.unit.panel.panel_id,
+            raw=not self._corrected,
+        )
+        intent = Intent(
+            shot=shot,
+            planned_mas=setting.planned_mas,
+            maximum_mas=most_mas(self._tube),
+            at_us=prompted_us,
+        )
+        report = ExposureReport(
+            shot=shot, reason=EndReason.OBSERVED, beam=True, mas=None,
+            maximum_mas=self._bound_mas(beam), start_us=beam.start_us, end_us=beam.end_us,
+        )  # fmt: skip
+        return Expected(intent=intent, report=report, number=self.number(shot_id))
+
+    def imaged(self, shot_id: str, at_us: int, detail: dict[str, object]) -> None:
+        """Its files are written: the row comes last."""
+        with uninterrupted():
+            self._journal.add_image(shot_id=shot_id, at=self._setup.at(at_us), detail=detail)
+
     def none_seen(self, shot_id: str, technique: dict[str, float | None], t_us: int) -> None:
         self._end(
             shot_id, technique, EndReason.NO_BEAM, beam=False, mas=0.0, at_us=t_us,
@@ -91,13 +148,15 @@ class Notes:
         t_us: int,
     ) -> str:
         shot_id = f"o-{uuid4().hex[:12]}"
-        detail = {
-            "shot": self._shot(shot_id, technique),
+        detail: dict[str, Any] = {
+            "shot": self._shot(shot_id, technique, imaged=technique["kv"] is not None),
             "planned_mas": planned_mas,
             "maximum_mas": maximum_mas,
             "uids": self._setup.uids_dict(shot_id),
             "observed": {"commanded_by_dxrig": False, **told},
         }
+        if self._run_dir is not None:
+            detail["run_dir"] = self._run_dir
         with uninterrupted():
             self._journal.add_intent(
                 shot_id=shot_id,
@@ -122,7 +181,7 @@ class Notes:
         **facts: Any,
     ) -> None:
         detail = {
-            "shot": self._shot(shot_id, technique),
+            "shot": self._shot(shot_id, technique, imaged=technique["kv"] is not None),
             "reason": reason.value,
             "fault": None,
             "beam": beam,
@@ -143,20 +202,33 @@ class Notes:
                 detail=detail,
             )
 
-    def _shot(self, shot_id: str, technique: dict[str, float | None]) -> dict[str, Any]:
-        return {
+    def _shot(
+        self, shot_id: str, technique: dict[str, float | None], *, imaged: bool
+    ) -> dict[str, Any]:
+        """Of a beam that nobody was asked for no image is made: nothing is known of it."""
+        shot = {
             "shot_id": shot_id,
             "technique": technique,
             "exam_id": TEST_EXAM_ID,
             "panel_id": self._setup.unit.panel.panel_id,
             "kind": ShotKind.NO_RECEPTOR.value,
         }
+        if not (imaged and self._imaged):
+            return shot
+        of_imaging = {"raw": not self._corrected, "clear_by": None, "warms": False}
+        return shot | {"kind": ShotKind.IMAGING.value} | of_imaging | {"deferred": None}
 
     def number(self, shot_id: str) -> int:
         return self._journal.number(shot_id)
 
     def at(self, t_us: int) -> datetime:
         return self._setup.at(t_us)
+
+
+def _known(ma: float | None) -> float:
+    """A bench whose images are taken asks for it with each shot (`shots.py`)."""
+    assert ma is not None, "an image says with which mA it was made"
+    return ma
 
 
 # --- how far a list has come --------------------------------------------------------------------

@@ -76,7 +76,10 @@ class SimulatedRoom:
     def __init__(
         self, config: RoomConfig, *, seed: int = 1, hand: bool = True, paced: bool = False
     ) -> None:
-        """`paced`: not faster than a clock, for somebody real types the answers."""
+        """`paced`: not faster than a clock, for somebody real types the answers.
+
+        A maker's tool that makes images is put into `world.tool`.
+        """
         unit_end, self.device_end = pipe()
         self.link: PipeLink = unit_end
         self._reading = _Reading(unit_end, config)

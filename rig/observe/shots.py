@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -98,6 +98,15 @@ def setting_of(
     if found:
         raise UsageError("\n".join(found))
     return Setting(kv=kv, ma=ma, mas=mas, ms=ms)
+
+
+def must_tell_ma(settings: Sequence[Setting]) -> None:
+    """For a bench whose images are taken. Raises UsageError."""
+    if any(one.ma is None for one in settings):
+        raise UsageError(
+            "give mA beside mAs (--ma, or ma in the plan): this bench takes the maker's images, "
+            "and an image says with what it was made"
+        )
 
 
 def most_mas(tube: TubeConfig) -> float:

@@ -7,7 +7,7 @@ it saw without having asked for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,9 @@ from hal.now import Now
 from hal.types import RoomSample
 from rig.exit_codes import DeviceError, Ended, UsageError
 from rig.observe.answers import Answers, AsAsked
-from rig.observe.notes import Claim, Notes
+from rig.observe.notes import Claim, Expected, Notes
+from rig.observe.picture_process import Imaging
+from rig.observe.pictures import News, Unasked
 from rig.observe.room import WatchedRoom
 from rig.observe.shots import Setting, answered
 from sim.console import Dialled
@@ -39,6 +41,11 @@ class Shown:
     beam: Beam | None
     start: datetime | None
     end: datetime | None
+    image: str | None = None  # where images are taken: "saved", "not come" or "not made"
+
+    @property
+    def is_clean(self) -> bool:
+        return self.outcome == "seen" and self.image in (None, "saved")
 
     def as_dict(self) -> dict[str, Any]:
         seen_us = self.beam.seen_us if self.beam else None
@@ -52,6 +59,7 @@ class Shown:
             "start": self.start.isoformat() if self.start else None,
             "end": self.end.isoformat() if self.end else None,
             "seen_ms": None if seen_us is None else seen_us / 1000,
+            "image": self.image,
         }
 
 
@@ -70,10 +78,15 @@ class Watching:
         by: str | None = None,
         say: Callable[[str], None] = lambda text: None,
         done: Callable[[int], None] = lambda count: None,
+        imaging: Imaging | None = None,
+        image_us: int = 0,
     ) -> None:
+        """`imaging`: takes the maker's images, each at most `image_us` after its beam."""
         self._room, self._watch, self._notes, self._tube = room, watch, notes, tube
         self._answers, self._wait_us, self._by = answers, wait_us, by
         self._say, self._done = say, done
+        self._imaging, self._image_us = imaging, image_us
+        self._awaits = False  # an image; that of another beam meanwhile is nobody's
         self._now = Now(0)
         self._told_long_us: int | None = None
         self.shown: list[Shown] = []
@@ -86,6 +99,8 @@ class Watching:
             self._shot(self._claim(settings[at]))
             self._done(at + 1)
         self._finish_beam()
+        for news in self._imaging.close() if self._imaging is not None else ():
+            self._say(news.text)
 
     def _first(self) -> None:
         while not self._tick_quietly()[1].link_ok:
@@ -113,6 +128,7 @@ class Watching:
                     "nobody answers on standard input; --yes takes each shot as asked"
                 ) from None
             self._between()
+            self._news()
 
     def _said(self, asked: Setting, line: str) -> Claim:
         if isinstance(self._answers, AsAsked):
@@ -131,7 +147,7 @@ class Watching:
             beam, is_cut = self._next_beam(prompted_us), False
         except KeyboardInterrupt:
             beam, is_cut = self._to_its_end(), True
-        self._write(claim, shot_id, beam)
+        self._write(claim, shot_id, beam, prompted_us)
         if is_cut:
             raise Ended("ended by the operator; `dxrig observe --resume` goes on")
 
@@ -156,14 +172,63 @@ class Watching:
             raise Ended("ended in a beam whose end was not seen; see `dxrig recover`") from None
         return beam
 
-    def _write(self, claim: Claim, shot_id: str, beam: Beam | None) -> None:
+    def _write(self, claim: Claim, shot_id: str, beam: Beam | None, prompted_us: int) -> None:
         technique = claim.set.as_dict()
         if beam is None:
             self._notes.none_seen(shot_id, technique, self._now.t_us)
             self._say("no beam was seen: recorded as none")
-        else:
-            self._notes.seen(shot_id, technique, beam)
-        self._show("no beam seen" if beam is None else "seen", shot_id, beam, claim)
+            self._show("no beam seen", shot_id, beam, claim)
+            return
+        self._notes.seen(shot_id, technique, beam)
+        self._show("seen", shot_id, beam, claim)
+        if self._imaging is not None:
+            expected = self._notes.picture_of(shot_id, claim.set, prompted_us, beam)
+            at = len(self.shown) - 1  # beams that nobody asked for may come meanwhile
+            self.shown[at] = replace(self.shown[at], image=self._image(self._imaging, expected))
+
+    # --- its image
+
+    def _image(self, imaging: Imaging, expected: Expected) -> str:
+        """The room is watched meanwhile, and every beam in it recorded."""
+        imaging.expect(expected)
+        self._awaits = True
+        try:
+            return self._awaited(imaging, expected)
+        finally:
+            self._awaits = False
+
+    def _awaited(self, imaging: Imaging, expected: Expected) -> str:
+        shot_id, since_us = expected.report.shot.shot_id, self._now.t_us
+        self._say("waiting for its image from the maker's tool")
+        while not self._now.reached(since_us + self._image_us):
+            self._between()
+            for news in self._news():
+                if news.shot_id == shot_id:
+                    return self._settled(news, shot_id, expected.number)
+        imaging.expect(None)
+        self._say(
+            f"NO IMAGE of exposure {expected.number} came in {self._image_us / 1e6:g} s: look at "
+            "the maker's console; `dxrig recover` asks for a reason before the next session"
+        )
+        return "not come"
+
+    def _settled(self, news: News, shot_id: str, number: int) -> str:
+        if news.detail is None:
+            self._say(f"the image of exposure {number} can't be made: {news.text}")
+            return "not made"
+        self._notes.imaged(shot_id, self._now.t_us, news.detail)
+        self._say(f"image of exposure {number} saved")
+        return "saved"
+
+    def _news(self) -> Sequence[News]:
+        """What is not about the awaited image is for the person at once."""
+        if self._imaging is None:
+            return ()
+        news = self._imaging.poll(self._now.t_us)
+        for one in news:
+            if one.shot_id is None:
+                self._say(one.text)
+        return news
 
     # --- beams that nobody asked for
 
@@ -177,7 +242,11 @@ class Watching:
             self._between()
 
     def _unasked(self, beam: Beam) -> None:
-        self._show("unasked", self._notes.unasked(beam), beam, None)
+        shot_id = self._notes.unasked(beam)
+        self._show("unasked", shot_id, beam, None)
+        if self._imaging is not None and not self._awaits:
+            start_us = beam.end_us if beam.start_us is None else beam.start_us
+            self._imaging.expect(Unasked(shot_id=shot_id, start_us=start_us, end_us=beam.end_us))
 
     # --- the room
 

@@ -12,7 +12,7 @@ from firmware_py.recorder.dicom.codes import projection
 from firmware_py.recorder.dicom.exam import ExamInfo
 from firmware_py.recorder.dicom.facts import Facts
 from firmware_py.recorder.dicom.values import Fields, coded, decimal, twins
-from hal.types import ExposureReport, Technique
+from hal.types import EndReason, ExposureReport, Technique
 
 
 def anatomy(exam: ExamInfo) -> Fields:
@@ -41,13 +41,15 @@ def positioning(exam: ExamInfo, unit: UnitConfig) -> Fields:
 
 def generation(facts: Facts) -> Fields:
     report = facts.report
+    mode = "MANUAL" if report.shot.technique.aec is None else "AUTOMATIC"
+    status = "ABORTED" if facts.aborted else "NORMAL"
     return {
         "KVP": decimal(report.kv),
         **twins(report.ma, "XRayTubeCurrent", "XRayTubeCurrentInuA"),
         **twins(report.beam_ms, "ExposureTime", "ExposureTimeInuS"),
         **twins(report.mas, "Exposure", "ExposureInuAs"),
-        "ExposureControlMode": "MANUAL" if report.shot.technique.aec is None else "AUTOMATIC",
-        "ExposureStatus": "ABORTED" if facts.aborted else "NORMAL",
+        "ExposureControlMode": None if facts.observed else mode,
+        "ExposureStatus": None if facts.observed else status,
         "FocalSpots": decimal(facts.unit.tube.focal_spot_mm),
         **_grid(facts.unit.receptor),
     }
@@ -76,6 +78,11 @@ def dose(facts: Facts) -> Fields:
 
 def dose_comment(report: ExposureReport) -> str:
     technique = report.shot.technique
+    if report.reason is EndReason.OBSERVED:
+        return (
+            f"Nothing indicated or measured; mAs unknown, at most {report.maximum_mas:g}. "
+            f"Set by a person: {technique.kv:g} kV, {technique.ma:g} mA, {_ending(technique)}."
+        )
     known = "mAs" if report.mas is not None else ""
     indicated = [
         name

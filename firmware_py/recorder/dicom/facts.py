@@ -29,8 +29,13 @@ class Facts:
 
     @property
     def aborted(self) -> bool:
-        """Anything but the planned end (SR-54)."""
-        return self.report.reason is not EndReason.PLANNED
+        """Anything but the planned end (SR-54); how another's beam ended nobody knows."""
+        return self.report.reason is not EndReason.PLANNED and not self.observed
+
+    @property
+    def observed(self) -> bool:
+        """Another's beam and another's image: only seen, and recorded."""
+        return self.report.reason is EndReason.OBSERVED
 
     @property
     def mark(self) -> str:

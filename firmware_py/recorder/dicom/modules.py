@@ -111,6 +111,9 @@ def general_image(facts: Facts, *, presentation: bool) -> Fields:
 def derivation(facts: Facts) -> Fields:
     """The presentation image names the image that it was made from."""
     burned_in = '; "SIMULATED" burned in' if facts.simulated else ""
+    corrected = "offset, gain and defects corrected"
+    if facts.observed:
+        corrected += " by the maker's tool, not by dxrig"
     source: Fields = {
         "ReferencedSOPClassUID": PROCESSING_CLASS,
         "ReferencedSOPInstanceUID": facts.uids.processing,
@@ -119,7 +122,7 @@ def derivation(facts: Facts) -> Fields:
     }
     return {
         "SourceImageSequence": [source],
-        "DerivationDescription": f"offset, gain and defects corrected; logarithm{burned_in}",
+        "DerivationDescription": f"{corrected}; logarithm{burned_in}",
     }
 
 
@@ -128,6 +131,8 @@ def _comments(facts: Facts) -> str | None:
     parts = []
     if facts.simulated:
         parts.append("SIMULATED: no patient, no radiation.")
+    if facts.observed:
+        parts.append("Beam and image are another maker's, watched and recorded by dxrig.")
     if facts.aborted:
         fault = f" ({report.fault})" if report.fault else ""
         parts.append(f"Exposure ended early: {report.reason.value}{fault}.")
