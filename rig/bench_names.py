@@ -50,7 +50,7 @@ def bench_path(name_or_path: str | Path) -> Path:
         return path
     if path.suffix == ".toml" or len(path.parts) > 1:
         raise ConfigError([f"{name}: {'is a folder' if path.is_dir() else 'no such file'}"])
-    near = get_close_matches(name, shipped, n=1)
+    near = get_close_matches(name, [*shipped, *variants()], n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"benches that ship: {', '.join(shipped)}"
     raise UsageError(f"no bench '{name}'; {hint}")
 
