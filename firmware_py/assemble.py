@@ -50,7 +50,7 @@ def open_devices(
     return Devices(
         room=open_room_io(config.room.driver, links.room, config.room),
         generator=generator,
-        panel=open_panel(config.panel.driver, links.panel),
+        panel=open_panel(config.panel.driver, links.panel, **config.panel.options()),
         recorder=recorder,
         room_link=links.room,
         generator_link=links.generator,

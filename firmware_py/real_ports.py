@@ -6,10 +6,11 @@ import contextlib
 
 from firmware_py.assemble import Links
 from firmware_py.config import UnitConfig
+from hal.frame_pipes import FramesOfBytes
 from hal.frames import DealerLink
 from hal.line_form import USUAL
 from hal.links import SerialLink, TcpLink, tcp_address
-from hal.ports import ByteLink
+from hal.ports import ByteLink, FrameLink
 
 ROOM_BAUD = 9600  # RTU modules: protocols.md 8.2
 
@@ -24,6 +25,12 @@ def open_byte_link(url: str, baud: int, line: str = USUAL) -> ByteLink:
     return TcpLink(*tcp_address(url))
 
 
+def _panel_link(config: UnitConfig) -> FrameLink:
+    if config.panel.lines is not None:
+        return FramesOfBytes(open_byte_link(config.panel.control_url, ROOM_BAUD))
+    return DealerLink(config.panel.control_url)
+
+
 def open_links(config: UnitConfig) -> Links:
     """All or none: a port that can't be opened closes those before it. Raises LinkError."""
     with contextlib.ExitStack() as opened:
@@ -32,6 +39,6 @@ def open_links(config: UnitConfig) -> Links:
         opened.callback(generator.close)
         room = open_byte_link(config.room.url, ROOM_BAUD)
         opened.callback(room.close)
-        panel = DealerLink(config.panel.control_url)
+        panel = _panel_link(config)
         opened.pop_all()
     return Links(generator=generator, room=room, panel=panel)

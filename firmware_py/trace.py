@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware_py.decide.memory import Memory
-from hal.types import CONTACTS, ExposureReport, Inputs, Outputs, RoomSample, Technique
+from hal.types import CONTACTS, ExposureReport, Inputs, Outputs, PanelSample, RoomSample, Technique
 
 LEVELS = (
     "ready_lamp",
@@ -73,7 +73,7 @@ class Trace:
                 "generator", before and before.generator, inputs.generator, GENERATOR
             )
         if before is None or before.panel is not inputs.panel:
-            yield from _fields("panel", before and before.panel, inputs.panel, PANEL)
+            yield from _panel(before.panel if before else None, inputs.panel)
         if before is None or before.recorder is not inputs.recorder:
             yield from _fields("recorder", before and before.recorder, inputs.recorder, RECORDER)
         if then is None or then.state is not memory.state or then.since_us != memory.since_us:
@@ -100,8 +100,15 @@ GENERATOR = (
     "monitor_taken_us",
 )
 PANEL = ("state", "panel_id", "frame_count", "kept", "given_up", "faults")
+HANDSHAKE = ("lines", "troubles")
 RECORDER = ("alive", "disk_ok", "incomplete_count", "intent_durable", "dose_saved", "image_saved",
             "image_failed")  # fmt: skip
+
+
+def _panel(before: PanelSample | None, after: PanelSample) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield from _fields("panel", before, after, PANEL)
+    if after.lines is not None:
+        yield from _fields("handshake", before, after, HANDSHAKE)
 
 
 def _fields(

@@ -8,7 +8,7 @@ from math import ceil
 from typing import Protocol
 
 from hal.now import NEVER_US, Now, latest_us
-from hal.ports import FrameLink, LinkError
+from hal.ports import ByteLink, FrameLink, LinkError
 
 
 class _Lane:
@@ -105,6 +105,45 @@ class TapFrames:
         except LinkError as error:
             self._sink.not_sent(self.name, str(error))
             raise
+
+    def arrival_us(self) -> int:
+        return self._link.arrival_us()
+
+    def close(self) -> None:
+        self._link.close()
+
+
+class BytesOfFrames:
+    """A `ByteLink` over a `FrameLink`: for a panel that is spoken to in bytes."""
+
+    def __init__(self, link: FrameLink) -> None:
+        self._link = link
+
+    def read(self, t_us: int) -> bytes:
+        return b"".join(part for message in self._link.read(t_us) for part in message)
+
+    def write(self, t_us: int, data: bytes) -> None:
+        self._link.write(t_us, [data])
+
+    def arrival_us(self) -> int:
+        return self._link.arrival_us()
+
+    def close(self) -> None:
+        self._link.close()
+
+
+class FramesOfBytes:
+    """The other way round: each read is one message, whatever the bytes in it are."""
+
+    def __init__(self, link: ByteLink) -> None:
+        self._link = link
+
+    def read(self, t_us: int) -> Sequence[list[bytes]]:
+        data = self._link.read(t_us)
+        return [[data]] if data else []
+
+    def write(self, t_us: int, message: list[bytes]) -> None:
+        self._link.write(t_us, b"".join(message))
 
     def arrival_us(self) -> int:
         return self._link.arrival_us()

@@ -49,8 +49,13 @@ class Wish:
 class LineHandshake:
     """`step` in each scan; then `state`, `drives` and `troubles` say where it stands."""
 
-    def __init__(self, table: Handshake, *, grant_limit_us: int | None = None) -> None:
-        """ValueError where neither the document nor the bench says how long a grant may take."""
+    def __init__(
+        self, table: Handshake, *, grant_limit_us: int | None = None, seen_late_us: int = 0
+    ) -> None:
+        """`seen_late_us`: what the way to the lines and back adds to the panel's own time.
+
+        ValueError where neither the document nor the bench says how long a grant may take.
+        """
         limit_us = table.grant_us[1] if table.grant_us else grant_limit_us
         if table.is_automatic:
             raise ValueError("a panel with automatic exposure detection has no lines")
@@ -59,7 +64,7 @@ class LineHandshake:
         self.state = PanelState.IDLE
         self.troubles: list[Trouble] = []  # of this exposure, in order, each once
         self._table = table
-        self._limit_us = limit_us
+        self._limit_us = limit_us + seen_late_us
         self._wish = Wish()
         self._asked_us: int | None = None
         self._granted_us = 0

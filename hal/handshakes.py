@@ -2,8 +2,8 @@
 
 From protocols.md 9.1, by the manuals named in each table; none was checked on a device. A time
 that its document does not give is None, never a guess: a bench must then bring its own limit.
-`handshake_lines.py` drives these tables, `sim/line_panel.py` plays the panel. Tables and
-simulator only: no bench has such lines yet, the room I/O's eight inputs are all taken.
+`handshake_lines.py` follows these tables, `detectors/line_panel.py` drives the lines of a bench by
+them (bench `portable_lines`), `sim/line_panel.py` plays a panel by the tables alone.
 
 | | asks | grants | ends the window |
 |---|---|---|---|

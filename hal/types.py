@@ -237,6 +237,8 @@ class PanelSample:
     kept: tuple[str, ...] = ()  # shots whose frames its memory holds, the oldest first
     given_up: tuple[str, ...] = ()  # those of them that were fetched in vain often enough
     faults: tuple[str, ...] = ()
+    lines: tuple[str, ...] | None = None  # of a handshake over lines: those that are active now
+    troubles: tuple[str, ...] = ()  # ... and what was not as its document says, for people
 
 
 # The I/O map (design, "Hard-wired chain"): fields of RoomSample from discrete input 0 up.
@@ -368,6 +370,7 @@ class Outputs:
     window_shot_id: str | None = None  # goes with the request, comes back with the frame
     fetch: tuple[str, ...] = ()  # frames of its memory that it shall send once more
     free: tuple[str, ...] = ()  # ... and that it may forget
+    beam_seen: bool = False  # the generator indicates X-rays: a panel on lines is told so
     # recorder
     intent: Intent | None = None
     report: ExposureReport | None = None

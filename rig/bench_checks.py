@@ -13,12 +13,14 @@ from typing import Any, TypeGuard
 from pydantic import BaseModel
 
 from hal.generators.spellman_tables import CODEC_ONLY_MODELS, NAMES
+from hal.handshakes import HANDSHAKES, TO_PANEL, Handshake
 from rig.bench_names import DRIVER_FOLDERS, drivers
 from rig.config_errors import Mistake, section_model, shown, suggestion
 from rig.toml_lines import Path
 
 OBSERVED = "manual"  # hal/generators/manual.py
 FOLDER = "folder"  # hal/detectors/folder.py
+LINES = "line_panel"  # hal/detectors/line_panel.py
 WINDOW_MARGIN_MS = 200  # SR-10: window >= planned time + 200 ms
 EIGHT_BITS = ("r2cp", "genix3d")  # binary frames: no 7-bit line carries them
 _SERIAL = re.compile(r"/dev/\S+|COM\d+|(socket|rfc2217|loop|spy|hwgrep)://\S*")
@@ -177,15 +179,16 @@ def _observe(values: Values) -> Iterator[Mistake]:
 
 def _folder(values: Values) -> Iterator[Mistake]:
     """A panel that can't be asked for its window: only beams of others are imaged with it."""
-    is_folder, given = values.text("panel", "driver") == FOLDER, values.text("folder", "form")
+    driver, given = values.text("panel", "driver"), values.text("folder", "form")
+    is_folder = driver == FOLDER
     if is_folder and not _observed(values):
         text = f'"{FOLDER}" has no control: a beam is only imaged with it, generator "{OBSERVED}"'
         yield Mistake(path=("panel", "driver"), text=text)
-    elif is_folder and not values.given("folder"):
-        text = f'is missing: driver = "{FOLDER}" needs path, form and corrected'
+    elif driver in (FOLDER, LINES) and not values.given("folder"):
+        text = f'is missing: driver = "{driver}" needs path, form and corrected'
         yield Mistake(path=("folder",), text=text)
-    elif values.given("folder") and not is_folder:
-        yield Mistake(path=("folder",), text=f'is for panel.driver = "{FOLDER}" only')
+    elif values.given("folder") and driver not in (FOLDER, LINES):
+        yield Mistake(path=("folder",), text=f'is for panel.driver = "{FOLDER}" or "{LINES}" only')
     if given == "dicom":
         for key in ("byte_order", "header_bytes"):
             if values.given("folder", key):
@@ -197,10 +200,60 @@ def _folder(values: Values) -> Iterator[Mistake]:
         yield Mistake(path=("folder", "path"), text=text)
 
 
+def _lines(values: Values) -> Iterator[Mistake]:
+    """Every line of the maker's table has a channel, and no two lines of one direction the same."""
+    lines = values.table("panel", "lines")
+    is_lines = values.text("panel", "driver") == LINES
+    if is_lines is not values.given("panel", "lines"):
+        what = "is missing" if is_lines else "is for it only"
+        text = f'{what}: driver = "{LINES}" needs handshake and channels'
+        yield Mistake(path=("panel", "lines"), text=text)
+        return
+    if lines is None:
+        return
+    named, channels = lines.get("handshake"), lines.get("channels")
+    known = [name for name, table in HANDSHAKES.items() if not table.is_automatic]
+    if named not in known:
+        text = f"no table {shown(named)} in hal/handshakes.py; {suggestion(str(named), known)}"
+        yield Mistake(path=("panel", "lines", "handshake"), text=text)
+        return
+    table = HANDSHAKES[str(named)]
+    if table.grant_us is None and lines.get("grant_ms") is None:
+        text = f"is missing: {table.source} gives no time from request to grant"
+        yield Mistake(path=("panel", "lines", "grant_ms"), text=text)
+    if isinstance(channels, Mapping):
+        yield from _channels(table, channels)
+
+
+def _channels(table: Handshake, channels: Mapping[str, object]) -> Iterator[Mistake]:
+    names = table.lines.values()
+    for name in names:
+        if name not in channels:
+            text = f"{name} is missing: each line needs its channel"
+            yield Mistake(path=("panel", "lines", "channels"), text=text)
+    for name in channels:
+        if name not in names:
+            text = f"is no line of this table; {suggestion(name, list(names))}"
+            yield Mistake(path=("panel", "lines", "channels", name), text=text)
+    signals = {name: signal for signal, name in table.lines.items()}
+    taken: dict[tuple[bool, object], str] = {}
+    for name, channel in channels.items():
+        way = signals.get(name) in TO_PANEL
+        other = taken.setdefault((way, channel), name)
+        if other != name:
+            text = f"{channel} is {other}'s channel already"
+            yield Mistake(path=("panel", "lines", "channels", name), text=text)
+
+
 def _endpoints(values: Values) -> Iterator[Mistake]:
     rung = values.text("bench", "rung")
     for section, key, patterns, example in _ENDPOINTS:
         url = values.text(section, key)
+        if key == "data_url" and values.text("panel", "driver") == LINES:
+            if url is not None and url != "none":
+                text = f'{shown(url)}: the images come by [folder]; write "none"'
+                yield Mistake(path=(section, key), text=text)
+            continue
         if _observed(values) and section != "room":
             if url is not None and url != "none":
                 text = f'{shown(url)}: driver = "{OBSERVED}" speaks to no {section}; write "none"'
@@ -380,5 +433,5 @@ def _beam_time(values: Values, section: str) -> Iterator[Mistake]:
 
 _CHECKS = (
     _ordered, _power, _window, _field_fits, _driver_exists, _models, _endpoints,
-    _line, _observe, _folder, _wired, _routines, _typical, _focus, _receptor, _grids,
+    _line, _observe, _folder, _lines, _wired, _routines, _typical, _focus, _receptor, _grids,
 )  # fmt: skip

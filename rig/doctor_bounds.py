@@ -14,7 +14,7 @@ def bounds_of(bench: Bench) -> list[Bound]:
     unit = bench.unit
     generator = generator_of(unit.generator, nobody())
     room = open_room_io(unit.room.driver, nobody(), unit.room)
-    panel = open_panel(unit.panel.driver, frame_pipe()[0])
+    panel = open_panel(unit.panel.driver, frame_pipe()[0], **unit.panel.options())
     return bounds(
         unit,
         generator.capabilities,

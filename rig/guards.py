@@ -47,7 +47,7 @@ def ports_of(bench: Bench, *, at: Path | None = None, rung: str | None = None) -
     if (rung or bench.unit.rung) == "bench":
         _must_be_a_real_bench(bench)
         return Ports(unit=bench.unit, simulator=None)
-    own = {name: url for name, url in urls(bench.unit).items() if url != "sim"}
+    own = {name: url for name, url in urls(bench.unit).items() if url not in ("sim", "none")}
     if own and rung != "wire":
         return _own_ports(bench, own, at)
     facts = ask_itself(announce.found(bench.name, at))

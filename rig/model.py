@@ -8,6 +8,8 @@ be the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from firmware_py.assemble import Links, build_unit
 from firmware_py.config import UnitConfig
@@ -23,8 +25,12 @@ from rig.bench import Bench
 from rig.drivers import must_drive_beam
 from sim.build import Ends, Setting, build_world
 from sim.chambers import ChamberSetting
+from sim.device import FrameOutlet
 from sim.pixels import PixelModel
 from sim.world import World
+
+if TYPE_CHECKING:
+    from sim.makers_tool import DropFolder
 
 TCP_LATENCY_US = 150
 FRAME_BYTES_PER_US = 125.0  # gigabit Ethernet
@@ -58,7 +64,16 @@ def setting_of(bench: Bench, seed: int | None = None) -> Setting:
         sid_mm=unit.geometry.sid_mm,
         field_mm=(unit.geometry.field_rows_mm, unit.geometry.field_columns_mm),
         aec=chambers_of(unit),
+        lines=lines_of(unit),
     )
+
+
+def lines_of(unit: UnitConfig) -> dict[str, Any] | None:
+    """What the desk of a panel on lines takes."""
+    own = unit.panel.lines
+    if own is None:
+        return None
+    return own.model_dump(include={"handshake", "channels", "device_id"})
 
 
 def chambers_of(unit: UnitConfig) -> ChamberSetting | None:
@@ -88,6 +103,9 @@ class ModelRung:
         pixels: PixelModel | None = None,
     ) -> None:
         self.bench = bench
+        self.world: World
+        self.t_us = 0
+        self.folder: DropFolder | None = None  # where the panel's tool drops its frames
         self.scan_us = bench.unit.limits.scan_ms * 1000
         self._jump = jump
         self._poll_all = poll_all
@@ -95,9 +113,7 @@ class ModelRung:
         generator, generator_end = pipe(baud=wire.baud, bits=wire.form.bits_count)
         room, room_end = pipe(latency_us=TCP_LATENCY_US)
         panel, panel_end = frame_pipe(latency_us=TCP_LATENCY_US)
-        self.frames, frames_end = frame_pipe(
-            latency_us=TCP_LATENCY_US, bytes_per_us=FRAME_BYTES_PER_US
-        )
+        self.frames, frames_end = self._frame_line()
         self._links = Links(generator=generator, room=room, panel=panel)
         ends = Ends(
             generator=generator_end,
@@ -105,13 +121,27 @@ class ModelRung:
             panel_control=panel_end,
             panel_data=frames_end,
         )
-        self.world: World = build_world(setting_of(bench, seed), ends, pixels)
+        self.world = build_world(setting_of(bench, seed), ends, pixels)
         self.unit: Unit | None = None
-        self.t_us = 0
         self.scan_count = 0
         self._frozen_us: int | None = None
         self._late_us = 0
         self.on_lines: Callable[[Sequence[Line]], None] = lambda lines: None
+
+    def _frame_line(self) -> tuple[FrameLink, FrameOutlet]:
+        """Where frames are taken, and where the panel puts them."""
+        if self.bench.folder is None:
+            return frame_pipe(latency_us=TCP_LATENCY_US, bytes_per_us=FRAME_BYTES_PER_US)
+        from firmware_py.recorder.folder_files import folder_link
+        from rig.observe.makers_file import raw_file
+        from sim.makers_tool import DropFolder, ToolOfPanel
+
+        config = self.bench.folder
+        folder = DropFolder(lambda: self.t_us, pattern=config.files)
+        tool = ToolOfPanel(folder, lambda pixels: raw_file(pixels, config))
+        self.folder = folder
+        link = folder_link(folder, config, self.bench.unit.panel, datetime.fromtimestamp(0, UTC))
+        return link, tool
 
     def start_unit(
         self,

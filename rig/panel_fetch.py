@@ -111,7 +111,7 @@ class _Panel:
             self._data = PullLink(unit.panel.data_url)
         except LinkError as error:
             raise DeviceError(f"panel: {error}") from error
-        self._driver = open_panel(unit.panel.driver, self._control)
+        self._driver = open_panel(unit.panel.driver, self._control, **unit.panel.options())
 
     def close(self) -> None:
         self._control.close()

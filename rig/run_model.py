@@ -22,6 +22,7 @@ from firmware_py.recorder.recorder import Recorder
 from firmware_py.recorder.setup import Setup
 from firmware_py.recorder.store.journal import Journal
 from firmware_py.trace import Line
+from hal.detectors.folder import FolderLink
 from hal.ports import FrameLink, RecorderPort
 from hal.types import TEST_EXAM_ID, Requests, Shot, ShotKind
 from rig.aec_plan import asked_for, setting_for
@@ -183,6 +184,8 @@ class ModelRun:
             panel_set = valid_set(self.bench, self._pixels, STARTED_AT)
             archive = Archive(folder, panel_set, durable=False)
         recorder = Recorder(setup, self._journal, archive=archive, words=self._words_left())
+        if isinstance(frames, FolderLink):
+            frames.follow(recorder.awaited, recorder.aside)
         return InlineRecorder(recorder, frames, t_us=self.rung.t_us)
 
     def _words_left(self) -> Sequence[Word]:

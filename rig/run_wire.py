@@ -23,7 +23,7 @@ from firmware_py.recorder.store.exposures import read_exposures
 from hal.bus import BusClient
 from hal.ports import LinkError
 from rig.bench import Bench
-from rig.exit_codes import DeviceError
+from rig.exit_codes import DeviceError, UsageError
 from rig.judge import BeamSeen, Seen
 from rig.model import setting_of
 from rig.run_folder import finish
@@ -70,6 +70,8 @@ class Simulator:
             words = (folder / "simulator.stderr").read_text().strip().splitlines()
             raise DeviceError(f"the simulator did not start: {words[-1] if words else 'silent'}")
         facts: dict[str, Any] = json.loads(line)
+        if "control" not in facts:
+            raise UsageError(str(facts.get("error", "the simulator did not start")))
         return facts
 
     def ask(self, kind: str, **facts: Any) -> dict[str, Any]:

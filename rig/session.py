@@ -117,6 +117,7 @@ class Session:
             "simulated": self.simulated,
             "exam": self.exam.model_dump(mode="json"),
             "panel_set": str(self.panel_set) if self.panel_set else None,
+            "folder": self.bench.folder.model_dump() if self.bench.folder else None,
         }
         # One for each life: its UIDs are needed when a frame is fetched later.
         path = self._work(f"recorder{life_mark(len(self._traces))}.json", config)

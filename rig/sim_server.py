@@ -52,6 +52,11 @@ class SimServer:
         `faults`: injections that are there from the start on. Raises UsageError for one that
         can't be.
         """
+        if bench.unit.panel.lines is not None:
+            raise UsageError(
+                f"{bench.name}: a panel on lines, and its folder, are simulated on the model rung "
+                f"only: dxrig run rig/scenarios/lines --bench {bench.name}"
+            )
         injected = [step for fault in faults for step in steps_of(fault, "start", bench)]
         setting = setting_of(bench, seed)
         try:

@@ -6,8 +6,11 @@ wire rung. Nothing else leads in or out but the wiring's contacts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from hal.detectors.line_panel_desk import Desk as LineDesk
 from hal.detectors.stream_panel_desk import Desk as PanelDesk
 from hal.generators import open_desk
 from hal.generators.vj_ixs_wire import Dialect
@@ -16,7 +19,7 @@ from hal.room_io import open_room_desk
 from sim.cabinet import CabinetModel
 from sim.chambers import Chambers, ChamberSetting
 from sim.detector import PanelTimes, SimPanel
-from sim.device import FrameOutlet, Mechanism, PanelDevice, WireDevice
+from sim.device import FrameOutlet, Mechanism, MessageDesk, PanelDevice, WireDevice
 from sim.generator import MonoblockModel
 from sim.generator_wires import wire_of
 from sim.mischief_links import MischiefFrames, MischiefLink, MischiefOutlet
@@ -72,6 +75,7 @@ class Setting:
     sid_mm: float = 1000.0
     field_mm: tuple[float, float] = (200.0, 200.0)
     aec: ChamberSetting | None = None  # None: no chambers
+    lines: Mapping[str, Any] | None = None  # of a panel on lines: what its desk takes
 
 
 def pixel_model(setting: Setting) -> PixelModel:
@@ -110,6 +114,12 @@ def room_desk(setting: Setting, room: SimRoom) -> Desk:
     )
 
 
+def panel_desk_of(setting: Setting, panel: SimPanel) -> MessageDesk:
+    if setting.lines is not None:
+        return LineDesk(panel, **setting.lines)
+    return PanelDesk(panel, frame_format=setting.frame_format)
+
+
 def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) -> World:
     """`pixels`: handed in when it was built already (its maps take the time)."""
     generator = generator_model(setting)
@@ -131,7 +141,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     )
     room_device = WireDevice(MischiefLink(ends.room), room_desk(setting, room), room.advance)
     control, outlet = MischiefFrames(ends.panel_control), MischiefOutlet(ends.panel_data)
-    panel_desk = PanelDesk(panel, frame_format=setting.frame_format)
+    panel_desk = panel_desk_of(setting, panel)
     panel_device = PanelDevice(control, outlet, panel_desk, panel.advance)
     return World(
         generator=generator,

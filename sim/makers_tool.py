@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hal.detectors.folder import Entry
-from hal.now import Now, earliest_us
+from hal.now import NEVER_US, Now, earliest_us
 from sim.pixels import PixelModel
 
 Pixels = NDArray[np.uint16]
@@ -67,31 +67,15 @@ class Drop:
         return found.ljust(len(self.data), b"\0") if self.how == "sized first" else found
 
 
-class MakersTool:
-    """A `hal.detectors.folder.Folder`. Faults: `how`, and whatever is put into `drops`."""
+class DropFolder:
+    """A `hal.detectors.folder.Folder` in memory. Faults: `how`, `broken`, what is in `drops`."""
 
-    def __init__(
-        self,
-        pixels: PixelModel,
-        encode: Callable[[Pixels, int], bytes],
-        clock: Callable[[], int],
-        *,
-        pattern: str = "*.raw",
-    ) -> None:
-        """`encode`: pixels and when they were acquired, to a file's bytes."""
+    def __init__(self, clock: Callable[[], int], *, pattern: str = "*.raw") -> None:
         self.how: How = "rename"
         self.after_us = AFTER_US
         self.broken = False  # a share that is gone
         self.drops: list[Drop] = []
-        self.images_count = 0
-        self._pixels, self._encode, self._clock = pixels, encode, clock
-        self._pattern = pattern
-
-    def exposed(self, off_us: int, *, on_us: int, kv: float, mas: float) -> None:
-        """A beam has ended: its image comes `after_us` later."""
-        self.images_count += 1
-        data = self._encode(self.picture(kv, mas), on_us)
-        self.drop(data, off_us + self.after_us)
+        self._clock, self._pattern = clock, pattern
 
     def drop(self, data: bytes, from_us: int, **facts: Any) -> Drop:
         """`facts`: of `Drop`, where they are others than the tool's own."""
@@ -99,19 +83,6 @@ class MakersTool:
         usual = Drop(name=name, data=data, from_us=from_us, how=self.how)
         self.drops.append(replace(usual, **facts))
         return self.drops[-1]
-
-    def picture(self, kv: float, mas: float) -> Pixels:
-        """Offset, gain and defects corrected, as such a tool does it; linear."""
-        raw = self._pixels.frame(mas, kv, WINDOW_US, self.images_count)
-        maps = self._pixels.maps(WINDOW_US)
-        gain = np.where(maps.defects, np.float32(1.0), maps.gain)
-        flat = (raw - maps.offset) * (gain.mean() / gain)
-        flat[maps.defects] = np.median(flat)
-        # One count at least: where nothing came through is not where nothing was written.
-        clipped: Pixels = np.clip(np.rint(flat), 1, self._pixels.full_scale_counts).astype("u2")
-        return clipped
-
-    # --- the folder
 
     def entries(self) -> Sequence[Entry]:
         if self.broken:
@@ -126,3 +97,61 @@ class MakersTool:
             if entry is not None and entry.name == name:
                 return drop.content(t_us)
         raise FileNotFoundError(2, "No such file or directory", name)
+
+
+class MakersTool(DropFolder):
+    """Makes an image of each beam by itself, for a generator that is only watched."""
+
+    def __init__(
+        self,
+        pixels: PixelModel,
+        encode: Callable[[Pixels, int], bytes],
+        clock: Callable[[], int],
+        *,
+        pattern: str = "*.raw",
+    ) -> None:
+        """`encode`: pixels and when they were acquired, to a file's bytes."""
+        super().__init__(clock, pattern=pattern)
+        self.images_count = 0
+        self._pixels, self._encode = pixels, encode
+
+    def exposed(self, off_us: int, *, on_us: int, kv: float, mas: float) -> None:
+        """A beam has ended: its image comes `after_us` later."""
+        self.images_count += 1
+        data = self._encode(self.picture(kv, mas), on_us)
+        self.drop(data, off_us + self.after_us)
+
+    def picture(self, kv: float, mas: float) -> Pixels:
+        """Offset, gain and defects corrected, as such a tool does it; linear."""
+        raw = self._pixels.frame(mas, kv, WINDOW_US, self.images_count)
+        maps = self._pixels.maps(WINDOW_US)
+        gain = np.where(maps.defects, np.float32(1.0), maps.gain)
+        flat = (raw - maps.offset) * (gain.mean() / gain)
+        flat[maps.defects] = np.median(flat)
+        # One count at least: where nothing came through is not where nothing was written.
+        clipped: Pixels = np.clip(np.rint(flat), 1, self._pixels.full_scale_counts).astype("u2")
+        return clipped
+
+
+class ToolOfPanel:
+    """A `FrameOutlet`: the tool drops each frame of a simulated panel, raw and without its shot."""
+
+    has_peer = True
+
+    def __init__(self, folder: DropFolder, encode: Callable[[Pixels], bytes]) -> None:
+        self.folder, self._encode = folder, encode
+
+    def read(self, t_us: int) -> list[list[bytes]]:
+        return []
+
+    def write(self, t_us: int, message: list[bytes]) -> None:
+        """Part 3 of an image is its pixels; whatever they are, the tool writes them down."""
+        self.folder.drop(
+            self._encode(np.frombuffer(message[2], "<u2")), t_us + self.folder.after_us
+        )
+
+    def arrival_us(self) -> int:
+        return NEVER_US
+
+    def close(self) -> None:
+        return None

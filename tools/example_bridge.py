@@ -3,7 +3,8 @@
     python example_bridge.py tcp://127.0.0.1:9001 tcp://127.0.0.1:9002 PANEL-1 256 256 5000
 
 Copy it beside the SDK and put the SDK's calls where `image`, "SDK: ..." stand. It needs pyzmq and
-nothing of dxrig; hal/detectors/README.md says what each message must do. On start it tells its endpoints.
+nothing of dxrig; hal/detectors/README.md says what each message must do. Its first line tells
+its endpoints.
 """
 
 import hashlib

@@ -20,7 +20,8 @@ def outputs_for(memory: Memory, inputs: Inputs, now: Now) -> Outputs:
     wanted["beam_lamp"] = wanted.get("beam_lamp", False) or _beam_lamp(memory, inputs, now)
     wanted["buzzer"] = wanted.get("buzzer", False) or _buzzer(memory, now)
     wanted |= _panel_memory(memory, inputs)
-    return Outputs(**wanted, report=memory.report, next_us=now.next_us)
+    beam_seen = inputs.generator.beam_on is True
+    return Outputs(**wanted, beam_seen=beam_seen, report=memory.report, next_us=now.next_us)
 
 
 def _panel_memory(memory: Memory, inputs: Inputs) -> dict[str, Any]:

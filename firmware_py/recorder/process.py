@@ -7,7 +7,7 @@ clients its sample every 50 ms and at once when it changes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -16,9 +16,10 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, ValidationError
 
-from firmware_py.config import Strict, UnitConfig
+from firmware_py.config import FolderConfig, Strict, UnitConfig
 from firmware_py.recorder.archive import Archive
 from firmware_py.recorder.dicom.exam import TEST_EXAM, ExamInfo
+from firmware_py.recorder.folder_files import DiskFolder, folder_link
 from firmware_py.recorder.image import maps
 from firmware_py.recorder.image.correct import warm_up
 from firmware_py.recorder.messages import (
@@ -37,7 +38,7 @@ from firmware_py.word_file import read_words
 from hal.bus import BusServer, Client
 from hal.frames import PullLink
 from hal.now import Now, latest_us
-from hal.ports import LinkError
+from hal.ports import FrameLink, LinkError
 from hal.types import RecorderSample
 
 HEARTBEAT_US = 50_000
@@ -59,6 +60,7 @@ class RecorderConfig(Strict):
     simulated: bool
     exam: ExamInfo = TEST_EXAM
     panel_set: Path | None = None
+    folder: FolderConfig | None = None  # frames come from there, and not from `data_url`
     software: str = "dxrig"
 
     @property
@@ -107,14 +109,14 @@ class Process:
         self._journal = Journal(config.state_dir / "journal.db")
         self._log: TextIO = (config.run_dir / LOG).open("a", encoding="utf-8", buffering=1)
         self._bus: BusServer | None = None
-        self._frames: PullLink | None = None
+        self._frames: FrameLink | None = None
         self._told_link: str | None = None
         self._beat_us = 0
         self._sent: RecorderSample | None = None
         try:
             self._recorder = self._start(config)
             self._bus = BusServer(config.bus)
-            self._frames = PullLink(config.data_url)
+            self._frames = self._open_frames(config)
         except BaseException:
             self.close()
             raise
@@ -172,6 +174,14 @@ class Process:
         recorder.resume(self._clock.now_us())
         return recorder
 
+    def _open_frames(self, config: RecorderConfig) -> FrameLink:
+        if config.folder is None:
+            return PullLink(config.data_url)
+        disk = DiskFolder(Path(config.folder.path), config.started_at)
+        link = folder_link(disk, config.folder, config.unit.panel, config.started_at)
+        link.follow(self._recorder.awaited, self._recorder.aside)
+        return link
+
     def _load_maps(self, path: Path | None) -> maps.PanelSet | None:
         try:
             return None if path is None else maps.load(path)
@@ -179,7 +189,7 @@ class Process:
             self.tell(str(error))
             return None
 
-    def _new_frames(self) -> list[list[bytes]]:
+    def _new_frames(self) -> Sequence[list[bytes]]:
         """A panel that is not there is told once; it comes back by itself."""
         assert self._frames is not None
         try:

@@ -26,6 +26,7 @@ from firmware_py.recorder.store.database import JournalError, StorageError
 from firmware_py.recorder.store.disk import Disk
 from firmware_py.recorder.store.exposures import Exposure
 from firmware_py.recorder.store.journal import Journal
+from hal.detectors.folder import Aside, Waiting
 from hal.frame_codec import decode
 from hal.now import Now
 from hal.ports import LengthError, PanelFrame, WireError
@@ -137,6 +138,28 @@ class Recorder:
         if isinstance(frame, PanelFrame):
             self._take(frame, message, now_us)
             self._judge_kept(self._kept.shots)
+
+    def awaited(self) -> Waiting | None:
+        """The newest exposure, once its beam is over and until its frame is there: for frames
+        that come by a folder and name no shot.
+        """
+        one = next(reversed(self._exposures.values()), None)
+        if one is None or one.digest is not None:
+            return None
+        report = one.report
+        if report is None or not (report.beam or _is_dark(report)) or not report.shot.has_frame:
+            return None
+        end_us = one.intent.at_us if report.end_us is None else report.end_us
+        start_us = end_us if report.start_us is None else report.start_us
+        return Waiting(shot_id=report.shot.shot_id, start_us=start_us, end_us=end_us)
+
+    def aside(self, file: Aside) -> None:
+        """A file of that folder that became no frame."""
+        what = f"{file.name} is {file.verdict.value} ({file.why})"
+        if file.data is None:
+            self._tell(f"{what}: it is left where it lies")
+        else:
+            self._stray([file.name.encode(), file.data], what)
 
     def kept(self, shots: tuple[str, ...]) -> None:
         """Shots whose frames the panel's memory holds; the sample says what it may do with them."""

@@ -1,7 +1,7 @@
-"""A panel whose maker's own tool drops a file for each image into a folder. **Observe only.**
+"""A panel whose maker's own tool drops a file for each image into a folder.
 
-There is no control: nobody can ask such a panel for its window, so no beam is commanded with
-it. A file carries no exposure's name either; it is paired by time, one exposure at a time. How
+There is no control in it: by itself it is for `dxrig observe`, and a bench that commands its
+generator needs the panel's lines beside it (`line_panel.py`). A file carries no exposure's name either; it is paired by time, one exposure at a time. How
 such tools write is no standard, so everything here is by what can be seen of a file:
 
 | a file that | is |
@@ -151,6 +151,8 @@ class FolderLink:
         self._served: str | None = None  # the newest shot that has its image
         self._missed: str | None = None  # one whose image never came, and may come yet
         self._known = _Known()
+        self._awaited: Callable[[], Waiting | None] | None = None
+        self._keep: Callable[[Aside], None] | None = None
         self._series = 0
         self._down: LinkError | None = None  # the folder could not be listed when last looked
         self._look_us = 0
@@ -167,14 +169,29 @@ class FolderLink:
             self._missed = self._waiting.shot_id
         self._waiting = waiting
 
+    def follow(self, awaited: Callable[[], Waiting | None], keep: Callable[[Aside], None]) -> None:
+        """Ask at each look whose image is awaited, and hand on what is none at once."""
+        self._awaited, self._keep = awaited, keep
+
     def read(self, t_us: int) -> list[list[bytes]]:
         """Raises LinkError while the folder can't be listed."""
-        now = Now(t_us)
+        self._ask_who_waits()
+        found = self._look_around(Now(t_us))
+        while self._keep is not None and self.asides:
+            self._keep(self.asides.pop(0))
+        return found
+
+    def _ask_who_waits(self) -> None:
+        waiting = self._awaited() if self._awaited is not None else self._waiting
+        if waiting != self._waiting and (waiting is None or waiting.shot_id != self._served):
+            self.expect(waiting)
+
+    def _look_around(self, now: Now) -> list[list[bytes]]:
         if not now.reached(self._look_us):
             if self._down is not None:
                 raise self._down
             return []
-        self._look_us = t_us + LOOK_US
+        self._look_us = now.t_us + LOOK_US
         entries = sorted(self._entries(), key=lambda entry: (entry.changed_us, entry.name))
         names = {entry.name for entry in entries}
         self._files = {name: file for name, file in self._files.items() if name in names}
@@ -185,6 +202,7 @@ class FolderLink:
         raise LinkError("images come from this folder, nothing goes back")
 
     def arrival_us(self) -> int:
+        self._ask_who_waits()
         return self._look_us if self._waiting is not None else NEVER_US
 
     def close(self) -> None:

@@ -53,7 +53,7 @@ def parts_of(bench: Bench) -> Parts:
     unit = bench.unit
     generator = generator_of(unit.generator, nobody()).capabilities
     room = open_room_io(unit.room.driver, nobody(), unit.room).capabilities
-    panel = open_panel(unit.panel.driver, frame_pipe()[0]).capabilities
+    panel = open_panel(unit.panel.driver, frame_pipe()[0], **unit.panel.options()).capabilities
     return Parts(
         generator=generator,
         room=room,
