@@ -105,6 +105,10 @@ class RoomConfig(Strict):
     ] = None
 
 
+def _us(time_ms: int | None) -> int | None:
+    return None if time_ms is None else time_ms * 1000
+
+
 class LinesConfig(Strict):
     """A panel that is asked for its window over discrete lines, on an I/O module of its own.
 
@@ -124,6 +128,21 @@ class LinesConfig(Strict):
     readout_ms: Annotated[
         int, Field(ge=50, le=60_000, description="after a window, until it takes another request")
     ] = 3000
+    arm_ms: Annotated[
+        Annotated[int, Field(ge=1, le=60_000)] | None,
+        Field(description="automatic detection: until a trigger is believed; default: its table's"),
+    ] = None
+    recover_ms: Annotated[
+        Annotated[int, Field(ge=1, le=60_000)] | None,
+        Field(description="... and after each image"),
+    ] = None
+
+    @property
+    def times(self) -> dict[str, int | None]:
+        """Those that the kind of driver takes: one that asks, or one that is triggered."""
+        if "TRIGGERED" in self.channels:
+            return {"arm_us": _us(self.arm_ms), "recover_us": _us(self.recover_ms)}
+        return {"grant_us": _us(self.grant_ms)}
 
 
 PanelId = Annotated[str, Field(min_length=1, max_length=16)]
@@ -158,8 +177,8 @@ class PanelConfig(Strict):
             "handshake": self.lines.handshake,
             "channels": self.lines.channels,
             "device_id": self.lines.device_id,
-            "grant_us": None if self.lines.grant_ms is None else self.lines.grant_ms * 1000,
             "readout_us": self.lines.readout_ms * 1000,
+            **self.lines.times,
         }
 
     @field_validator("also")

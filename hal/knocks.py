@@ -8,7 +8,7 @@ panel is armed again. Where neither feedback is known nothing is believed.
     ARMING --arm time--> ARMED --trigger--> JUDGING --feedback--> EXPOSED
     JUDGING --no feedback within FEEDBACK_US--> KNOCK: discard, recover, arm again
 
-`FEEDBACK_US` is ours: a monoblock's slowest monitor read. Not on a bench yet.
+`FEEDBACK_US` is ours: a monoblock's slowest monitor read. On a bench: `detectors/aed_panel.py`.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 
 from pydantic import BaseModel
 
+from hal.detectors.aed_panel import TRIGGERED as AED_LINE
 from hal.generators.spellman_tables import CODEC_ONLY_MODELS, NAMES
 from hal.handshakes import HANDSHAKES, TO_PANEL, Handshake
 from rig.bench_names import DRIVER_FOLDERS, drivers
@@ -21,6 +22,8 @@ from rig.toml_lines import Path
 OBSERVED = "manual"  # hal/generators/manual.py
 FOLDER = "folder"  # hal/detectors/folder.py
 LINES = "line_panel"  # hal/detectors/line_panel.py
+AED = "aed_panel"  # hal/detectors/aed_panel.py
+BY_FOLDER = (FOLDER, LINES, AED)  # their images come that way
 WINDOW_MARGIN_MS = 200  # SR-10: window >= planned time + 200 ms
 EIGHT_BITS = ("r2cp", "genix3d")  # binary frames: no 7-bit line carries them
 _SERIAL = re.compile(r"/dev/\S+|COM\d+|(socket|rfc2217|loop|spy|hwgrep)://\S*")
@@ -184,11 +187,11 @@ def _folder(values: Values) -> Iterator[Mistake]:
     if is_folder and not _observed(values):
         text = f'"{FOLDER}" has no control: a beam is only imaged with it, generator "{OBSERVED}"'
         yield Mistake(path=("panel", "driver"), text=text)
-    elif driver in (FOLDER, LINES) and not values.given("folder"):
+    elif driver in BY_FOLDER and not values.given("folder"):
         text = f'is missing: driver = "{driver}" needs path, form and corrected'
         yield Mistake(path=("folder",), text=text)
-    elif values.given("folder") and driver not in (FOLDER, LINES):
-        yield Mistake(path=("folder",), text=f'is for panel.driver = "{FOLDER}" or "{LINES}" only')
+    elif values.given("folder") and driver not in BY_FOLDER:
+        yield Mistake(path=("folder",), text=f"is for panel.driver = {' or '.join(BY_FOLDER)} only")
     if given == "dicom":
         for key in ("byte_order", "header_bytes"):
             if values.given("folder", key):
@@ -202,44 +205,54 @@ def _folder(values: Values) -> Iterator[Mistake]:
 
 def _lines(values: Values) -> Iterator[Mistake]:
     """Every line of the maker's table has a channel, and no two lines of one direction the same."""
-    lines = values.table("panel", "lines")
-    is_lines = values.text("panel", "driver") == LINES
-    if is_lines is not values.given("panel", "lines"):
-        what = "is missing" if is_lines else "is for it only"
-        text = f'{what}: driver = "{LINES}" needs handshake and channels'
+    lines, driver = values.table("panel", "lines"), values.text("panel", "driver")
+    if (driver in (LINES, AED)) is not values.given("panel", "lines"):
+        what = "is missing" if driver in (LINES, AED) else "is for these only"
+        text = f'{what}: driver = "{LINES}" or "{AED}" needs handshake and channels'
         yield Mistake(path=("panel", "lines"), text=text)
         return
     if lines is None:
         return
-    named, channels = lines.get("handshake"), lines.get("channels")
-    known = [name for name, table in HANDSHAKES.items() if not table.is_automatic]
+    named = lines.get("handshake")
+    detects = driver == AED
+    known = [name for name, table in HANDSHAKES.items() if table.is_automatic is detects]
     if named not in known:
-        text = f"no table {shown(named)} in hal/handshakes.py; {suggestion(str(named), known)}"
+        text = f"no such table for {driver}: {shown(named)}; {suggestion(str(named), known)}"
         yield Mistake(path=("panel", "lines", "handshake"), text=text)
         return
     table = HANDSHAKES[str(named)]
-    if table.grant_us is None and lines.get("grant_ms") is None:
-        text = f"is missing: {table.source} gives no time from request to grant"
-        yield Mistake(path=("panel", "lines", "grant_ms"), text=text)
+    yield from _times(table, lines)
+    ours = {AED_LINE: False} if detects else {n: s in TO_PANEL for s, n in table.lines.items()}
+    channels = lines.get("channels")
     if isinstance(channels, Mapping):
-        yield from _channels(table, channels)
+        yield from _channels(ours, channels)
 
 
-def _channels(table: Handshake, channels: Mapping[str, object]) -> Iterator[Mistake]:
-    names = table.lines.values()
-    for name in names:
+def _times(table: Handshake, lines: Mapping[str, object]) -> Iterator[Mistake]:
+    """What the document does not give, the bench must."""
+    needed = (
+        ("grant_ms", table.grant_us is None and not table.is_automatic),
+        ("arm_ms", table.arm_us is None and table.is_automatic),
+        ("recover_ms", table.recover_us is None and table.is_automatic),
+    )
+    for key, is_needed in needed:
+        if is_needed and lines.get(key) is None:
+            text = f"is missing: {table.source} gives no such time"
+            yield Mistake(path=("panel", "lines", key), text=text)
+
+
+def _channels(lines: Mapping[str, bool], channels: Mapping[str, object]) -> Iterator[Mistake]:
+    """`lines`: by name, whether it leads to the panel."""
+    for name in lines:
         if name not in channels:
             text = f"{name} is missing: each line needs its channel"
             yield Mistake(path=("panel", "lines", "channels"), text=text)
-    for name in channels:
-        if name not in names:
-            text = f"is no line of this table; {suggestion(name, list(names))}"
-            yield Mistake(path=("panel", "lines", "channels", name), text=text)
-    signals = {name: signal for signal, name in table.lines.items()}
-    taken: dict[tuple[bool, object], str] = {}
+    taken: dict[tuple[bool | None, object], str] = {}
     for name, channel in channels.items():
-        way = signals.get(name) in TO_PANEL
-        other = taken.setdefault((way, channel), name)
+        if name not in lines:
+            text = f"is no line of this table; {suggestion(name, list(lines))}"
+            yield Mistake(path=("panel", "lines", "channels", name), text=text)
+        other = taken.setdefault((lines.get(name), channel), name)
         if other != name:
             text = f"{channel} is {other}'s channel already"
             yield Mistake(path=("panel", "lines", "channels", name), text=text)
@@ -249,7 +262,7 @@ def _endpoints(values: Values) -> Iterator[Mistake]:
     rung = values.text("bench", "rung")
     for section, key, patterns, example in _ENDPOINTS:
         url = values.text(section, key)
-        if key == "data_url" and values.text("panel", "driver") == LINES:
+        if key == "data_url" and values.text("panel", "driver") in (LINES, AED):
             if url is not None and url != "none":
                 text = f'{shown(url)}: the images come by [folder]; write "none"'
                 yield Mistake(path=(section, key), text=text)

@@ -22,6 +22,7 @@ from hal.links import pipe
 from hal.now import NEVER_US, grid_us
 from hal.ports import FrameLink, RecorderPort
 from rig.bench import Bench
+from rig.bench_checks import AED
 from rig.drivers import must_drive_beam
 from sim.build import Ends, Setting, build_world
 from sim.chambers import ChamberSetting
@@ -65,6 +66,7 @@ def setting_of(bench: Bench, seed: int | None = None) -> Setting:
         field_mm=(unit.geometry.field_rows_mm, unit.geometry.field_columns_mm),
         aec=chambers_of(unit),
         lines=lines_of(unit),
+        detects=unit.panel.driver == AED,
     )
 
 

@@ -6,7 +6,7 @@ wire rung. Nothing else leads in or out but the wiring's contacts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from hal.generators import open_desk
 from hal.generators.vj_ixs_wire import Dialect
 from hal.ports import ByteLink, Desk, FrameLink
 from hal.room_io import open_room_desk
+from sim.aed_desk import AedDesk
 from sim.cabinet import CabinetModel
 from sim.chambers import Chambers, ChamberSetting
 from sim.detector import PanelTimes, SimPanel
@@ -76,6 +77,7 @@ class Setting:
     field_mm: tuple[float, float] = (200.0, 200.0)
     aec: ChamberSetting | None = None  # None: no chambers
     lines: Mapping[str, Any] | None = None  # of a panel on lines: what its desk takes
+    detects: bool = False  # ... which is not asked, but detects X-rays by itself
 
 
 def pixel_model(setting: Setting) -> PixelModel:
@@ -114,7 +116,16 @@ def room_desk(setting: Setting, room: SimRoom) -> Desk:
     )
 
 
-def panel_desk_of(setting: Setting, panel: SimPanel) -> MessageDesk:
+def _times(setting: Setting) -> PanelTimes:
+    """One that detects by itself integrates from its trigger on."""
+    if setting.detects:
+        return PanelTimes(window_us=setting.window_us, t_prep_us=0)
+    return PanelTimes(window_us=setting.window_us)
+
+
+def panel_desk_of(setting: Setting, panel: SimPanel, light: Callable[[int], bool]) -> MessageDesk:
+    if setting.lines is not None and setting.detects:
+        return AedDesk(panel, light, **setting.lines)
     if setting.lines is not None:
         return LineDesk(panel, **setting.lines)
     return PanelDesk(panel, frame_format=setting.frame_format)
@@ -129,7 +140,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         panel_id=setting.panel_id,
         pixels=pixels or pixel_model(setting),
         kerma_source=generator.exposure,
-        times=PanelTimes(window_us=setting.window_us),
+        times=_times(setting),
     )
     if setting.aec is not None:
         patient = lambda: panel.phantom_name  # noqa: E731 (it moves)
@@ -141,7 +152,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     )
     room_device = WireDevice(MischiefLink(ends.room), room_desk(setting, room), room.advance)
     control, outlet = MischiefFrames(ends.panel_control), MischiefOutlet(ends.panel_data)
-    panel_desk = panel_desk_of(setting, panel)
+    panel_desk = panel_desk_of(setting, panel, generator.beam_on)
     panel_device = PanelDevice(control, outlet, panel_desk, panel.advance)
     return World(
         generator=generator,

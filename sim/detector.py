@@ -83,6 +83,7 @@ class SimPanel:
     zero_frame: bool
     saturated_frame: bool
     dead_rows_count: int
+    knocked: bool
     in_beam: bool
 
     __slots__ = (

@@ -37,6 +37,7 @@ INJECTIONS = {
     "dead_rows_count": Injection(
         "so many rows in the middle of each frame are 0 (F39)", 0, between=(0, 4608
     )),
+    "knocked": Injection("a knock: a panel that detects by itself triggers without X-rays (F42)"),
     "in_beam": Injection(
         "False: the panel stands aside, no kerma reaches it and its frames are dark",
         True, heals=False,

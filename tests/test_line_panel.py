@@ -232,10 +232,10 @@ def test_a_grant_that_stands_unasked_is_a_fault_while_it_stands() -> None:
     pair.run(300, prepare_panel=True)
     pair.panel.request_window(pair.t_us, "nobody's")
     pair.run(300, prepare_panel=True)
-    assert pair.driver.sample.faults == ("PANEL_ERROR",)
+    assert "PANEL_ERROR" in pair.driver.sample.faults
     pair.panel.drop_request(pair.t_us)
     pair.run(1_000, prepare_panel=True)
-    assert pair.driver.sample.faults == ()
+    assert not pair.driver.sample.faults
 
 
 def test_a_request_in_vain_waits_for_the_lock_out_of_a_second() -> None:
@@ -254,7 +254,7 @@ def test_a_module_without_power_is_a_lost_panel_and_comes_back_with_all_lines_op
     pair.run(300, prepare_panel=True)
     pair.powered = False
     assert pair.run(400, prepare_panel=True) is PanelState.DISCONNECTED
-    assert not pair.lines
+    assert len(pair.lines) == 0
     pair.powered = True
     assert pair.run(400, prepare_panel=True) is PanelState.READY
 
@@ -331,9 +331,9 @@ def test_the_recorder_takes_frames_from_the_folder_of_its_bench(
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('driver = "line_panel"', 'driver = "stream_panel"', "panel.lines: is for it only"),
+        ('driver = "line_panel"', 'driver = "stream_panel"', "panel.lines: is for these only"),
         ("canon_cxdi_80c", "canon_cxdi_80", "did you mean 'canon_cxdi_80c'"),
-        ("canon_cxdi_80c", "rayence_aed", 'no table "rayence_aed"'),
+        ("canon_cxdi_80c", "rayence_aed", 'no such table for line_panel: "rayence_aed"'),
         ("canon_cxdi_80c", "rayence", "grant_ms: is missing: Rayence wireless"),
         ("RX_COM = 0", "RX_CON = 0", "RX_COM is missing: each line needs its channel"),
         ("RX_COM = 0", "RX_CON = 0", "is no line of this table; did you mean 'RX_COM'"),

@@ -28,4 +28,6 @@ def open_panel(driver: str, link: FrameLink, **options: object) -> Panel:
             f"did you mean {nearest[0]!r}?"
         )
     module = importlib.import_module(f"{__name__}.{driver}")
+    if hasattr(module, "OBSERVE_ONLY"):
+        raise ValueError(f"panel driver {driver!r}: observe only: {module.OBSERVE_ONLY}")
     return cast(Panel, module.Driver(link, **options))

@@ -1,8 +1,9 @@
 """A panel whose maker's own tool drops a file for each image into a folder.
 
 There is no control in it: by itself it is for `dxrig observe`, and a bench that commands its
-generator needs the panel's lines beside it (`line_panel.py`). A file carries no exposure's name either; it is paired by time, one exposure at a time. How
-such tools write is no standard, so everything here is by what can be seen of a file:
+generator needs the panel's lines beside it (`line_panel.py`). A file carries no exposure's name
+either; it is paired by time, one exposure at a time. How such tools write is no standard, so
+everything here is by what can be seen of a file:
 
 | a file that | is |
 |---|---|
