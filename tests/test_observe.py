@@ -114,7 +114,15 @@ def test_the_ordinary_driver_would_have_been_found_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "file", ["hal/generators/manual.py", "hal/room_io/waveshare_inputs.py", "rig/observe/room.py"]
+    "file",
+    [
+        "hal/generators/manual.py",
+        "hal/room_io/waveshare_inputs.py",
+        "hal/detectors/folder.py",
+        "rig/observe/room.py",
+        "rig/observe/pictures.py",
+        "rig/observe/picture_process.py",
+    ],
 )
 def test_no_file_that_observes_knows_how_to_switch(file: str) -> None:
     tree = ast.parse((ROOT / file).read_text())

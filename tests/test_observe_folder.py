@@ -329,7 +329,7 @@ def test_a_folder_that_is_not_there_ends_the_session_before_any_prompt(tmp_path:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('driver = "folder"', 'driver = "stream_panel"', 'folder: is for panel.driver = "folder"'),
+        ('driver = "folder"', 'driver = "stream_panel"', "folder: is for panel.driver = folder or"),
         ("[folder]", "[sim]", 'folder: is missing: driver = "folder" needs path, form and corr'),
         ('form = "raw"', 'form = "dicom"', 'header_bytes: is for form = "raw"'),
         ('form = "raw"', 'form = "png"', "folder.form"),
