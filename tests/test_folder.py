@@ -225,8 +225,9 @@ def test_a_file_too_large_for_any_image_is_not_read() -> None:
 
 
 def test_what_lay_there_before_is_never_taken() -> None:
-    made = awaited(RAW, Drop(name="old.raw", data=raw(2), from_us=0, write_us=0))
-    assert (made.link.before_count, made.run(30).frames) == (1, [])
+    made = Made(RAW, Drop(name="old.raw", data=raw(2), from_us=0, write_us=0))
+    made.link.expect(Waiting(shot_id="S-1", start_us=0, end_us=1))
+    assert (made.link.before_count, made.run(30).frames, made.link.asides) == (1, [], [])
 
 
 @pytest.mark.parametrize("second", ["a copy", "the same pixels in another file"])

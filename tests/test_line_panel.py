@@ -225,6 +225,16 @@ def test_a_dropped_request_leaves_within_a_scan_and_its_exchange() -> None:
     assert pair.panel.state(pair.t_us) == "readout"
 
 
+def test_a_dropped_request_overtakes_a_question_that_waits_for_its_reply() -> None:
+    pair = Pair()
+    pair.run(300, prepare_panel=True)
+    pair.asked(200)
+    pair.desk._reply_us = 40 * MS
+    pair.asked(10)
+    pair.run(7, prepare_panel=True)
+    assert pair.panel.state(pair.t_us) == "readout"
+
+
 @pytest.mark.req("F29")
 def test_a_grant_that_stands_unasked_is_a_fault_while_it_stands() -> None:
     """A welded RX_COM would be taken for the panel's word at the next request."""

@@ -253,6 +253,29 @@ def test_the_late_image_of_an_unknown_beam_is_never_taken_for_the_next_shot_s(
     assert "whose image never came, or of" in seen.told
 
 
+class TwoAnswers:
+    """At once, and again after 10 s."""
+
+    def __init__(self) -> None:
+        self._polls_count = 0
+
+    def poll(self) -> str | None:
+        self._polls_count += 1
+        return "" if self._polls_count in (1, 2_000) else None
+
+
+@pytest.mark.req("F37")
+def test_an_image_that_is_given_up_and_comes_after_all_is_kept_aside(tmp_path: Path) -> None:
+    seen = Observed(tmp_path)
+    seen.watching._answers, seen.watching._image_us = TwoAnswers(), 1 * S
+    seen.run(ASKED, ASKED)
+    assert [one.image for one in seen.watching.shown] == ["not come", "not come"]
+    ((about, data),) = seen.kept_aside()  # the second one's comes after the session
+    assert about["verdict"] == "an image that no exposure waits for"
+    assert data == seen.tool.drops[0].data
+    assert not list(tmp_path.glob("exposures/o-*"))
+
+
 def test_a_share_that_is_gone_is_told_once_and_the_image_comes_when_it_is_back(
     tmp_path: Path,
 ) -> None:
