@@ -280,7 +280,7 @@ def _endpoints(values: Values) -> Iterator[Mistake]:
             yield Mistake(path=(section, key), text=text)
 
 
-def _line(values: Values) -> Iterator[Mistake]:
+def _line_form(values: Values) -> Iterator[Mistake]:
     line, driver = values.text("generator", "line"), values.text("generator", "driver")
     if line is None:
         return
@@ -446,5 +446,5 @@ def _beam_time(values: Values, section: str) -> Iterator[Mistake]:
 
 _CHECKS = (
     _ordered, _power, _window, _field_fits, _driver_exists, _models, _endpoints,
-    _line, _observe, _folder, _lines, _wired, _routines, _typical, _focus, _receptor, _grids,
+    _line_form, _observe, _folder, _lines, _wired, _routines, _typical, _focus, _receptor, _grids,
 )  # fmt: skip
