@@ -20,6 +20,8 @@ from rig.config_errors import suggestion
 from rig.exit_codes import UsageError
 
 ALL = "all"
+LATE_SHARE = 0.05  # ours: of the dose, that the chambers' circuit may add by its response
+ROUNDING = 1.001  # mA and mAs in the generator's steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +92,40 @@ def setting_for(
 
 def expected(own: AecConfig, kv: float, density_index: int, sensitivity_index: int) -> float:
     """mAs by the bench's table, for this cut-off dose; beyond its ends the last one counts."""
-    cutoffs_ugy = {int(number): cutoff_ugy for number, cutoff_ugy in own.cutoffs_ugy}
-    dose = cutoffs_ugy[sensitivity_index] / own.cutoffs_ugy[0][1]
+    dose = cutoff_ugy(own, density_index, sensitivity_index) / own.cutoffs_ugy[0][1]
+    return round(_between(own.expected_mas, kv) * dose, 3)
+
+
+def cutoff_ugy(own: AecConfig, density_index: int, sensitivity_index: int) -> float:
+    """The kerma at the panel at which the chambers shall end the beam."""
+    cutoffs_ugy = {int(number): value_ugy for number, value_ugy in own.cutoffs_ugy}
     step = 1 + own.density_pct / 100
-    return round(_between(own.expected_mas, kv) * dose * step**density_index, 3)
+    return float(cutoffs_ugy[sensitivity_index] * step**density_index)
+
+
+def expected_ms(technique: Technique) -> float:
+    return 1e3 * technique.expected_mas / technique.ma
+
+
+def brisk_ma(own: AecConfig, expected_mas: float) -> float:
+    """The highest mA at which the circuit's response adds no more than LATE_SHARE to the dose."""
+    return math.floor(10 * 1e3 * expected_mas * LATE_SHARE / own.response_ms) / 10
+
+
+def late_words(unit: UnitConfig, technique: Technique) -> tuple[str, ...]:
+    """What the circuit's response makes of a beam that is short for it: () or one sentence."""
+    own = unit.aec
+    if own is None or technique.aec is None:
+        return ()
+    in_ms = expected_ms(technique)
+    late_share = own.response_ms / in_ms
+    if late_share <= LATE_SHARE * ROUNDING:
+        return ()
+    told = (
+        f"expected in {in_ms:.3g} ms, and the chambers need {own.response_ms:g} ms "
+        f"to end a beam: {late_share:.0%} more dose than asked for"
+    )
+    return (told + ("; lower mA" if technique.ma > unit.tube.ma_min else ""),)
 
 
 def _between(rows: Sequence[tuple[float, float]], kv: float) -> float:
@@ -123,6 +155,14 @@ def problems_of(
         return ()
     shot = Shot(shot_id="", technique=technique, exam_id="", panel_id=unit.panel.panel_id)
     return rules.problems(shot, data_of(unit, generator)[1])
+
+
+def cutoff_of(unit: UnitConfig, technique: Technique) -> float | None:
+    """None: no automatic exposure."""
+    aec = technique.aec
+    if unit.aec is None or aec is None:
+        return None
+    return round(cutoff_ugy(unit.aec, aec.density_index, aec.sensitivity_index), 3)
 
 
 def ceiling_of(

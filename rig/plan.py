@@ -14,7 +14,16 @@ from firmware_py.decide.aec import BACKUP_PCT, ROUNDING
 from firmware_py.decide.tube_load import energy_j
 from hal.ports import Generator
 from hal.types import AecSetting, Technique
-from rig.aec_plan import Asked, ceiling_of, problems_of, setting_for
+from rig.aec_plan import (
+    Asked,
+    brisk_ma,
+    ceiling_of,
+    cutoff_of,
+    expected_ms,
+    late_words,
+    problems_of,
+    setting_for,
+)
 from rig.bench_checks import WINDOW_MARGIN_MS
 from rig.exit_codes import UsageError
 
@@ -40,6 +49,8 @@ class Plan:
     warnings: tuple[str, ...]
     ceiling_mas: float | None = None  # of an automatic exposure, and where it comes from
     ceiling_source: str | None = None
+    cutoff_ugy: float | None = None  # at the panel, where its chambers shall end it
+    expected_ms: float | None = None  # by then
 
 
 def plan(
@@ -86,9 +97,15 @@ def plan(
         heat_max_j=unit.tube.heat_max_j,
         window_ms=unit.panel.window_ms,
         window_needed_ms=needed_ms,
-        warnings=(*_warnings(heat_after_j, unit.tube, heat_doubt), *_low_ceiling(used)),
+        warnings=(
+            *_warnings(heat_after_j, unit.tube, heat_doubt),
+            *_low_ceiling(used),
+            *late_words(unit, used),
+        ),
         ceiling_mas=ceiling[0] if ceiling else None,
         ceiling_source=ceiling[1] if ceiling else None,
+        cutoff_ugy=cutoff_of(unit, used),
+        expected_ms=expected_ms(used) if used.aec is not None else None,
     )
 
 
@@ -102,11 +119,19 @@ def asked_technique(
     ms: float | None,
     aec: Asked | None = None,
 ) -> Technique:
-    """The technique that the options mean. Raises UsageError with what is wrong in them."""
+    """The technique that the options mean. Raises UsageError with what is wrong in them.
+
+    Without mA the highest one: by chambers the highest at which they end a beam in good time.
+    """
     if aec is not None and (mas is not None or ms is not None):
         raise UsageError(ONE_ENDING)
-    setting = None if aec is None else setting_for(unit, generator.capabilities, kv, aec)
-    return technique_for(unit.tube, kv, ma=ma, mas=mas, ms=ms, aec=setting)
+    if aec is None:
+        return technique_for(unit.tube, kv, ma=ma, mas=mas, ms=ms)
+    setting = setting_for(unit, generator.capabilities, kv, aec)
+    if ma is None and unit.aec is not None:
+        brisk = brisk_ma(unit.aec, setting.expected_mas)
+        ma = min(highest_ma(unit.tube, kv), max(brisk, unit.tube.ma_min))
+    return technique_for(unit.tube, kv, ma=ma, mas=None, ms=None, aec=setting)
 
 
 def technique_for(
@@ -124,8 +149,12 @@ def technique_for(
     if mas is None and aec is None and (ma is None or ms is None):
         raise UsageError("give --mas, or --ma with --ms, or --aec")
     if ma is None:  # chosen inside the limits, so that only what was typed can be wrong
-        ma = min(tube.ma_max, most_ma(tube, kv)) if _kv_allowed(kv, tube) else tube.ma_max
+        ma = highest_ma(tube, kv)
     return Technique(kv=kv, ma=ma, mas=mas, ms=ms, aec=aec)
+
+
+def highest_ma(tube: TubeConfig, kv: float) -> float:
+    return min(tube.ma_max, most_ma(tube, kv)) if _kv_allowed(kv, tube) else tube.ma_max
 
 
 def technique_problems(technique: Technique, tube: TubeConfig) -> list[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from firmware_py.trace import Line
 from hal.detectors.folder import FolderLink
 from hal.ports import FrameLink, RecorderPort
 from hal.types import TEST_EXAM_ID, Requests, Shot, ShotKind
-from rig.aec_plan import asked_for, setting_for
 from rig.bench import Bench
 from rig.drivers import generator_of, nobody
 from rig.judge import BeamSeen, Seen
@@ -46,11 +44,6 @@ def shot_of(bench: Bench, asked: ShotSection, shot_id: str) -> Shot:
     """As the generator can make it. Raises ValueError or UsageError with field and range."""
     generator = generator_of(bench.unit.generator, nobody())
     technique = technique_on(asked, bench)
-    if asked.aec is not None:
-        wanted = asked_for(**asked.aec.model_dump())
-        assert wanted is not None
-        setting = setting_for(bench.unit, generator.capabilities, technique.kv, wanted)
-        technique = replace(technique, aec=setting)
     return Shot(
         shot_id=shot_id,
         technique=generator.effective(technique),

@@ -22,7 +22,7 @@ from rig.scenario_words import INJECT, unknown_words
 from rig.toml_lines import key_lines
 from sim.script import Step
 
-Need = Literal["OFF by the unit"]  # why one can be missing: rig/scenario_on.py
+Need = Literal["OFF by the unit", "AEC"]  # why one can be missing: rig/scenario_on.py
 SHIPPED = bench_names.ROOT / "rig" / "scenarios"
 
 
@@ -39,7 +39,7 @@ class ShotSection(Strict):
     """`kind`: a `ShotKind`; `clear_by`: who confirmed that no receptor stands in the beam.
 
     kV and mA that are left out are those of the bench's [typical], `kv_times` and `ma_times`
-    as much. What ends the beam: `ms`, `mas`, or `beam_s`, the mAs of so many seconds.
+    as much. What ends the beam: `ms`, `mas`, `aec`, or `beam_s`, the mAs of so many seconds.
     """
 
     kv: float | None = None
@@ -59,8 +59,9 @@ class ShotSection(Strict):
         for own, times in (("kv", self.kv_times), ("ma", self.ma_times)):
             if getattr(self, own) is not None and times != 1.0:
                 raise ValueError(f"give {own} or {own}_times: the one is its own, the other not")
-        if self.beam_s is not None and (self.mas is not None or self.ms is not None):
-            raise ValueError("one of beam_s, mas and ms ends the beam; give only one")
+        endings = (self.beam_s, self.mas, self.ms, self.aec)
+        if sum(ending is not None for ending in endings) > 1:
+            raise ValueError("one of beam_s, mas, ms and aec ends the beam; give only one")
         return self
 
 
@@ -124,6 +125,7 @@ class ExpectSection(Strict):
     dose_known: bool | None = None
     true_mas: float | None = None
     true_s: float | None = None  # ... as seconds of the shot's mA
+    true_aec: Literal["expected", "back-up"] | None = None  # ... as its AEC setting has it
     incomplete: Annotated[int, Field(ge=0)] = 0
     off: OffSection | None = None
     react: ReactSection | None = None
@@ -152,6 +154,12 @@ class Scenario(Strict):
     until: UntilSection = UntilSection()
     deadline_s: Annotated[float, Field(gt=0, le=600)] = 60.0
     expect: ExpectSection
+
+    @model_validator(mode="after")
+    def _judges_what_is_made(self) -> Scenario:
+        if self.expect.true_aec is not None and self.shot.aec is None:
+            raise ValueError("expect.true_aec needs shot.aec: chambers end no other beam")
+        return self
 
     def steps(self) -> list[Step]:
         """An injection as the steps of its row. Raises UsageError where a scenario can't do it."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hal.ports import Generator, GeneratorCapabilities
-from hal.types import ShotKind, Technique
+from hal.types import AecSetting, ShotKind, Technique
+from rig.aec_plan import asked_for, data_of, setting_for
 from rig.bench import Bench, TypicalConfig
 from rig.drivers import generator_of, must_drive_beam, nobody
 from rig.exit_codes import UsageError
@@ -34,11 +35,21 @@ def on_bench(scenario: Scenario, bench: Bench) -> Scenario:
 
 
 def technique_on(shot: ShotSection, bench: Bench) -> Technique:
-    """As it is asked for. Raises ValueError where neither shot nor bench say kV or mA."""
+    """As it is asked for. Raises ValueError where neither shot nor bench say kV or mA, and
+    UsageError for an automatic exposure that the bench does not make."""
     kv = shot.kv if shot.kv is not None else _typical(bench, "kv").kv * shot.kv_times
     ma = shot.ma if shot.ma is not None else _story_ma(_typical(bench, "mA")) * shot.ma_times
     mas = shot.mas if shot.beam_s is None else ma * shot.beam_s
-    return Technique(kv=kv, ma=ma, mas=mas, ms=shot.ms)
+    return Technique(kv=kv, ma=ma, mas=mas, ms=shot.ms, aec=_aec_on(shot, bench, kv))
+
+
+def _aec_on(shot: ShotSection, bench: Bench, kv: float) -> AecSetting | None:
+    if shot.aec is None:
+        return None
+    generator = generator_of(bench.unit.generator, nobody())
+    wanted = asked_for(**shot.aec.model_dump())
+    assert wanted is not None
+    return setting_for(bench.unit, generator.capabilities, kv, wanted)
 
 
 def _typical(bench: Bench, missing: str) -> TypicalConfig:
@@ -57,6 +68,10 @@ def _expected(expect: ExpectSection, bench: Bench, technique: Technique) -> Expe
         expect = expect.without("dose_known", NO_CHARGE)
     if expect.true_s is not None:
         changes |= {"true_mas": expect.true_s * technique.ma, "true_s": None}
+    if expect.true_aec is not None and technique.aec is not None:
+        aec = technique.aec
+        mas = aec.expected_mas if expect.true_aec == "expected" else aec.backup_mas
+        changes |= {"true_mas": mas, "true_aec": None}
     if expect.off is not None and expect.off.bound is not None:
         changes["off"] = _off_on(expect.off, expect.off.bound, bench, technique)
     return expect.model_copy(update=changes)
@@ -92,7 +107,7 @@ def cannot_show(scenario: Scenario, bench: Bench) -> str | None:
     """
     generator = generator_of(bench.unit.generator, nobody())
     for need in scenario.needs:
-        reason = NEEDS[need](generator.capabilities)
+        reason = NEEDS[need](bench, generator.capabilities)
         if reason is not None:
             return reason
     return _out_of_range(scenario.shot, bench, generator)
@@ -111,12 +126,21 @@ def _out_of_range(shot: ShotSection, bench: Bench, generator: Generator) -> str 
     return f"its tube can't make the shot: {'; '.join(problems)}" if problems else None
 
 
-def _off_by_the_unit(generator: GeneratorCapabilities) -> str | None:
+def _off_by_the_unit(_: Bench, generator: GeneratorCapabilities) -> str | None:
     if not generator.has_mas_mode:
         return None
     return "the generator itself ends a beam by mAs, so no OFF of the unit's is what ends it"
 
 
-NEEDS: dict[str, Callable[[GeneratorCapabilities], str | None]] = {
+def _aec(bench: Bench, generator: GeneratorCapabilities) -> str | None:
+    try:
+        data_of(bench.unit, generator)
+    except UsageError as error:
+        return str(error).removeprefix("aec: ")
+    return None
+
+
+NEEDS: dict[str, Callable[[Bench, GeneratorCapabilities], str | None]] = {
     "OFF by the unit": _off_by_the_unit,
+    "AEC": _aec,
 }

@@ -11,6 +11,7 @@ from rig.judge import Seen
 from rig.model import setting_of
 from rig.run_model import ModelRun
 from rig.scenario import SHIPPED, Scenario, load_scenario
+from rig.scenario_on import cannot_show
 from sim.build import pixel_model
 from sim.pixels import PixelModel
 
@@ -18,13 +19,24 @@ NAMES = tuple(sorted(path.stem for path in SHIPPED.glob("*.toml")))
 
 
 @cache
-def bench() -> Bench:
-    return load_bench("portable")
+def bench(name: str = "portable") -> Bench:
+    return load_bench(name)
 
 
 @cache
-def pixels() -> PixelModel:
-    return pixel_model(setting_of(bench()))
+def pixels(name: str = "portable") -> PixelModel:
+    return pixel_model(setting_of(bench(name)))
+
+
+@cache
+def told_on(name: str) -> tuple[str, ...]:
+    """The shipped scenarios that this bench can show by what they need of it."""
+    return tuple(n for n in NAMES if cannot_show(scenario(n), bench(name)) is None)
+
+
+def home(what: Scenario) -> Bench:
+    """Where a scenario is told in the first place: the plainest bench that can show it."""
+    return bench("room" if "AEC" in what.needs else "portable")
 
 
 @cache
@@ -47,8 +59,10 @@ def run(
     **options: Any,
 ) -> tuple[ModelRun, Seen]:
     chosen = scenario(what) if isinstance(what, str) else what
-    shared = pixels() if seed is None else None
-    made = ModelRun(on or bench(), chosen, folder, seed=seed, pixels=shared, **options)
+    where = on or home(chosen)
+    panel = "room" if where.name == "room" else "portable"  # all others' pixels do as well
+    shared = pixels(panel) if seed is None else None
+    made = ModelRun(where, chosen, folder, seed=seed, pixels=shared, **options)
     return made, made.run()
 
 

@@ -1,7 +1,7 @@
 """Automatic exposures of the whole unit: R2CP's bytes, the simulated chambers, the recorder.
 
-The bench is tests/aec/bench.toml, the stories are the scenarios beside it: 70 kV, 1 mA, centre
-chamber, 1.15 mAs expected of the simulated hand, back-up 2.3 mAs.
+The bench is `room`, the stories are its scenarios: 50 kV, 10 mA, centre chamber, 0.41 mAs
+expected of the simulated hand, back-up 0.82 mAs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,41 +32,29 @@ from hal.types import (
     Shot,
     Technique,
 )
-from rig.bench import Bench, load_bench
-from rig.judge import Seen, problems
+from rig.bench import Bench
 from rig.replay import replay
-from rig.run_model import ModelRun, shot_of
-from rig.scenario import AecSection, Scenario, ShotSection, load_scenario
-from tests.model_runs import pixels, run, trace_of
+from rig.run_model import shot_of
+from rig.scenario import AecSection, ShotSection
+from tests.model_runs import bench, kept, run, shipped
 from tests.whole_unit import Whole
 
 S = State
-FOLDER = Path(__file__).parent / "aec"
-CLEAN, DEAD = "aec_clean", "aec_chamber_dead_backup"
+CLEAN, DEAD, STUCK = "aec_clean", "aec_chamber_dead_backup", "aec_chamber_stuck_high"
+LONG_MAS = 10.0  # expected of a patient who is none of the simulated: two seconds to the back-up
 
 
-@cache
 def aec_bench() -> Bench:
-    return load_bench(FOLDER / "bench.toml")
-
-
-@cache
-def story(name: str) -> Scenario:
-    return load_scenario(FOLDER / f"{name}.toml")
-
-
-@cache
-def played(name: str) -> tuple[ModelRun, Seen]:
-    return run(story(name), on=aec_bench())
+    return bench("room")
 
 
 def auto(shot_id: str, **changes: Any) -> Shot:
     asked = AecSection(**({"chambers": "centre"} | changes))
-    return shot_of(aec_bench(), ShotSection(kv=70.0, ma=1.0, aec=asked), shot_id)
+    return shot_of(aec_bench(), ShotSection(kv=50.0, ma=10.0, aec=asked), shot_id)
 
 
 def manual(shot_id: str) -> Shot:
-    return shot_of(aec_bench(), ShotSection(kv=70.0, ma=1.0, mas=0.5), shot_id)
+    return shot_of(aec_bench(), ShotSection(kv=50.0, ma=10.0, mas=5.0), shot_id)
 
 
 class Room(Whole):
@@ -110,49 +97,52 @@ class Room(Whole):
         return (course.off_us - course.on_us) / 1000
 
 
-# --- the two scenarios
-
-
-@pytest.mark.e2e
-@pytest.mark.req("SR-20", "SR-22", "F18")
-@pytest.mark.parametrize("name", [CLEAN, DEAD])
-def test_a_story_ends_as_it_says(name: str) -> None:
-    _, seen = played(name)
-    assert problems(story(name).expect, seen) == []
-
-
-@pytest.mark.parametrize("name", [CLEAN, DEAD])
-def test_time_that_jumps_shows_what_every_scan_shows(name: str) -> None:
-    slow, _ = run(story(name), on=aec_bench(), jump=False)
-    assert trace_of(slow) == trace_of(played(name)[0])
+# --- the scenarios (their ends and traces: test_scenarios.py)
 
 
 @pytest.mark.req("SR-22", "F18")
 def test_a_dead_chamber_ends_exactly_at_the_back_up_and_is_told_as_that() -> None:
-    _, seen = played(DEAD)
+    _, seen = shipped(DEAD)
     (beam,), (report,) = seen.beams, seen.of("report")
     assert beam.off_us is not None
-    assert beam.off_us - beam.on_us == 2_300_000  # 2.3 mAs at 1 mA, to the microsecond
+    assert beam.off_us - beam.on_us == 82_000  # 0.82 mAs at 10 mA, to the microsecond
     assert (report["fault"], report["reason"]) == ("AEC_BACKUP", EndReason.FAULT.value)
-    assert report["mas"] == pytest.approx(2.3, rel=0.01)
+    assert report["mas"] == pytest.approx(0.82, rel=0.01)
     assert [line["locked_by"] for line in seen.of("aec")] == ["AEC_BACKUP", None]
+
+
+@pytest.mark.req("SR-22", "F18")
+def test_a_sound_chamber_ends_it_where_the_dose_is_reached_and_locks_nothing() -> None:
+    _, seen = shipped(CLEAN)
+    (beam,), (report,) = seen.beams, seen.of("report")
+    assert beam.off_us is not None
+    assert beam.off_us - beam.on_us == 43_518  # 0.41018 mAs at 10 mA, half the ramp, the circuit
+    assert (report["fault"], report["reason"]) == (None, EndReason.PLANNED.value)
+    assert seen.of("aec") == []
+
+
+@pytest.mark.req("SR-23", "F18")
+def test_the_story_of_a_stuck_chamber_ends_in_a_millisecond_and_is_no_planned_end() -> None:
+    _, seen = shipped(STUCK)
+    (beam,), (report,) = seen.beams, seen.of("report")
+    assert beam.off_us is not None
+    assert beam.off_us - beam.on_us == 1_000
+    assert (report["fault"], report["reason"]) == ("AEC_IMPLAUSIBLE", EndReason.FAULT.value)
+    assert [line["locked_by"] for line in seen.of("aec")] == ["AEC_IMPLAUSIBLE", None]
 
 
 @pytest.mark.req("SR-53")
 def test_the_generators_own_charge_is_near_the_true_one() -> None:
     """It counts full current from start to end: half the ramp too much, half the fall missing."""
-    _, seen = played(CLEAN)
+    _, seen = shipped(CLEAN)
     (beam,), (report,) = seen.beams, seen.of("report")
-    assert report["mas"] == pytest.approx(beam.mas, abs=0.001)
+    assert report["mas"] == pytest.approx(beam.mas, abs=0.006)  # 10 mA: 1.5 ms less 1 ms
     assert report["maximum_mas"] >= beam.mas
 
 
 @pytest.mark.parametrize("name", [CLEAN, DEAD])
 def test_a_recorded_run_replays(name: str, tmp_path: Path) -> None:
-    made = ModelRun(aec_bench(), story(name), tmp_path, pixels=pixels())
-    made.run()
-    made.finish()
-    assert replay(tmp_path).equal
+    assert replay(kept(name, tmp_path)).equal
 
 
 # --- locked, and free again
@@ -184,7 +174,7 @@ def test_a_chamber_that_is_stuck_high_ends_at_once_is_implausible_and_locks_aec(
     room = Room(chamber_stuck_high="centre").expose(auto("shot-2"))
     assert room.true_ms == 1.0  # what the circuit needs
     assert room.last["fault"] == "AEC_IMPLAUSIBLE"
-    assert room.last["mas"] == pytest.approx(0.001, abs=1e-4)
+    assert room.last["mas"] == pytest.approx(0.01, abs=1e-4)  # 1 ms at 10 mA
     assert room.expose(auto("shot-3")).told() == ("AEC_LOCKED",)
     room.do("heal", what="generator")
     assert room.reset().expose(auto("shot-4")).last["fault"] is None
@@ -196,7 +186,7 @@ def test_one_dead_chamber_of_two_doubles_the_charge_and_meets_the_back_up() -> N
     assert room.last["fault"] == "AEC_BACKUP"
     sound = Room().expose(auto("shot-2", chambers="left,centre"))
     assert sound.last["fault"] is None
-    assert sound.true_ms < 1300
+    assert sound.true_ms < 45
 
 
 @pytest.mark.req("F18")
@@ -210,7 +200,7 @@ def test_a_noisy_chamber_ends_somewhere_up_to_the_back_up_and_never_beyond() -> 
             assert room.last["fault"] == room.unit.memory.aec_lock
             room.reset()
     assert len(set(ends_ms)) > 1
-    assert max(ends_ms) <= 2300.0
+    assert max(ends_ms) <= 82.0
 
 
 @pytest.mark.req("F18")
@@ -229,15 +219,15 @@ def test_a_step_of_density_makes_a_quarter_more_or_less_and_moves_the_back_up(
     assert plain.technique.aec is not None
     assert other.technique.aec is not None
     backup_mas = plain.technique.aec.backup_mas * more
-    assert other.technique.aec.backup_mas == pytest.approx(backup_mas, abs=0.001)
+    assert other.technique.aec.backup_mas == pytest.approx(backup_mas, abs=0.002)
     times = [Room().expose(shot).true_ms - 2.5 for shot in (plain, other)]  # ramp and circuit
-    assert times[1] / times[0] == pytest.approx(more, abs=0.001)
+    assert times[1] / times[0] == pytest.approx(more, abs=0.002)
 
 
 @pytest.mark.req("SR-04", "SR-53")
 def test_a_release_ends_an_automatic_exposure_with_a_known_dose_and_locks_nothing() -> None:
-    room = Room()
-    room.request(shot=auto("shot-2"))
+    room = Room(chamber_dead="all")
+    room.request(shot=auto("shot-2", expected_mas=LONG_MAS))
     room.do("press", stage=1)
     room.until(S.READY)
     room.do("press")
@@ -246,14 +236,14 @@ def test_a_release_ends_an_automatic_exposure_with_a_known_dose_and_locks_nothin
     room.do("release")
     room.until(S.STANDBY)
     assert (room.last["reason"], room.last["fault"]) == (EndReason.RELEASED.value, None)
-    assert room.last["mas"] == pytest.approx(room.true_ms / 1000, rel=0.02)
+    assert room.last["mas"] == pytest.approx(room.true_ms / 100, rel=0.02)
     assert room.unit.memory.aec_lock is None
 
 
 @pytest.mark.req("SR-18", "SR-22")
 def test_an_emergency_stop_ends_it_before_chambers_and_back_up() -> None:
     room = Room(chamber_dead="all")
-    room.request(shot=auto("shot-2"))
+    room.request(shot=auto("shot-2", expected_mas=LONG_MAS))
     room.do("press", stage=1)
     room.until(S.READY)
     room.do("press")
@@ -270,14 +260,14 @@ def test_an_emergency_stop_ends_it_before_chambers_and_back_up() -> None:
 @pytest.mark.req("SR-21", "SR-22", "F04")
 def test_chambers_and_timer_dead_the_units_own_back_up_time_ends_it() -> None:
     room = Room(chamber_dead="all", timer_dead=True)
-    room.request(shot=auto("shot-2"))
+    room.request(shot=auto("shot-2", expected_mas=LONG_MAS))
     room.do("press", stage=1)
     room.until(S.READY)
     room.do("press")
     room.until(S.FAULT)
     assert room.unit.memory.faults == ("BACKUP_TIME",)
     room.pass_us(500_000)
-    most_ms = 1.1 * 2310 + 10 + room.unit.memory.limits.status_age_us / 1000
+    most_ms = 1.1 * 2010 + 10 + room.unit.memory.limits.status_age_us / 1000
     assert room.true_ms < most_ms + 25  # seen in a scan; OFF on the wire
 
 
@@ -288,7 +278,7 @@ def test_chambers_and_timer_dead_the_units_own_back_up_time_ends_it() -> None:
 def test_mas_that_the_generator_counts_are_a_planned_end_with_a_known_dose() -> None:
     room = Room().expose(manual("shot-2"))
     assert (room.last["reason"], room.last["fault"]) == (EndReason.PLANNED.value, None)
-    assert room.last["mas"] == pytest.approx(0.5, rel=0.01)
+    assert room.last["mas"] == pytest.approx(5.0, rel=0.01)
     assert room.true_ms == 500.0
 
 
@@ -299,7 +289,7 @@ def test_without_an_account_how_the_mas_ended_is_not_known_and_the_dose_is_bound
     room.expose(manual("shot-2"))
     assert room.unit.memory.faults == ("GENERATOR_ACCOUNT",)
     assert (room.last["reason"], room.last["mas"]) == (EndReason.FAULT.value, None)
-    assert room.last["maximum_mas"] <= 0.51
+    assert room.last["maximum_mas"] <= 5.1
     room.reset()
     assert room.state is S.STANDBY
 
@@ -356,17 +346,17 @@ def test_nonsense_about_aec_is_refused_by_the_recorder_with_its_field(
 
 def test_what_is_written_of_a_manual_exposure_is_what_was_written_before_there_was_aec() -> None:
     data = intent_to_dict(Intent(shot=manual("a"), planned_mas=1.0, maximum_mas=2.0, at_us=5))
-    assert data["shot"]["technique"] == {"kv": 70.0, "ma": 1.0, "mas": 0.5, "ms": None}
+    assert data["shot"]["technique"] == {"kv": 50.0, "ma": 10.0, "mas": 5.0, "ms": None}
 
 
 @pytest.mark.req("SR-40")
 def test_the_image_says_that_it_was_automatic_and_with_which_chambers(tmp_path: Path) -> None:
-    run(story(DEAD), tmp_path, on=aec_bench())
+    run(DEAD, tmp_path)
     (file,) = tmp_path.glob("exposures/*/presentation.dcm")
     image = dcmread(file)
     assert (image.ExposureControlMode, image.ExposureStatus) == ("AUTOMATIC", "ABORTED")
-    assert "AEC (centre; density +0, sensitivity 1), 1.15 mAs expected, back-up 2.3 mAs" in (
+    assert "AEC (centre; density +0, sensitivity 1), 0.41 mAs expected, back-up 0.82 mAs" in (
         image.CommentsOnRadiationDose
     )
     assert "(AEC_BACKUP)" in image.ImageComments
-    assert float(image.ExposureInuAs) == pytest.approx(2298, abs=5)
+    assert float(image.ExposureInuAs) == pytest.approx(820, abs=5)

@@ -15,15 +15,16 @@ from firmware_py.decide.memory import State
 from firmware_py.recorder.store.aec_lock import stored_aec_lock
 from rig.aec_plan import expected
 from rig.bench import Bench, bench_of, load_bench
+from rig.bench_names import BENCHES
 from rig.cli import main
 from rig.drivers import generator_of, nobody
 from rig.exit_codes import ConfigError, UsageError
 from rig.exposure import Outcome
 from rig.plan import asked_technique
 from tests.model_runs import run
-from tests.test_aec_exposure import CLEAN, DEAD, FOLDER, Room, aec_bench, auto, story
+from tests.test_aec_exposure import CLEAN, DEAD, Room, aec_bench, auto
 
-BENCH = str(FOLDER / "bench.toml")
+BENCH = "room"
 
 
 def planned(*words: str, bench: str = BENCH) -> tuple[int, str]:
@@ -43,14 +44,55 @@ def answer(*words: str) -> dict[str, Any]:
 
 @pytest.mark.req("SR-22")
 def test_a_plan_shows_what_is_expected_the_back_up_and_the_ceiling_with_its_source() -> None:
-    code, said = planned("--kvp", "70", "--aec", "centre", "--density", "+1")
-    lines = {line[:22].strip(): " ".join(line[22:].split()) for line in said.splitlines()}
+    code, said = planned("--kvp", "50", "--ma", "10", "--aec", "centre", "--density", "+1")
+    lines = {line[:24].strip(): " ".join(line[24:].split()) for line in said.splitlines()}
     assert code == 0
-    assert lines["charge"] == "1.438 mAs"  # 1.15 mAs and a quarter
     assert lines["ended by"] == "AEC centre, density +1, sensitivity 1"
-    assert lines["back-up"] == "2.876 mAs 600 mAs (law, from 51 kV on)"
-    assert lines["time"].startswith("2876 ms")  # that of the back-up
-    assert lines["at most, by its timer"] == "2.886 mAs"
+    assert lines["cut-off"] == "6.25 uGy at the panel"  # 5 uGy and a quarter
+    assert lines["expected"] == "0.512 mAs in 51.2 ms"  # 0.41 mAs and a quarter
+    assert lines["back-up"] == "1.024 mAs 640 mAs (the generator)"
+    assert lines["back-up time"].startswith("102.4 ms")
+    assert lines["at most, by its timer"] == "1.124 mAs"
+    assert "warning" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "ma", "in_ms"),
+    [
+        (("--kvp", "50"), 20.5, 20.0),  # twenty times the circuit's response
+        (("--kvp", "50", "--density", "-4"), 8.4, 20.0),
+        (("--kvp", "125"), 5.0, 14.0),  # no less than the tube's least
+        (("--kvp", "70", "--expected-mas", "20"), 400.0, 50.0),  # no more than its most
+    ],
+)
+def test_without_ma_the_chambers_have_time_to_end_the_beam(
+    words: tuple[str, ...], ma: float, in_ms: float
+) -> None:
+    found = answer(*words, "--aec", "centre")
+    assert found["effective"]["ma"] == ma
+    assert found["expected_ms"] == pytest.approx(in_ms, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("words", "warnings"),
+    [
+        (("--kvp", "50", "--ma", "20.5"), []),
+        (
+            ("--kvp", "50", "--ma", "400"),
+            ["expected in 1.02 ms, and the chambers need 1 ms to end a beam: 98% more dose "
+             "than asked for; lower mA"],
+        ),
+        (
+            ("--kvp", "125"),
+            ["expected in 14 ms, and the chambers need 1 ms to end a beam: 7% more dose "
+             "than asked for"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_beam_that_is_short_for_the_chambers_is_warned_of(
+    words: tuple[str, ...], warnings: list[str]
+) -> None:
+    assert answer(*words, "--aec", "centre")["warnings"] == warnings
 
 
 @pytest.mark.req("SR-22")
@@ -67,16 +109,18 @@ def test_a_plan_as_json_names_chambers_and_back_up_and_of_a_manual_one_none() ->
     found = answer("--kvp", "70", "--aec", "right+left", "--sensitivity", "3")
     assert found["effective"]["aec"] == {
         "chambers": ["left", "right"], "density_index": 0, "sensitivity_index": 3,
-        "expected_mas": 0.287, "backup_mas": 0.574,
+        "expected_mas": 0.048, "backup_mas": 0.096,
     }  # fmt: skip
+    assert found["cutoff_ugy"] == 1.25
     manual = answer("--kvp", "70", "--mas", "1")
-    assert (manual["effective"]["aec"], manual["ceiling_mas"]) == (None, None)
+    assert [manual[name] for name in ("ceiling_mas", "cutoff_ugy", "expected_ms")] == [None] * 3
+    assert manual["effective"]["aec"] is None
 
 
 def test_the_expected_mas_may_be_typed_and_make_the_back_up() -> None:
-    found = answer("--kvp", "70", "--aec", "all", "--expected-mas", "1.5")
+    found = answer("--kvp", "70", "--ma", "10", "--aec", "all", "--expected-mas", "1.5")
     assert found["effective"]["aec"]["chambers"] == ["left", "centre", "right"]
-    assert (found["planned_mas"], found["planned_ms"]) == (3.0, 3000.0)
+    assert (found["planned_mas"], found["planned_ms"]) == (3.0, 300.0)
 
 
 @pytest.mark.req("SR-05", "SR-22")
@@ -96,8 +140,8 @@ def test_the_expected_mas_may_be_typed_and_make_the_back_up() -> None:
         (("--aec", "centre", "--expected-mas", "nan"), "expected-mas must be a positive number"),
         (("--aec", "centre", "--expected-mas", "700"), "expected mAs = 700 are above the ceiling"),
         (
-            ("--aec", "centre", "--expected-mas", "3"),
-            "back-up = 6 mAs takes 6000 ms at 1 mA, outside 10 to 4500 ms",
+            ("--aec", "centre", "--expected-mas", "30", "--ma", "10"),
+            "back-up = 60 mAs takes 6000 ms at 10 mA, outside 1 to 4500 ms",
         ),
     ],
 )
@@ -119,9 +163,10 @@ def test_a_kv_that_is_none_is_told_before_anything_is_worked_out(kvp: str) -> No
 def test_a_bench_without_chambers_and_a_generator_without_say_so() -> None:
     code, said = planned("--kvp", "70", "--aec", "centre", bench="portable")
     assert (code, "aec: bench portable has no chambers (no [aec] in its file)" in said) == (2, True)
-    ixs = changed('driver = "r2cp"', 'driver = "vj_ixs"')
+    told_a_spot = 'focus = "large"        # or "small"; [tube] has what each bears\n'
+    ixs = changed('driver = "r2cp"', 'driver = "vj_ixs"', (told_a_spot, ""))
     generator = generator_of(ixs.unit.generator, nobody())
-    with pytest.raises(UsageError, match="the generator of bench aec ends no beam by chambers"):
+    with pytest.raises(UsageError, match="the generator of bench room ends no beam by chambers"):
         asked_technique(ixs.unit, generator, 70.0, ma=None, mas=None, ms=None, aec=asked())
     assert limits_of(ixs).aec is None
 
@@ -134,23 +179,25 @@ def asked() -> Any:
 
 @pytest.mark.req("SR-22")
 def test_a_ceiling_that_leaves_little_is_warned_of() -> None:
-    site = changed("backup_pct = 200.0", "backup_pct = 200.0\nsite_mas = 1.3")
+    site = changed("backup_pct = 200.0", "backup_pct = 200.0\nsite_mas = 0.2")
     generator = generator_of(site.unit.generator, nobody())
     from rig.plan import plan
 
     made = asked_technique(site.unit, generator, 70.0, ma=None, mas=None, ms=None, aec=asked())
     found = plan(site.unit, generator, made)
-    assert (found.ceiling_mas, found.ceiling_source) == (1.3, "the site")
-    assert found.warnings == ("the ceiling leaves a back-up of only 113% of the expected mAs",)
+    assert (found.ceiling_mas, found.ceiling_source) == (0.2, "the site")
+    assert found.warnings == ("the ceiling leaves a back-up of only 105% of the expected mAs",)
 
 
 # --- the bench file
 
 
-def changed(old: str, new: str) -> Bench:
-    text = (FOLDER / "bench.toml").read_text(encoding="utf-8")
-    assert old in text
-    return bench_of(text.replace(old, new), Path("bench.toml"))
+def changed(old: str, new: str, *more: tuple[str, str]) -> Bench:
+    text = (BENCHES / "room.toml").read_text(encoding="utf-8")
+    for before, after in ((old, new), *more):
+        assert before in text
+        text = text.replace(before, after)
+    return bench_of(text, Path("bench.toml"))
 
 
 def limits_of(bench: Bench) -> Any:
@@ -165,11 +212,11 @@ def limits_of(bench: Bench) -> Any:
     [
         ('["left", "centre", "right"]', '["left", "middle"]', "aec.chambers"),
         ('["left", "centre", "right"]', "[]", "aec.chambers"),
-        ("[[1, 40.0], [2, 20.0], [3, 10.0]]", "[[1, 40.0], [1, 20.0]]", "aec.cutoffs_ugy"),
-        ("[[1, 40.0], [2, 20.0], [3, 10.0]]", "[[1.5, 40.0]]", "aec.cutoffs_ugy"),
-        ("[[1, 40.0], [2, 20.0], [3, 10.0]]", "[[1, 0.0]]", "aec.cutoffs_ugy"),
-        ("[50.0, 2.5], [70.0, 1.15]", "[70.0, 2.5], [50.0, 1.15]", "aec.expected_mas"),
-        ("[50.0, 2.5]", "[50.0, 0.0]", "aec.expected_mas"),
+        ("[[1, 5.0], [2, 2.5], [3, 1.25]]", "[[1, 40.0], [1, 20.0]]", "aec.cutoffs_ugy"),
+        ("[[1, 5.0], [2, 2.5], [3, 1.25]]", "[[1.5, 40.0]]", "aec.cutoffs_ugy"),
+        ("[[1, 5.0], [2, 2.5], [3, 1.25]]", "[[1, 0.0]]", "aec.cutoffs_ugy"),
+        ("[45.0, 0.54], [50.0, 0.41]", "[50.0, 0.54], [45.0, 0.41]", "aec.expected_mas"),
+        ("[50.0, 0.41]", "[50.0, 0.0]", "aec.expected_mas"),
         ("backup_pct = 200.0", "backup_pct = 201.0", "aec.backup_pct"),
         ("backup_pct = 200.0", "backup_pct = 149.0", "aec.backup_pct"),
         ("density_most_index = 4", "density_most_index = -1", "aec.density_most_index"),
@@ -239,9 +286,9 @@ def test_what_is_expected_follows_kv_density_and_sensitivity(
 def test_what_locked_aec_is_found_in_the_journal_by_the_next_unit(tmp_path: Path) -> None:
     journal = tmp_path / "state" / "journal.db"
     assert stored_aec_lock(journal) is None
-    run(story(DEAD), tmp_path, on=aec_bench())
+    run(DEAD, tmp_path)
     assert stored_aec_lock(journal) == "AEC_BACKUP"
-    run(story(CLEAN), tmp_path, on=aec_bench())  # after a reset, and well
+    run(CLEAN, tmp_path)  # after a reset, and well
     assert stored_aec_lock(journal) is None
     journal.write_bytes(b"no journal")
     assert stored_aec_lock(journal) is None  # nobody exposes with it

@@ -15,14 +15,18 @@ from hal.types import Technique
 from rig.bench import Bench, bench_of, load_bench
 from rig.bench_names import BENCHES
 from rig.cli import main
-from rig.exit_codes import ConfigError
+from rig.exit_codes import ConfigError, UsageError
 from rig.outcomes import Outcome, load_tasks, outcomes
 from rig.scenario import SHIPPED, OffSection, Scenario, ShotSection, load_scenario
 from rig.scenario_on import cannot_show, on_bench, technique_on
 from tests.model_runs import NAMES, bench, scenario
 
 BY_ITSELF = "the generator itself ends a beam by mAs, so no OFF of the unit's is what ends it"
-NOT_ON_MOBILE = dict.fromkeys(("generator_ignores_off", "off_lost_once"), BY_ITSELF)
+NO_CHAMBERS = "bench mobile has no chambers (no [aec] in its file)"
+NOT_ON_MOBILE = {
+    **dict.fromkeys(("generator_ignores_off", "off_lost_once"), BY_ITSELF),
+    **dict.fromkeys((name for name in NAMES if name.startswith("aec_")), NO_CHAMBERS),
+}
 
 
 def dxrig(*words: str) -> Result:
@@ -65,6 +69,27 @@ def test_what_is_expected_goes_with_the_shot() -> None:
     assert on_bench(told, mobile()) == told  # told once more, it is the same
 
 
+def test_what_is_expected_of_an_automatic_exposure_is_the_benchs_own_table() -> None:
+    expected = on_bench(scenario("aec_clean"), bench("room")).expect
+    backup = on_bench(scenario("aec_chamber_dead_backup"), bench("room")).expect
+    assert (expected.true_mas, backup.true_mas) == (0.41, 0.82)
+    assert (expected.true_aec, backup.true_aec) == (None, None)
+
+
+def test_the_charge_of_chambers_can_not_be_expected_of_another_shot(tmp_path: Path) -> None:
+    file = _scenario(tmp_path, "mine", "beam_s = 1.0")
+    text = file.read_text(encoding="utf-8").replace("[expect]", '[expect]\ntrue_aec = "expected"')
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"expect\.true_aec needs shot\.aec"):
+        load_scenario(file)
+
+
+def test_a_story_of_chambers_that_does_not_say_so_is_a_mistake_where_there_are_none() -> None:
+    untold = scenario("aec_clean").model_copy(update={"needs": []})
+    with pytest.raises(UsageError, match="aec: bench mobile has no chambers"):
+        on_bench(untold, mobile())
+
+
 def test_a_bench_that_promises_less_is_judged_by_its_promise() -> None:
     silent = scenario("generator_silent_in_beam")
     on_both = [on_bench(silent, where).expect.off for where in (bench(), mobile())]
@@ -97,7 +122,8 @@ def _scenario(folder: Path, name: str, shot: str, step: str = "") -> Path:
     ("shot", "told"),
     [
         ("kv = 70.0\nkv_times = 0.5\nms = 500.0", "give kv or kv_times"),
-        ("beam_s = 1.0\nms = 500.0", "one of beam_s, mas and ms ends the beam"),
+        ("beam_s = 1.0\nms = 500.0", "one of beam_s, mas, ms and aec ends the beam"),
+        ('mas = 1.0\naec = { chambers = "all" }', "one of beam_s, mas, ms and aec ends the beam"),
         ("kv = 80.0\nma = 4000.0\nms = 500.0", "ma must be"),
     ],
 )

@@ -124,7 +124,6 @@ def test_one_forgotten_deadline_shows(
 # These lists may only get shorter.
 ROWS_WITHOUT_SCENARIO = {
     ("EXPOSE", "READOUT", "planned_time_reached"),  # a generator without a timer: industrial
-    ("STANDBY", "RELEASE_WAIT", "reset_pressed"),
     ("STANDBY", "SELF_TEST", "self_test_due"),  # a day long
     ("PREP", "RELEASE_WAIT", "stop_requested"),
     ("PREP", "RELEASE_WAIT", "shot_changed"),
@@ -134,7 +133,6 @@ ROWS_WITHOUT_SCENARIO = {
     ("INTERLOCK_CHECK", "RELEASE_WAIT", "stop_requested"),
     ("INTERLOCK_CHECK", "RELEASE_WAIT", "shot_changed"),
     ("EXPOSE", "READOUT", "stop_requested"),
-    ("EXPOSE", "READOUT", "generator_charge_ended"),  # tests/aec: not on the portable bench
     ("LOCKED", "RELEASE_WAIT", "key_turned_and_reset"),
 }
 TRIPS_WITHOUT_SCENARIO = {

@@ -20,7 +20,7 @@ from firmware_py.recorder.store.exposures import read_exposures
 from firmware_py.recorder.store.journal import Journal
 from hal.ports import RecorderPort
 from rig import run_model
-from tests.model_runs import NAMES, run
+from tests.model_runs import run, told_on
 from tests.whole_unit import ON, SCAN_US, Whole, a_shot, brought_to
 
 S = State
@@ -171,7 +171,7 @@ def late_ons(order: Order) -> int:
 
 
 @pytest.mark.req("SR-52", "F69")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", told_on("portable"))  # ON as its wire has it
 def test_in_each_scenario_an_intent_is_committed_before_each_on(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,7 +57,7 @@ Examples:
   dxrig expose --kvp 60 --ma 1 --ms 200 --json
   dxrig expose --kvp 80 --ma 0.5 --ms 800 --defer-warmup "trauma, no time"
   dxrig expose --bench mine.toml --kvp 70 --mas 0.5 --allow-exposure
-  dxrig expose --bench mine.toml --kvp 80 --aec left,right --density +1
+  dxrig expose --bench room --kvp 50 --aec left,right --density +1
 
 Without a real bench it needs `dxrig sim up`. A real bench (rung = "bench" in its file) needs
 the key switch on and --allow-exposure, and a person at the handswitch.

@@ -14,7 +14,6 @@ from rig.options import aec_options, bench_option, chosen_bench, json_option
 if TYPE_CHECKING:
     from firmware_py.config import TubeConfig, UnitConfig
     from firmware_py.recorder.store.tube_heat import StoredHeat
-    from hal.types import Technique
     from rig.bench import Bench
     from rig.plan import Plan
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 Examples:
   dxrig plan --kvp 70 --mas 0.5
   dxrig plan --bench portable --kvp 120 --ma 1 --ms 800 --json
-  dxrig plan --bench mine.toml --kvp 80 --aec left,right --density +1
+  dxrig plan --bench room --kvp 50 --aec left,right --density +1
 
 Exit code 2 when the bench would refuse it: field, value and allowed range are named.
 """
@@ -93,21 +92,26 @@ def _stored(bench: Bench) -> StoredHeat:
     return stored_heat(journal_of(state_home() / bench.name), bench.unit.tube, datetime.now(UTC))
 
 
-def _ending(used: Technique) -> str:
-    if used.aec is not None:
-        density, number = used.aec.density_index, used.aec.sensitivity_index
-        chambers = " + ".join(used.aec.chambers)
-        return f"AEC {chambers}, density {density:+d}, sensitivity {number}"
-    return "mAs" if used.mas is not None else "time"
-
-
-def _aec_rows(planned: Plan) -> list[tuple[str, str, str]]:
-    """The charge above is what is expected; these end it if the chambers don't."""
-    aec = planned.effective.aec
-    if aec is None:
-        return []
-    ceiling = f"{planned.ceiling_mas:g} mAs ({planned.ceiling_source})"
-    return [("back-up", f"{aec.backup_mas:g} mAs", ceiling)]
+def _charge_rows(planned: Plan, tube: TubeConfig) -> list[tuple[str, str, str]]:
+    """How much, how long, and what ends it; by chambers: what is expected, and the back-up."""
+    used = planned.effective
+    times = f"{tube.time_min_ms:g} to {tube.time_max_ms:g} ms"
+    if used.aec is None:
+        return [
+            ("time", f"{used.planned_ms:g} ms", times),
+            ("charge", f"{used.expected_mas:g} mAs", ""),
+            ("ended by", "mAs" if used.mas is not None else "time", ""),
+        ]
+    aec, ceiling = used.aec, f"{planned.ceiling_mas:g} mAs ({planned.ceiling_source})"
+    chambers = " + ".join(aec.chambers)
+    setting = f"AEC {chambers}, density {aec.density_index:+d}, sensitivity {aec.sensitivity_index}"
+    return [
+        ("ended by", setting, ""),
+        ("cut-off", f"{planned.cutoff_ugy:.3g} uGy at the panel", ""),
+        ("expected", f"{aec.expected_mas:g} mAs in {planned.expected_ms:.4g} ms", ""),
+        ("back-up", f"{aec.backup_mas:g} mAs", ceiling),
+        ("back-up time", f"{used.planned_ms:.4g} ms", times),
+    ]
 
 
 def where(unit: UnitConfig) -> dict[str, object]:
@@ -139,16 +143,14 @@ def _where_rows(unit: UnitConfig) -> list[tuple[str, str, str]]:
 
 def _rows(planned: Plan, tube: TubeConfig) -> list[tuple[str, str, str]]:
     used = planned.effective
+    energy = "energy" if used.aec is None else "energy, at the back-up"
     return [
         ("tube voltage", f"{used.kv:g} kV", f"{tube.kv_min:g} to {tube.kv_max:g} kV"),
         ("tube current", f"{used.ma:g} mA", f"{tube.ma_min:g} to {tube.ma_max:g} mA"),
-        ("time", f"{used.planned_ms:g} ms", f"{tube.time_min_ms:g} to {tube.time_max_ms:g} ms"),
-        ("charge", f"{used.expected_mas:g} mAs", ""),
-        ("ended by", _ending(used), ""),
-        *_aec_rows(planned),
+        *_charge_rows(planned, tube),
         ("at most, by its timer", f"{planned.maximum_mas:g} mAs", ""),
         ("power", f"{planned.power_w:g} W", f"{tube.power_max_w:g} W"),
-        ("energy", f"{planned.energy_j:g} J = {planned.energy_hu:g} HU", ""),
+        (energy, f"{planned.energy_j:g} J = {planned.energy_hu:g} HU", ""),
         ("tube heat before", f"{planned.heat_before_j:.0f} J", ""),
         ("tube heat after", f"{planned.heat_after_j:.0f} J", f"{planned.heat_max_j:g} J"),
         ("panel window", f"{planned.window_needed_ms:g} ms needed", f"{planned.window_ms:g} ms"),
