@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from firmware_py.config import TubeConfig, UnitConfig
+from firmware_py.config import BatteryConfig, PanelBatteryConfig, TubeConfig, UnitConfig
 from firmware_py.decide.memory import Limits
 from hal.ports import GeneratorCapabilities, PanelCapabilities, RoomCapabilities
-from hal.types import AecData, TubeData
+from hal.types import AecData, ChargeData, TubeData
 
 SAFETY_RELAY_DROP_US = 8_000  # sim/wiring.py
 UNIT_DEAD = "unit dead or stopped -> kV off"
@@ -71,6 +71,8 @@ def limits(
         ends_mas=generator.has_mas_mode and generator.account_us is not None,
         account_us=generator.account_us,
         aec=aec_data(config, generator),
+        battery=charge_data(config.battery),
+        panel_battery=charge_data(config.panel.battery),
         tube=tube_data(config),
     )
 
@@ -89,6 +91,13 @@ def aec_data(config: UnitConfig, generator: GeneratorCapabilities) -> AecData | 
         site_mas=own.site_mas,
         own_mas=most_mas,
     )
+
+
+def charge_data(battery: BatteryConfig | PanelBatteryConfig | None) -> ChargeData | None:
+    """None: there is no battery, or nothing is asked of its charge."""
+    if battery is None or battery.warn_pct is None or battery.least_pct is None:
+        return None
+    return ChargeData(warn_pct=battery.warn_pct, least_pct=battery.least_pct)
 
 
 def tube_data(config: UnitConfig) -> TubeData:

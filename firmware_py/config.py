@@ -25,6 +25,7 @@ class Strict(BaseModel):
 
 
 Positive = Annotated[float, Field(gt=0)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class GeneratorConfig(Strict):
@@ -55,6 +56,10 @@ class GeneratorConfig(Strict):
     focus: Annotated[
         Focus | None, Field(description="focal spot, where the generator can be told one")
     ] = None
+    battery_poll_ms: Annotated[
+        int | None,
+        Field(ge=200, le=60000, description="its battery's level, where the wire has one"),
+    ] = None
 
     @property
     def form(self) -> LineForm:
@@ -71,6 +76,8 @@ class GeneratorConfig(Strict):
         }
         if self.focus is not None:
             own["focus_index"] = int(self.focus == "large")
+        if self.battery_poll_ms is not None:
+            own["battery_poll_us"] = self.battery_poll_ms * 1000
         return own | self.wire_options()
 
     def wire_options(self) -> dict[str, object]:
@@ -148,6 +155,31 @@ class LinesConfig(Strict):
 PanelId = Annotated[str, Field(min_length=1, max_length=16)]
 
 
+def below_warning(least_pct: float | None, info: ValidationInfo) -> float:
+    """ValueError unless both are there, and somebody is told before an exposure is refused."""
+    warn_pct = info.data.get("warn_pct")
+    if least_pct is None or warn_pct is None or not least_pct <= warn_pct:
+        raise ValueError(f"least_pct and warn_pct go together, least_pct not above it ({warn_pct})")
+    return least_pct
+
+
+class PanelBatteryConfig(Strict):
+    """A wireless panel's battery: what the unit asks of its charge; what the simulated one takes.
+
+    From 100 %: so much idle, and so much from "prepare" to the end of the read-out.
+    """
+
+    warn_pct: Annotated[Percent, Field(description="told below")]
+    least_pct: Annotated[Percent, Field(description="no exposure is begun below")]
+    idle_h: Annotated[Positive, Field(description="how long it lasts idle; simulated only")]
+    working_h: Annotated[Positive, Field(description="... and prepared; simulated only")]
+
+    @field_validator("least_pct")
+    @classmethod
+    def _warns_first(cls, least_pct: float, info: ValidationInfo) -> float:
+        return below_warning(least_pct, info)
+
+
 class PanelConfig(Strict):
     driver: str = Field(description="file name in hal/detectors, such as stream_panel")
     control_url: str = Field(description="ZeroMQ endpoint of the panel's control socket")
@@ -167,6 +199,7 @@ class PanelConfig(Strict):
         # Left out where there are none: hashes and records of all other benches are as they were.
         Field(exclude_if=lambda lines: lines is None),
     ] = None
+    battery: PanelBatteryConfig | None = None  # None: tethered
 
     def options(self) -> dict[str, object]:
         """What the driver's constructor takes beside its link."""
@@ -371,6 +404,15 @@ class BatteryConfig(Strict):
     standby_w: Annotated[float, Field(ge=0)] = 0.0
     reserve: Annotated[float, Field(ge=0, lt=1)] = 0.1
     charge_h: Positive
+    warn_pct: Annotated[Percent | None, Field(description="told below, if it is known")] = None
+    least_pct: Annotated[Percent | None, Field(description="no exposure is begun below")] = None
+
+    @field_validator("least_pct")
+    @classmethod
+    def _warns_first(cls, least_pct: float | None, info: ValidationInfo) -> float | None:
+        if least_pct is not None or info.data.get("warn_pct") is not None:
+            below_warning(least_pct, info)
+        return least_pct
 
 
 class CalibrationConfig(Strict):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from firmware_py.decide import supervisor
-from firmware_py.decide.interlocks import inhibits
+from firmware_py.decide.interlocks import inhibits, warnings
 from firmware_py.decide.memory import State
 from firmware_py.decide.supervisor import IN_SEQUENCE
 from firmware_py.handover import StoreError
@@ -336,7 +336,7 @@ def status(unit: Unit) -> dict[str, Any]:
     if inputs is None:
         return {
             "state": State.BOOT.value, "why": memory.why, "beam_ahead": False, "faults": [],
-            "inhibits": [],
+            "inhibits": [], "warnings": [],
         }  # fmt: skip
     waiting = memory.state is State.STANDBY
     blocked = inhibits(memory, inputs, Now(inputs.t_us)) if waiting else ()
@@ -349,6 +349,7 @@ def status(unit: Unit) -> dict[str, Any]:
         "t_us": inputs.t_us,
         "faults": _told(memory.faults),
         "inhibits": _told(blocked),
+        "warnings": _told(warnings(memory, inputs)),
         "refused": _told(memory.refused),
         "aec_locked": _told([memory.aec_lock] if memory.aec_lock is not None else []),
         "reset_waits_for": _told(reset_waits_for(unit)),
@@ -357,10 +358,15 @@ def status(unit: Unit) -> dict[str, Any]:
             "state": inputs.generator.state.value,
             "identity": inputs.generator.identity,
             "battery_v": inputs.generator.battery_v,
+            "battery_pct": inputs.generator.battery_pct,
             "oil_c": inputs.generator.oil_c,
             "raw_faults": inputs.generator.raw_faults,
         },
-        "panel": {"state": inputs.panel.state.value, "panel_id": inputs.panel.panel_id},
+        "panel": {
+            "state": inputs.panel.state.value,
+            "panel_id": inputs.panel.panel_id,
+            "battery_pct": inputs.panel.battery_pct,
+        },
         "room": asdict(inputs.room),
         "recorder": asdict(inputs.recorder),
     }

@@ -297,6 +297,9 @@ class GeneratorModel(Protocol):
 
     def reading(self, t_us: int) -> GeneratorReading: ...
 
+    def battery_pct(self, t_us: int) -> float | None:
+        """Its charge, as its own meter has it; None: it runs on mains."""
+
     def fault_bits(self, t_us: int) -> frozenset[str]:
         """Names of the vendor's fault bits that are set now."""
 
@@ -347,6 +350,9 @@ class PanelModel(Protocol):
     def window_us(self) -> int: ...
 
     def frame_count(self) -> int: ...
+
+    def battery_pct(self, t_us: int) -> int | None:
+        """Charge of its battery; None: it is tethered."""
 
     def take_frames(self, t_us: int) -> Sequence[PanelFrame]:
         """Frames to be sent now: read out, or asked for once more."""

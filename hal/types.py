@@ -183,6 +183,14 @@ class TubeData:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeData:
+    """Below which charge of a battery somebody is told, and below which no beam is begun."""
+
+    warn_pct: float
+    least_pct: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AecData:
     """What this bench has for automatic exposures. Sources stand in the bench file."""
 
@@ -221,6 +229,7 @@ class GeneratorSample:
     beam_ms: float | None = None
     account_taken_us: int | None = None  # when that account was asked for
     battery_v: float | None = None
+    battery_pct: float | None = None  # of a full charge
     oil_c: float | None = None
     faults: tuple[str, ...] = ()  # codes of hal.faults
     raw_faults: str = ""  # the vendor's own words, for the service engineer
@@ -236,6 +245,7 @@ class PanelSample:
     frame_count: int = 0  # frames that the panel says it has sent
     kept: tuple[str, ...] = ()  # shots whose frames its memory holds, the oldest first
     given_up: tuple[str, ...] = ()  # those of them that were fetched in vain often enough
+    battery_pct: float | None = None  # of a full charge; None: it tells none
     faults: tuple[str, ...] = ()
     lines: tuple[str, ...] | None = None  # of a handshake over lines: those that are active now
     troubles: tuple[str, ...] = ()  # ... and what was not as its document says, for people

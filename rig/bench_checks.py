@@ -350,6 +350,17 @@ def _focus(values: Values) -> Iterator[Mistake]:
             yield Mistake(path=("generator", "focus"), text=text)
 
 
+BATTERY_DRIVERS = ("r2cp",)  # hal/generators: whose wire carries the battery's level
+
+
+def _battery(values: Values) -> Iterator[Mistake]:
+    driver = values.text("generator", "driver")
+    asked = values.number("generator", "battery_poll_ms") is not None
+    if asked and driver in drivers("generator") and driver not in BATTERY_DRIVERS:
+        text = f"{driver} tells no level of a battery; only {', '.join(BATTERY_DRIVERS)} does"
+        yield Mistake(path=("generator", "battery_poll_ms"), text=text)
+
+
 def _receptor(values: Values) -> Iterator[Mistake]:
     """The panel stands where there is a place for it, at a distance that this place has."""
     place, sid_mm = values.text("geometry", "receptor"), values.number("geometry", "sid_mm")
@@ -446,5 +457,6 @@ def _beam_time(values: Values, section: str) -> Iterator[Mistake]:
 
 _CHECKS = (
     _ordered, _power, _window, _field_fits, _driver_exists, _models, _endpoints,
-    _line_form, _observe, _folder, _lines, _wired, _routines, _typical, _focus, _receptor, _grids,
+    _line_form, _observe, _folder, _lines, _wired, _routines, _typical, _focus, _battery,
+    _receptor, _grids,
 )  # fmt: skip

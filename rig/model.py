@@ -41,6 +41,7 @@ def setting_of(bench: Bench, seed: int | None = None) -> Setting:
     """What the simulator must know of a bench. Raises UsageError for a codec-only generator."""
     unit = bench.unit
     must_drive_beam(unit.generator.driver)
+    worn = unit.panel.battery
     return Setting(
         seed=bench.sim.seed if seed is None else seed,
         ambient_c=bench.sim.ambient_c,
@@ -67,6 +68,8 @@ def setting_of(bench: Bench, seed: int | None = None) -> Setting:
         aec=chambers_of(unit),
         lines=lines_of(unit),
         detects=unit.panel.driver == AED,
+        on_mains=unit.battery is None,
+        panel_battery_h=None if worn is None else (worn.idle_h, worn.working_h),
     )
 
 

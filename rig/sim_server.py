@@ -216,6 +216,7 @@ def show(server: SimServer) -> dict[str, Any]:
         "panel_keeps": list(world.panel.kept()),
         "phantom": world.panel.phantom_name,
         "battery_charge": world.generator.charge(world.t_us),
+        "panel_battery_pct": world.panel.battery_pct(world.t_us),
         "rotor_rpm": None if rotor is None else rotor.rpm(world.t_us),
         "beams": [
             {

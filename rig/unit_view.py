@@ -48,6 +48,8 @@ def tell_status(bench: str, status: dict[str, Any]) -> None:
     if status["state"] == "STANDBY":
         for one in status["inhibits"]:
             click.echo(f"a press would be refused: {one['text']} {one['action']}")
+    for one in status.get("warnings", []):
+        click.echo(f"{styled('warning', fg='yellow')} {one['text']} {one['action']}")
     for one in status.get("aec_locked", []):
         click.echo(f"{styled('AEC locked', fg='red')} {one['text']} {one['action']}")
     for one in status.get("refused", []):
@@ -72,13 +74,19 @@ def _routine(found: dict[str, Any]) -> str:
 def _generator(found: dict[str, Any]) -> str:
     parts = [found["state"], found["identity"] or ""]
     parts.append(f"{found['battery_v']:.1f} V" if found["battery_v"] is not None else "")
+    parts.append(_battery(found))
     parts.append(f"oil {found['oil_c']:.0f} C" if found["oil_c"] is not None else "")
     parts.append(f"raw faults {found['raw_faults']}" if found["raw_faults"] else "")
     return ", ".join(filter(None, parts))
 
 
 def _panel(found: dict[str, Any]) -> str:
-    return ", ".join(filter(None, (found["state"], found["panel_id"])))
+    return ", ".join(filter(None, (found["state"], found["panel_id"], _battery(found))))
+
+
+def _battery(found: dict[str, Any]) -> str:
+    pct = found.get("battery_pct")
+    return f"battery {pct:.0f} %" if pct is not None else ""
 
 
 def _room(found: dict[str, Any]) -> str:

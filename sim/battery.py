@@ -39,6 +39,10 @@ class Battery:
         open_v = _open_v(self.left(taken_j))
         return open_v - load_w / open_v * RESISTANCE_OHM
 
+    def told(self, taken_j: float = 0.0) -> float | None:
+        """The charge, 0..1, as its own meter has it; None: it has none."""
+        return self.left(taken_j)
+
     def lasts_j(self, load_w: float) -> float:
         """What can be taken before this load pulls the voltage below LOW_V."""
         if self.stuck_v is not None:
@@ -58,6 +62,9 @@ class Mains(Battery):
 
     def volts(self, load_w: float, taken_j: float = 0.0) -> float:
         return FULL_V if self.stuck_v is None else self.stuck_v
+
+    def told(self, taken_j: float = 0.0) -> float | None:
+        return None
 
     def lasts_j(self, load_w: float) -> float:
         return math.inf if self.stuck_v is None or self.stuck_v >= LOW_V else 0.0

@@ -7,7 +7,7 @@ wire rung. Nothing else leads in or out but the wiring's contacts.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hal.detectors.line_panel_desk import Desk as LineDesk
@@ -24,8 +24,9 @@ from sim.device import FrameOutlet, Mechanism, MessageDesk, PanelDevice, WireDev
 from sim.generator import MonoblockModel
 from sim.generator_wires import wire_of
 from sim.mischief_links import MischiefFrames, MischiefLink, MischiefOutlet
+from sim.panel_battery import PanelBattery
 from sim.pixels import PixelModel
-from sim.radiographic import RadiographicModel
+from sim.radiographic import RATINGS, RadiographicModel
 from sim.room import SimRoom
 from sim.supply import SupplyModel
 from sim.wiring import LOOP, NETS, Wiring
@@ -78,6 +79,8 @@ class Setting:
     aec: ChamberSetting | None = None  # None: no chambers
     lines: Mapping[str, Any] | None = None  # of a panel on lines: what its desk takes
     detects: bool = False  # ... which is not asked, but detects X-rays by itself
+    on_mains: bool = False  # of a radiographic generator; what others run on is their kind's
+    panel_battery_h: tuple[float, float] | None = None  # lasts idle, at work; None: tethered
 
 
 def pixel_model(setting: Setting) -> PixelModel:
@@ -95,7 +98,12 @@ def pixel_model(setting: Setting) -> PixelModel:
 def generator_model(setting: Setting) -> MonoblockModel:
     """Of the kind that speaks this protocol; an unknown one is taken for a monoblock."""
     kind = MODELS.get(setting.driver, MonoblockModel)
-    return kind(seed=setting.seed, ambient_c=setting.ambient_c)
+    own = (
+        {"ratings": replace(RATINGS, on_mains=setting.on_mains)}
+        if kind is RadiographicModel
+        else {}
+    )
+    return kind(seed=setting.seed, ambient_c=setting.ambient_c, **own)
 
 
 def generator_desk(setting: Setting, model: MonoblockModel) -> Desk:
@@ -131,6 +139,13 @@ def panel_desk_of(setting: Setting, panel: SimPanel, light: Callable[[int], bool
     return PanelDesk(panel, frame_format=setting.frame_format)
 
 
+def panel_battery(setting: Setting) -> PanelBattery | None:
+    if setting.panel_battery_h is None:
+        return None
+    idle_h, working_h = setting.panel_battery_h
+    return PanelBattery(idle_h=idle_h, working_h=working_h)
+
+
 def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) -> World:
     """`pixels`: handed in when it was built already (its maps take the time)."""
     generator = generator_model(setting)
@@ -141,6 +156,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         pixels=pixels or pixel_model(setting),
         kerma_source=generator.exposure,
         times=_times(setting),
+        battery=panel_battery(setting),
     )
     if setting.aec is not None:
         patient = lambda: panel.phantom_name  # noqa: E731 (it moves)
@@ -153,7 +169,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     room_device = WireDevice(MischiefLink(ends.room), room_desk(setting, room), room.advance)
     control, outlet = MischiefFrames(ends.panel_control), MischiefOutlet(ends.panel_data)
     panel_desk = panel_desk_of(setting, panel, generator.beam_on)
-    panel_device = PanelDevice(control, outlet, panel_desk, panel.advance)
+    panel_device = PanelDevice(control, outlet, panel_desk, panel.advance, panel.alive)
     return World(
         generator=generator,
         wiring=wiring,

@@ -35,6 +35,7 @@ from hal.types import PanelState
 from sim import phantom
 from sim.detector_faults import INJECTIONS
 from sim.injection import fresh
+from sim.panel_battery import PanelBattery
 from sim.pixels import LAG_SHARES, Exposure, PixelModel, TrueMaps
 
 KermaSource = Callable[[int, int], tuple[float, float]]
@@ -43,6 +44,9 @@ KermaSource = Callable[[int, int], tuple[float, float]]
 BOOT_US = 2_000_000  # power-up, or the end of an error -> idle
 UNKNOWN_SHOT = "BEFORE-POWER-UP"  # of a frame that was still in its memory
 MEMORY_COUNT = 8  # frames
+AT_WORK = (
+    PanelState.PREPARING, PanelState.READY, PanelState.INTEGRATING, PanelState.READOUT
+)  # fmt: skip
 REFRESH_US = 3_000_000  # between two windows a panel reads itself out: then no lag is left
 
 
@@ -89,7 +93,8 @@ class SimPanel:
     __slots__ = (
         *INJECTIONS, "_armed_count", "_before", "_closed_us", "_earlier", "_frame_count", "_id",
         "_kept", "_kerma_source", "_opened_us", "_pending", "_phantom_name", "_pixels", "_prepared",
-        "_requested", "_series_index", "_shot_id", "_state", "_taken", "_times", "_until_us",
+        "_now_us", "_requested", "_series_index", "_shot_id", "_state", "_taken", "_times",
+        "_until_us", "battery",
     )  # fmt: skip
 
     def __init__(
@@ -99,9 +104,12 @@ class SimPanel:
         pixels: PixelModel,
         kerma_source: KermaSource,
         times: PanelTimes | None = None,
+        battery: PanelBattery | None = None,
     ) -> None:
+        """`battery`: None is a tethered panel."""
         self._id, self._pixels, self._kerma_source = panel_id, pixels, kerma_source
         self._times = times or PanelTimes()
+        self.battery, self._now_us = battery, 0
         self._state, self._until_us = PanelState.IDLE, NEVER_US
         self._prepared = self._requested = False
         self._shot_id, self._opened_us = "", 0
@@ -133,6 +141,13 @@ class SimPanel:
 
     def frame_count(self) -> int:
         return self._frame_count
+
+    def battery_pct(self, t_us: int) -> int | None:
+        return None if self.battery is None else self.battery.pct(t_us)
+
+    def alive(self) -> bool:
+        """False: its battery is empty, so nobody answers."""
+        return self.battery is None or self.battery.charge > 0
 
     @property
     def phantom_name(self) -> str:
@@ -217,6 +232,7 @@ class SimPanel:
 
     def power(self, t_us: int, on: bool) -> None:
         """Off: forgets what it was told and what it was sending; its memory stays."""
+        self._now_us = t_us
         self._forget()
         self._taken.clear()
         self._enter(PanelState.INIT, t_us + BOOT_US if on else NEVER_US)
@@ -237,15 +253,26 @@ class SimPanel:
     def advance(self, now: Now) -> None:
         if self.stuck:
             return
+        self._advance(now)
+        self._now_us = now.t_us
+        battery = self.battery
+        if battery is not None and battery.charge > 0 and now.reached(battery.empty_us()):
+            battery.charge_to(now.t_us, 0.0)
+            self.power(now.t_us, on=False)
+
+    def _advance(self, now: Now) -> None:
         in_error = self._state is PanelState.ERROR
         if self.failed and not in_error:
+            self._now_us = now.t_us
             self._fail()
         elif in_error and not self.failed and not self._is_full():
+            self._now_us = now.t_us
             self._enter(PanelState.INIT, now.t_us + BOOT_US)
         while now.reached(self._until_us):
             self._segment_ended(self._until_us)
 
     def _segment_ended(self, at_us: int) -> None:
+        self._now_us = at_us
         match self._state:
             case PanelState.PREPARING:
                 self._enter(PanelState.READY, NEVER_US)
@@ -264,6 +291,8 @@ class SimPanel:
 
     def _enter(self, state: PanelState, until_us: int) -> None:
         self._state, self._until_us = state, until_us
+        if self.battery is not None:
+            self.battery.follow(self._now_us, state in AT_WORK)
 
     def _open_window(self, at_us: int) -> None:
         length_us = self._times.window_us

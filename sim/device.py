@@ -225,12 +225,14 @@ class PanelDevice(_Line[list[bytes]]):
         data: FrameOutlet,
         desk: MessageDesk,
         advance: Callable[[Now], None],
+        alive: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`alive`: False when its battery is empty; then it has no power."""
         super().__init__()
         fresh(self, FRAMES)
         self.control, self.data = control, data
         self.desk = desk
-        self._advance = advance
+        self._advance, self._alive = advance, alive
 
     def due_us(self) -> int:
         return min(self._next_us, self.control.arrival_us())
@@ -242,6 +244,8 @@ class PanelDevice(_Line[list[bytes]]):
 
     def poll(self, now: Now) -> None:
         self._advance(now)
+        if self.powered and not self._alive():
+            self.power(False)
         self.data.read(now.t_us)  # lets a consumer in
         self.desk.consumer_present = self.data.has_peer
         for message in self.control.read(now.t_us):

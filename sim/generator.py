@@ -399,6 +399,10 @@ class MonoblockModel:
             battery_v=self._volts(t_us),
         )
 
+    def battery_pct(self, t_us: int) -> float | None:
+        told = self.battery.told(self._energy_j(t_us) / EFFICIENCY)
+        return None if told is None else 100 * told
+
     def on_time_s(self) -> float:
         return self._on_s
 

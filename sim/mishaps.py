@@ -177,6 +177,21 @@ def false_command(world: World, text: str = ON) -> None:
 # --- power
 
 
+def set_panel_battery(world: World, charge: float | None, shown_pct: float | None) -> None:
+    """Its charge, as a dock leaves it: an empty panel starts again; and where its meter stands."""
+    battery = world.panel.battery
+    if battery is None:
+        raise NotHereError("no battery: the panel is tethered")
+    if shown_pct is not None and not 0 <= shown_pct <= 100:
+        raise ValueError(f"shown_pct = {shown_pct:g}: must be 0 to 100")
+    was_empty = battery.charge <= 0
+    if charge is not None:
+        battery.charge_to(world.t_us, charge)
+    battery.shown_pct = battery.shown_pct if shown_pct is None else shown_pct
+    if was_empty != (battery.charge <= 0):
+        _power(world, "panel", on=was_empty)
+
+
 def power_off(world: World, device: str) -> None:
     """Dark, silent, and without memory; a generator without HV, a room with all coils open."""
     _power(world, device, False)
@@ -320,6 +335,8 @@ def _heal_models(place: str) -> Callable[[World], None]:
             heal(target, table)
         if place == "generator":
             world.generator.battery.stuck_v = None
+        if place == "panel" and world.panel.battery is not None:
+            world.panel.battery.shown_pct = None
         if place == "room":
             for name in INPUTS:
                 world.room.free(world.t_us, input_name=name)

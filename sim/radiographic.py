@@ -1,4 +1,4 @@
-"""A radiographic generator of 32 kW with a rotating anode and a battery, behind R2CP.
+"""A radiographic generator of 32 kW with a rotating anode, on a battery or on mains; behind R2CP.
 
 Like no product: 300 kHU and 32 kW are those of the reference's default unit, energy and refusal
 of the battery those of GE's AMX family (qc-and-physics.md 2.2, 2.4); sim/README.md lists what is
@@ -8,7 +8,7 @@ chosen. Plain: anode and housing are one store of heat, and the tube has one fil
 from __future__ import annotations
 
 from hal.now import Now
-from sim.battery import EFFICIENCY, FULL_V, LOW_V, Battery
+from sim.battery import EFFICIENCY, FULL_V, LOW_V, Battery, Mains
 from sim.generator import MonoblockModel, Ratings
 from sim.rotor import Rotor
 
@@ -41,6 +41,11 @@ class DriveBattery(Battery):
         above = (self.left(taken_j) - REFUSED_BELOW) / (1 - REFUSED_BELOW)
         return LOW_V + (FULL_V - LOW_V) * above
 
+    def told(self, taken_j: float = 0.0) -> float:
+        """By its volts, so that a voltmeter that is stuck is believed here, too."""
+        above = (self.volts(0.0, taken_j) - LOW_V) / (FULL_V - LOW_V)
+        return min(max(REFUSED_BELOW + (1 - REFUSED_BELOW) * above, 0.0), 1.0)
+
     def _low_charge(self, load_w: float) -> float:
         return REFUSED_BELOW
 
@@ -53,7 +58,7 @@ class RadiographicModel(MonoblockModel):
     ) -> None:
         self.rotor = Rotor()
         super().__init__(seed=seed, ambient_c=ambient_c, ratings=ratings)
-        self.battery = DriveBattery()
+        self.battery = Mains() if ratings.on_mains else DriveBattery()
 
     def _may_start(self, t_us: int) -> bool:
         return self.rotor.at_speed(Now(t_us)) and super()._may_start(t_us)

@@ -95,6 +95,16 @@ def _charge_battery(world: World, charge: float = 1.0) -> None:
     world.generator.charge_battery(world.t_us, charge)
 
 
+def _panel_battery(
+    world: World, charge: float | None = None, shown_pct: float | None = None
+) -> None:
+    """Docked until it holds this charge; or its meter stands at a figure."""
+    for name, value in (("charge", charge), ("shown_pct", shown_pct)):
+        if value is not None and not _same_kind(0.0, value):
+            raise ScriptError(f"{name} = {value!r}: must be a number")
+    mishaps.set_panel_battery(world, charge, shown_pct)
+
+
 VERBS: dict[str, Callable[..., None]] = {
     "press": _press,
     "release": _release,
@@ -121,6 +131,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "trip generator": _trip,
     "battery": _battery,
     "charge battery": _charge_battery,
+    "panel battery": _panel_battery,
     "power off": mishaps.power_off,
     "power on": mishaps.power_on,
     "reboot": mishaps.reboot,

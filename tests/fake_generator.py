@@ -18,6 +18,7 @@ class FakeModel:
         self.aec: AecChoice | None = None
         self.aec_has_not = ""
         self.bits: set[str] = set()
+        self.charge_pct: float | None = None
         self.refuses = False
         self.ramp = 150_000
         self.ignores_off = False
@@ -102,6 +103,9 @@ class FakeModel:
 
     def watchdog_on(self) -> bool:
         return self._watchdog_on
+
+    def battery_pct(self, t_us: int) -> float | None:
+        return self.charge_pct
 
     def on_time_s(self) -> float:
         beams = zip(self.starts_us, self.ends_us, strict=False)

@@ -24,6 +24,7 @@ class FakePanel:
     sent_count: int = 0
     ready_frames: list[PanelFrame] = field(default_factory=list)
     memory: list[str] = field(default_factory=list)
+    charge_pct: int | None = None
 
     def state(self, t_us: int) -> str:
         self.advance(Now(t_us))
@@ -75,6 +76,9 @@ class FakePanel:
 
     def frame_count(self) -> int:
         return self.sent_count
+
+    def battery_pct(self, t_us: int) -> int | None:
+        return self.charge_pct
 
     def take_frames(self, t_us: int) -> Sequence[PanelFrame]:
         taken, self.ready_frames = self.ready_frames, []

@@ -79,6 +79,8 @@ LIMITS: dict[str, tuple[object, str]] = {
     "ends_mas": (False, "the unit ends a beam at its mAs, unless the generator has that mode"),
     "account_us": (None, "SR-53: where the generator gives an account of its own"),
     "aec": (None, "SR-22: where the bench has chambers"),
+    "battery": (None, "SR-29, F71: where the bench file has figures for the unit's"),
+    "panel_battery": (None, "SR-10, F32: where the panel has one"),
 }
 
 
@@ -208,13 +210,14 @@ def test_a_beam_begins_without_charge_and_an_ending_without_proof() -> None:
 
 ONLY_TOLD = {
     "READY_TIMEOUT", "UNDER_TEMPERATURE", "SHOT_CHANGED", "UNIT_LOST",
+    "BATTERY_WARNING", "PANEL_BATTERY_WARNING",
     "AEC_BACKUP", "AEC_IMPLAUSIBLE",  # SR-22: what they lock is AEC, and no manual exposure
 }  # fmt: skip
 NO_PRESS = {
     "HANDSWITCH_CLOSED", "LAMP_FAILED", "GENERATOR_IDENTITY", "PANEL_WRONG", "WINDOW_TOO_SHORT",
     "RECORDER_LOST", "DISK", "PANEL_SET_MISSING", "INCOMPLETE_EXPOSURE", "NO_SHOT", "SHOT_USED",
     "TECHNIQUE", "NOT_TEST", "RECEPTOR_NOT_CLEAR", "TUBE_COLD", "TUBE_HEAT", "DUTY",
-    "AEC_LOCKED", "AEC_SETTING",
+    "AEC_LOCKED", "AEC_SETTING", "BATTERY_EMPTY", "PANEL_BATTERY_EMPTY",
 }  # fmt: skip
 ENDS_THE_BEAM = {
     "DOOR_OPEN", "CHAIN_OPEN", "KEY_OFF", "ROOM_IO_LOST", "GENERATOR_LINK_LOST",

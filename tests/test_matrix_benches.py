@@ -53,7 +53,8 @@ def test_on_the_portable_the_rotor_s_rows_alone_are_of_other_benches() -> None:
 
 def test_a_row_expects_what_this_wire_can_tell() -> None:
     assert known_injection("F71").expected("STANDBY") == "BATTERY_LOW"
-    assert on_mobile()["F71"].expected("STANDBY") == "GENERATOR_UNKNOWN"
+    assert on_mobile()["F71"].expected("STANDBY") == "BATTERY_EMPTY"
+    assert on_mobile()["F71"].expected("PREP") == "GENERATOR_UNKNOWN"
     assert on_mobile()["F54"].expect == known_injection("F54").expect
 
 

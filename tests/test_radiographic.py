@@ -156,6 +156,7 @@ def test_a_battery_that_is_too_low_is_refused_before_the_rotor_turns() -> None:
     seen = run.run()
     assert "PREP" not in seen.states()
     (refused,) = seen.of("refused")
-    assert refused["because"] == ["GENERATOR_UNKNOWN"]  # a message whose number no paper names
+    # by its level; and a message whose number no paper names
+    assert refused["because"] == ["BATTERY_EMPTY", "GENERATOR_UNKNOWN"]
     assert run.rung.world.generator.rotor is not None
     assert run.rung.world.generator.rotor.rpm(run.rung.t_us) == 0.0

@@ -25,7 +25,7 @@ def made() -> SimWorld:
 
 def write(made: SimWorld, device: str, n: int = 1) -> None:
     if device == "panel":
-        made.panel.write(made.t_us, [json.dumps({"v": 2, "n": n, "do": "status"}).encode()])
+        made.panel.write(made.t_us, [json.dumps({"v": 3, "n": n, "do": "status"}).encode()])
     else:
         byte_link(made, device).write(made.t_us, QUESTIONS[device])
 

@@ -122,7 +122,7 @@ def test_a_stuck_panel_answers_and_does_nothing(made: SimWorld, wait_ms: int) ->
     ):
         command(made.t_us)
         assert state(made.after_ms(10_000)) == before
-    made.panel.write(made.t_us, [json.dumps({"v": 2, "n": 1, "do": "status"}).encode()])
+    made.panel.write(made.t_us, [json.dumps({"v": 3, "n": 1, "do": "status"}).encode()])
     made.after_ms(1)
     *_, reply = made.panel.read(made.t_us)
     assert json.loads(reply[0]) | {"n": 1, "ok": True, "state": before} == json.loads(reply[0])
@@ -164,11 +164,11 @@ def test_a_panel_without_power_loses_its_frame_and_needs_its_time_to_boot(made: 
     assert state(made) == "readout"
     made.do("reboot", device="panel", dark_ms=100)
     made.panel.read(made.t_us)
-    made.panel.write(made.t_us, [json.dumps({"v": 2, "n": 1, "do": "status"}).encode()])
+    made.panel.write(made.t_us, [json.dumps({"v": 3, "n": 1, "do": "status"}).encode()])
     made.after_ms(99)
     assert made.panel.read(made.t_us) == []
     made.after_ms(1)
-    made.panel.write(made.t_us, [json.dumps({"v": 2, "n": 2, "do": "status"}).encode()])
+    made.panel.write(made.t_us, [json.dumps({"v": 3, "n": 2, "do": "status"}).encode()])
     made.after_ms(1)
     assert [json.loads(m[0]).get("state") for m in made.panel.read(made.t_us)] == ["init"]
     assert state(made.after_ms(1_998.999)) == "init"

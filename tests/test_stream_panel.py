@@ -37,22 +37,22 @@ from tests.fake_panel import FakePanel
 
 SCAN_US = 5_000
 STATUS = Status(state=PanelState.IDLE, panel_id="SIM-PANEL-1", window_ms=5000, frame_count=0)
-KEEPING = replace(STATUS, kept=("S-5", "S-6"))
+KEEPING = replace(STATUS, kept=("S-5", "S-6"), battery_pct=87)
 
 # The project's own wire, so its literals stand here and not among the vectors of others.
-IDENTIFY = b'{"v":2,"n":1,"do":"identify"}'
-REQUEST = b'{"v":2,"n":7,"do":"request","shot":"S-1"}'
+IDENTIFY = b'{"v":3,"n":1,"do":"identify"}'
+REQUEST = b'{"v":3,"n":7,"do":"request","shot":"S-1"}'
 GOOD = (
-    b'{"v":2,"n":7,"ok":true,"state":"idle","panel":"SIM-PANEL-1","window_ms":5000,"frames":0,'
-    b'"kept":["S-5","S-6"],"error":null}'
+    b'{"v":3,"n":7,"ok":true,"state":"idle","panel":"SIM-PANEL-1","window_ms":5000,"frames":0,'
+    b'"kept":["S-5","S-6"],"battery_pct":87,"error":null}'
 )
 BAD = GOOD.replace(b"true", b"false").replace(b"null", b'"not_ready"')
 CHANGE = (
-    b'{"v":2,"event":"state","k":3,"state":"readout","panel":"SIM-PANEL-1","window_ms":5000,'
-    b'"frames":0,"kept":["S-5","S-6"]}'
+    b'{"v":3,"event":"state","k":3,"state":"readout","panel":"SIM-PANEL-1","window_ms":5000,'
+    b'"frames":0,"kept":["S-5","S-6"],"battery_pct":87}'
 )
-RESEND = b'{"v":2,"n":8,"do":"resend","shot":"S-5"}'
-FREE = b'{"v":2,"n":9,"do":"free","shot":"S-5"}'
+RESEND = b'{"v":3,"n":8,"do":"resend","shot":"S-5"}'
+FREE = b'{"v":3,"n":9,"do":"free","shot":"S-5"}'
 
 
 def without(message: bytes, key: str) -> bytes:
@@ -76,7 +76,7 @@ def having(message: bytes, **fields: object) -> bytes:
         (Reply(n=7, ok=True, status=KEEPING), GOOD),
         (Reply(n=7, ok=False, status=KEEPING, error="not_ready"), BAD),
         (Event(k=3, status=replace(KEEPING, state=PanelState.READOUT)), CHANGE),
-        (Refused(error="busy"), b'{"v":2,"event":"refused","error":"busy"}'),
+        (Refused(error="busy"), b'{"v":3,"event":"refused","error":"busy"}'),
     ],
 )
 def test_each_message_has_its_literal(
@@ -88,14 +88,17 @@ def test_each_message_has_its_literal(
 
 
 @pytest.mark.parametrize(
-    "key", ["v", "n", "ok", "state", "panel", "window_ms", "frames", "kept", "error"]
+    "key",
+    ["v", "n", "ok", "state", "panel", "window_ms", "frames", "kept", "battery_pct", "error"],
 )
 def test_a_reply_without_one_of_its_keys_is_refused(key: str) -> None:
     with pytest.raises(WireError):
         decode_answer([without(GOOD, key)])
 
 
-@pytest.mark.parametrize("key", ["v", "k", "state", "panel", "window_ms", "frames", "kept"])
+@pytest.mark.parametrize(
+    "key", ["v", "k", "state", "panel", "window_ms", "frames", "kept", "battery_pct"]
+)
 def test_an_event_without_one_of_its_keys_is_refused(key: str) -> None:
     with pytest.raises(WireError):
         decode_answer([without(CHANGE, key)])
@@ -104,7 +107,7 @@ def test_an_event_without_one_of_its_keys_is_refused(key: str) -> None:
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        (having(GOOD, v=1), "v: must be an integer from 2 to 2, got 1"),
+        (having(GOOD, v=2), "v: must be an integer from 3 to 3, got 2"),
         (having(GOOD, v=True), "v"),
         (having(GOOD, n=0), "n"),
         (having(GOOD, n="7"), "n"),
@@ -121,6 +124,10 @@ def test_an_event_without_one_of_its_keys_is_refused(key: str) -> None:
         (having(GOOD, kept=["S"] * 33), "kept: must be a list of at most 32"),
         (having(GOOD, kept=[""]), "kept: must be a text of 1 to 64"),
         (having(GOOD, kept=[7]), "kept: must be a text"),
+        (having(GOOD, battery_pct=101), "battery_pct: must be an integer from 0 to 100, got 101"),
+        (having(GOOD, battery_pct=-1), "battery_pct"),
+        (having(GOOD, battery_pct=87.5), "battery_pct"),
+        (having(GOOD, battery_pct=True), "battery_pct"),
         (having(GOOD, error="not_ready"), "null if ok"),
         (having(BAD, error=None), "null if ok"),
         (having(BAD, error="why not"), "error"),
@@ -865,11 +872,11 @@ def asked(desk: Desk, t_us: int, wire: bytes, reply_us: int = 500) -> dict[str, 
 
 
 def question(n: int, do: str, **fields: object) -> bytes:
-    return json.dumps({"v": 2, "n": n, "do": do, **fields}).encode()
+    return json.dumps({"v": 3, "n": n, "do": do, **fields}).encode()
 
 
 def test_identify_is_answered_after_the_modelled_delay_and_not_before() -> None:
-    desk = Desk(FakePanel(memory=["S-5", "S-6"]), reply_us=700)
+    desk = Desk(FakePanel(memory=["S-5", "S-6"], charge_pct=87), reply_us=700)
     now = Now(1000)
     desk.receive(now, [IDENTIFY])
     assert desk.poll(now) == []
@@ -918,7 +925,7 @@ def test_a_drop_and_a_standby_are_always_granted() -> None:
 def test_a_frame_is_sent_again_only_when_it_is_kept_and_somebody_takes_it() -> None:
     panel = FakePanel(memory=["S-5"])
     desk = Desk(panel)
-    again = b'{"v":2,"n":1,"do":"resend","shot":"S-5"}'
+    again = b'{"v":3,"n":1,"do":"resend","shot":"S-5"}'
     assert asked(desk, 0, again)["ok"] is True
     assert asked(desk, 1_000, again.replace(b"S-5", b"S-9"))["error"] == "not_kept"
     desk.consumer_present = False
@@ -933,7 +940,7 @@ def test_a_frame_is_sent_again_only_when_it_is_kept_and_somebody_takes_it() -> N
 def test_freeing_what_is_not_kept_is_no_error() -> None:
     panel = FakePanel(memory=["S-5"])
     desk = Desk(panel)
-    free = b'{"v":2,"n":1,"do":"free","shot":"S-5"}'
+    free = b'{"v":3,"n":1,"do":"free","shot":"S-5"}'
     assert [asked(desk, t_us, free)["kept"] for t_us in (0, 1_000)] == [[], []]
 
 

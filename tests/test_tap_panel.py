@@ -22,10 +22,13 @@ from rig.service.tape import Passage, Tape
 UNIT = load_bench("portable").unit
 TO, FROM = Direction.TO_DEVICE, Direction.FROM_DEVICE
 # hal/detectors/stream_panel_wire.py: our own words, so there is no document to take them from
-ASKED = b'{"v":2,"n":7,"do":"request","shot":"S-1"}'
-STATUS = b'"state":"preparing","panel":"SIM-PANEL-1","window_ms":5000,"frames":0,"kept":[]'
-SAID = b'{"v":2,"n":7,"ok":true,' + STATUS + b',"error":null}'
-CHANGED = b'{"v":2,"event":"state","k":3,' + STATUS + b"}"
+ASKED = b'{"v":3,"n":7,"do":"request","shot":"S-1"}'
+STATUS = (
+    b'"state":"preparing","panel":"SIM-PANEL-1","window_ms":5000,"frames":0,"kept":[],'
+    b'"battery_pct":87'
+)
+SAID = b'{"v":3,"n":7,"ok":true,' + STATUS + b',"error":null}'
+CHANGED = b'{"v":3,"event":"state","k":3,' + STATUS + b"}"
 START = [b'{"htype":"dheader-1.0","series":3,"header_detail":"none"}']
 # Stream V1 (protocols.md 9.2); the hash is `md5sum` of eight zero bytes
 IMAGE = [
@@ -44,12 +47,12 @@ def told(link: str, way: Direction, *parts: bytes) -> tuple[Kind, str]:
 
 
 def test_control_is_told_by_its_kind_number_and_shot() -> None:
-    standing = "preparing, SIM-PANEL-1, window 5000 ms, 0 frames"
+    standing = "preparing, SIM-PANEL-1, window 5000 ms, 0 frames, battery 87 %"
     assert told("panel", TO, ASKED) == (Kind.ACT, "#7 request S-1")
-    assert told("panel", TO, b'{"v":2,"n":8,"do":"status"}') == (Kind.QUERY, "#8 status")
+    assert told("panel", TO, b'{"v":3,"n":8,"do":"status"}') == (Kind.QUERY, "#8 status")
     assert told("panel", FROM, SAID) == (Kind.REPLY, f"#7 ok: {standing}")
     assert told("panel", FROM, CHANGED) == (Kind.REPLY, f"event 3: {standing}")
-    refused = b'{"v":2,"event":"refused","error":"busy"}'
+    refused = b'{"v":3,"event":"refused","error":"busy"}'
     assert told("panel", FROM, refused)[1] == "refused: busy, another controller is served"
 
 

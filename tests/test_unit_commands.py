@@ -83,7 +83,9 @@ def test_status_tells_the_state_and_each_device(standing: Standing) -> None:
     assert (found["schema"], found["bench"], found["state"]) == (1, "portable", "STANDBY")
     assert (found["faults"], found["inhibits"], found["reset_waits_for"]) == ([], [], [])
     assert found["generator"]["state"] == "standby"
-    assert found["panel"] == {"state": "idle", "panel_id": "SIM-PANEL-1"}
+    assert found["panel"] == {
+        "state": "idle", "panel_id": "SIM-PANEL-1", "battery_pct": 100,
+    }  # fmt: skip
     assert found["room"]["key"] is True
     assert found["recorder"]["incomplete_count"] == 0
     assert found["shot"]["technique"] == {

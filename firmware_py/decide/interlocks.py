@@ -5,7 +5,7 @@ Levels, looked at in every scan; unknown and stale count as open (SR-09).
 
 from __future__ import annotations
 
-from firmware_py.decide import aec, duty, technique, tube_load
+from firmware_py.decide import aec, batteries, duty, technique, tube_load
 from firmware_py.decide.memory import Memory, State
 from hal.faults import FAULTS, Reaction
 from hal.now import Now, latest_us
@@ -75,6 +75,7 @@ def inhibits(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
     """Why a press would not start PREP now; empty = it would. Before rotor and before dose."""
     recorder, shot = inputs.recorder, inputs.requests.shot
     found = room_causes(memory, inputs, now)
+    found += batteries.inhibits(memory.limits, inputs, shot)  # before what a source says of it
     found += [code for code in generator_causes(inputs) if _inhibits(code)]
     found += panel_causes(memory, inputs, now)
     if not recorder.alive:  # its port watches the heartbeat
@@ -93,6 +94,12 @@ def inhibits(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
         if wrong
     ]
     return tuple(found + _shot_inhibits(memory, inputs, shot, now))
+
+
+def warnings(memory: Memory, inputs: Inputs) -> tuple[str, ...]:
+    """What is told and inhibits nothing: of the batteries, and of the generator's own faults."""
+    told = [c for c in generator_causes(inputs) if FAULTS[c].reaction is Reaction.WARN]
+    return tuple(dict.fromkeys(batteries.warnings(memory.limits, inputs) + told))
 
 
 def _set_missing(recorder: RecorderSample, shot: Shot | None) -> bool:

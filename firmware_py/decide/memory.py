@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from hal.types import AecData, EndReason, ExposureReport, Shot, TubeData
+from hal.types import AecData, ChargeData, EndReason, ExposureReport, Shot, TubeData
 
 
 class State(Enum):
@@ -74,6 +74,8 @@ class Limits:
     ends_mas: bool = False  # the generator ends a beam at its mAs; else the unit does
     account_us: int | None = None  # proved off -> the generator's own account; None: it gives none
     aec: AecData | None = None  # None: this bench has no chambers
+    battery: ChargeData | None = None  # None: mains, or a wire that tells no charge
+    panel_battery: ChargeData | None = None  # None: tethered
     tube: TubeData
 
 

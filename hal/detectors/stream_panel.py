@@ -186,6 +186,7 @@ class Driver:
             frame_count=status.frame_count,
             kept=status.kept,
             given_up=self._memory.given_up(now),
+            battery_pct=status.battery_pct,
             faults=("PANEL_ERROR",) if state is PanelState.ERROR else (),
         )
         if sample != self.sample:

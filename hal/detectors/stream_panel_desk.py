@@ -129,6 +129,7 @@ class Desk:
             window_ms=self._model.window_us() // 1000,
             frame_count=self._model.frame_count(),
             kept=self._model.kept(),
+            battery_pct=self._model.battery_pct(t_us),
         )
 
     def _end_series(self) -> list[list[bytes]]:

@@ -67,8 +67,9 @@ def _answered(message: Sequence[bytes]) -> str:
 
 def _status(status: Status) -> str:
     kept = f", keeps {' '.join(status.kept)}" if status.kept else ""
-    window = f"window {status.window_ms} ms"
-    return f"{status.state.value}, {status.panel_id}, {window}, {status.frame_count} frames{kept}"
+    pct = "" if status.battery_pct is None else f", battery {status.battery_pct} %"
+    frames = f"window {status.window_ms} ms, {status.frame_count} frames{kept}"
+    return f"{status.state.value}, {status.panel_id}, {frames}{pct}"
 
 
 def _framed(message: Sequence[bytes]) -> str:

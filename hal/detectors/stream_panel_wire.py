@@ -7,19 +7,20 @@ are Stream V1 (hal/stream_v1.py). Not checked against any panel.
 
 One JSON object is one message of one part:
 
-    controller -> panel   {"v":2,"n":7,"do":"request","shot":"S-1"}
-    panel -> controller   {"v":2,"n":7,"ok":true,"state":"preparing","panel":"SIM-PANEL-1",
-                           "window_ms":5000,"frames":0,"kept":[],"error":null}
-    panel, on each change {"v":2,"event":"state","k":3,"state":"readout","panel":...,
-                           "window_ms":...,"frames":...,"kept":[...]}
-    panel, to a second controller {"v":2,"event":"refused","error":"busy"}
+    controller -> panel   {"v":3,"n":7,"do":"request","shot":"S-1"}
+    panel -> controller   {"v":3,"n":7,"ok":true,"state":"preparing","panel":"SIM-PANEL-1",
+                           "window_ms":5000,"frames":0,"kept":[],"battery_pct":87,"error":null}
+    panel, on each change {"v":3,"event":"state","k":3,"state":"readout","panel":...,
+                           "window_ms":...,"frames":...,"kept":[...],"battery_pct":...}
+    panel, to a second controller {"v":3,"event":"refused","error":"busy"}
 
 `n` counts the questions and `k` the changes; both only go up. T_PREP, request to window,
 is 0-300 ms. A request dropped before its window opened opens none, and a panel like
 Canon's then needs about 1 s before it works again: the state says so ("recover").
 
 A frame stays in the panel's memory until `free` names its shot, and `resend` sends it once
-more; `kept` lists what is there, the oldest first. Version 1 had no memory.
+more; `kept` lists what is there, the oldest first. Version 1 had no memory. `battery_pct`, whole
+percent of a full charge, is null where the panel is tethered; version 2 had none.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ COMMANDS = {  # what the panel may answer in `error`, beside "fault"
 }
 NAMES_SHOT = ("request", "resend", "free")
 ERRORS = ("fault", *dict.fromkeys(error for errors in COMMANDS.values() for error in errors))
-VERSION = 2
+VERSION = 3
 CONTROL_BYTES = 4096
 KEPT_COUNT_MAX = 32
 WINDOW_MS_MAX = 60_000
@@ -69,6 +70,7 @@ class Status:
     window_ms: int
     frame_count: int
     kept: tuple[str, ...] = ()
+    battery_pct: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +144,7 @@ def _decode_reply(fields: dict[str, Any]) -> Reply:
     return Reply(n=n, ok=ok, status=_decode_status(fields), error=error)
 
 
-STATUS_KEYS = ("state", "panel", "window_ms", "frames", "kept")
+STATUS_KEYS = ("state", "panel", "window_ms", "frames", "kept", "battery_pct")
 REPORTED = {state.value: state for state in PanelState if state is not PanelState.DISCONNECTED}
 
 
@@ -153,6 +155,7 @@ def _status_fields(status: Status) -> dict[str, Any]:
         "window_ms": status.window_ms,
         "frames": status.frame_count,
         "kept": list(status.kept),
+        "battery_pct": status.battery_pct,
     }
 
 
@@ -166,7 +169,12 @@ def _decode_status(fields: dict[str, Any]) -> Status:
         window_ms=integer(fields, "window_ms", 1, WINDOW_MS_MAX),
         frame_count=integer(fields, "frames", 0, MAX_INTEGER),
         kept=texts(fields, "kept", KEPT_COUNT_MAX, ID_CHARS),
+        battery_pct=_battery_pct(fields),
     )
+
+
+def _battery_pct(fields: dict[str, Any]) -> int | None:
+    return None if fields["battery_pct"] is None else integer(fields, "battery_pct", 0, 100)
 
 
 def _fields(message: Sequence[bytes]) -> dict[str, Any]:

@@ -32,6 +32,8 @@ Silent: chosen:
   with that input. No read-back of X-RAY ENABLE itself is known.
 - A stop that is answered "wrong state" counts when a later status shows no beam.
 - The token is not requested: the host's sequence never does. Result 201 is then a fault.
+- The X-ray battery's level (0x12/1) is asked of the generator, where the bench says how often: in
+  standby only, and at once after each system message. Percent; who refuses it has none.
 - Time-outs in the device (0x00/5, 0x20/143) have no known layout and are left as they are.
 """
 
@@ -49,6 +51,7 @@ from hal.generators.r2cp_layouts import (
     PostExposure,
     State,
     Status,
+    read_battery,
     read_message,
     read_status,
 )
@@ -74,6 +77,7 @@ from hal.generators.r2cp_results import (
 from hal.generators.r2cp_rx import RxKey
 from hal.generators.r2cp_stop import Stop
 from hal.generators.r2cp_wire import (
+    ASK_BATTERY,
     ASK_MESSAGES,
     ASK_POST,
     ASK_STATUS,
@@ -100,6 +104,9 @@ _ROTATING = (State.PREPARATION, State.READY)
 class Driver:
     """Levels in, samples out: each scan it sends what is missing between ordered and confirmed."""
 
+    _battery_asked_us: int | None
+    _battery_refused: bool  # it has none, or no such entry
+
     def __init__(
         self,
         link: ByteLink,
@@ -111,8 +118,10 @@ class Driver:
         standby_poll_us: int = 100_000,
         timeout_us: int = REPLY_US,
         focus_index: int = 1,
+        battery_poll_us: int | None = None,
     ) -> None:
         """4.7: status each 50 ms in the exposure, 100 ms idle. `focus_index`: 0 small, 1 large.
+        `battery_poll_us`: None asks for no battery.
 
         `dialect`, `baud`, `monitor_poll_us`: of other wires, nothing here.
         """
@@ -123,6 +132,7 @@ class Driver:
         self._status_poll_us = status_poll_us
         self._standby_poll_us = standby_poll_us
         self._focus_index = focus_index
+        self._battery_poll_us = battery_poll_us
         self._asked_us: int | None = None  # the newest status question
         self._orders = Orders()
         self._silence = Silence()
@@ -140,11 +150,12 @@ class Driver:
         return maximum_mas(technique)
 
     def read(self, now: Now) -> GeneratorSample:
-        lost_count = self._exchange.timeouts_count
+        lost_count, asked = self._exchange.timeouts_count, self._exchange.waiting_for
         for heard in self._exchange.read(now):
             with suppress(WireError):  # nonsense behind a good header: not believed, asked again
                 self._hear(now, heard)
         if self._exchange.timeouts_count != lost_count:
+            self._battery_refused = self._battery_refused or asked is ASK_BATTERY
             self._lost_one(now)
         self._watch_link(now)
         self._show(now)
@@ -226,8 +237,16 @@ class Driver:
 
     def _look(self, now: Now) -> Question | None:
         armed = self._orders.technique is not None
+        if not armed and self._battery_due(now):
+            return ASK_BATTERY
         period_us = self._status_poll_us if armed else self._standby_poll_us
         return ASK_STATUS if self._due(now, period_us) else None
+
+    def _battery_due(self, now: Now) -> bool:
+        if self._battery_poll_us is None or self._battery_refused:
+            return False
+        asked_us = self._battery_asked_us
+        return asked_us is None or now.reached(asked_us + self._battery_poll_us)
 
     def _due(self, now: Now, period_us: int) -> bool:
         return self._asked_us is None or now.reached(self._asked_us + period_us)
@@ -244,6 +263,8 @@ class Driver:
             self._asked_us, self._status_stale = now.t_us, False
         elif question is ASK_MESSAGES:
             self._messages.asked()
+        elif question is ASK_BATTERY:
+            self._battery_asked_us = now.t_us
         elif question in (RX_DISABLE, RX_ENABLE):
             self._rx.asked(now, question)
         self._exchange.ask(now, question)
@@ -261,6 +282,7 @@ class Driver:
     def _hear_event(self, now: Now, event: Frame) -> None:
         if event.is_of("message"):
             self._messages.event(read_message(event.data))
+            self._battery_asked_us = None  # it may be what the message is about
         elif event.is_of("status"):
             self._status_stale = True
         elif event.is_of("connection"):
@@ -355,6 +377,10 @@ class Driver:
             beam_mas=post.mas, beam_ms=post.ms, account_taken_us=answer.asked_us,
         )  # fmt: skip
 
+    def _took_battery(self, now: Now, answer: Answer) -> None:
+        self._battery_refused = answer.result_code != OK
+        self._orders.set(now, battery_pct=read_battery(answer.data))
+
     def _took_activate(self, now: Now, answer: Answer) -> None:
         self._status_stale = True
         if answer.question is DEACTIVATE and answer.result_code != OK:
@@ -373,6 +399,7 @@ class Driver:
         "messages": _took_messages,
         "post_exposure": _took_post,
         "activate": _took_activate,
+        "battery": _took_battery,
     }
 
     # the link
@@ -393,6 +420,7 @@ class Driver:
         self._forget()
         self._plan = Preparation()
         self._orders.lost_device(now)
+        self._orders.set(now, battery_pct=None)
 
     def _forget(self) -> None:
         """Whoever answers next may be another device, or the same one after a power cycle."""
@@ -404,6 +432,8 @@ class Driver:
         self._orders.off_wanted, self._orders.acked_us = True, None
         self._status_stale = True
         self._service_tool = False
+        self._battery_asked_us = None
+        self._battery_refused = False
 
     # what is shown
 

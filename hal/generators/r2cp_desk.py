@@ -18,6 +18,7 @@ and unverified against a device. Chosen, where nothing is said:
 - 1-point: the model's chambers end the beam; the back-up is the databank's mAs at its mA, or its
   ms. What the model has not is refused with 6 (chambers), 14 (sensitivity) or 15 (density). The end
   code stays 0 however it ended. 0-point is refused with 6: nothing here finds a kV.
+- The X-ray battery's level (0x12/1) is the generator's to tell, one byte, percent; on mains: 203.
 - kV and mA of the post-exposure are one reading at the end of the ramp (the set values before it),
   ms the model's own count of X-ray-on time, mAs their product.
 """
@@ -35,6 +36,7 @@ from hal.generators.r2cp_layouts import (
     PostExposure,
     State,
     Status,
+    battery_bytes,
     databank_bytes,
     message_bytes,
     post_bytes,
@@ -301,6 +303,9 @@ class Desk:
             return post_bytes(self._post)
         if name == "databank" and frame.data[0] in self._databanks:
             return databank_bytes(self._databanks[frame.data[0]])
+        if name == "battery":
+            pct = self._model.battery_pct(now.t_us)
+            return None if pct is None else battery_bytes(pct)
         texts = {
             "version": b"\x06\x00A",
             "description": self._model.model_number.encode("ascii"),

@@ -12,6 +12,7 @@ from hal.generators.r2cp_layouts import (
     STATUS,
     Layout,
     State,
+    read_battery,
     read_message,
     unpacked,
 )
@@ -66,6 +67,9 @@ def _meaning(frame: Frame, entry: Entry) -> str:
     if entry.name == "message":
         message = read_message(frame.data)
         return f"{message_words(message)} {'active' if message.active else 'not active'}"
+    if entry.name == "battery":
+        pct = read_battery(frame.data)
+        return f"{pct:g} %" if pct is not None else f"no level: {frame.data.hex(' ')}"
     layout = _LAYOUTS.get(entry.name)
     if layout is None:
         return frame.data.hex(" ")

@@ -288,6 +288,17 @@ def read_post(data: bytes) -> PostExposure:
     return PostExposure(**unpacked(POST_EXPOSURE, data))  # type: ignore[arg-type]  # by the table
 
 
+def battery_bytes(pct: float) -> bytes:
+    """4.3 names the entry; silent: chosen: one byte, percent of a full charge."""
+    return bytes((round(pct),))
+
+
+def read_battery(data: bytes) -> float | None:
+    """Percent. Its size is silent, so any number that can be one counts; None: none is there."""
+    pct = int.from_bytes(data, "big")
+    return float(pct) if data and pct <= 100 else None
+
+
 def message_bytes(message: Message) -> bytes:
     return packed(MESSAGE, asdict(message))
 

@@ -84,6 +84,7 @@ _ROWS = (
     _entry("version", 0x00, 6, "4.2", sets=3, gets=0, answers=3),
     _entry("serial", 0x00, 11, "4.3; layout silent"),
     _entry("description", 0x00, 12, "4.3; layout silent"),
+    _entry("battery", 0x12, 1, "4.3, X-ray battery level; layout and GET without data: chosen"),
     _entry("assign", 0x20, 4, "4.4", sets=3),
     _entry("acceptance", 0x20, 5, "4.4", answers=3),
     _entry("databank", 0x20, 12, "4.4, 4.5", sets=27, gets=1, answers=27),
@@ -249,6 +250,7 @@ def heartbeat_answer(frame: Frame) -> bytes:
 START, STOP = Question("exposure", SET, b"\x01"), Question("exposure", SET, b"\x00")
 ASK_STATUS, ASK_VERSION = Question("status", GET), Question("version", GET)
 ASK_MESSAGES, ASK_POST = Question("messages", GET), Question("post_exposure", GET)
+ASK_BATTERY = Question("battery", GET)
 USE_V6 = Question("version", SET, b"\x06\x00A")
 # Node status is the hub's to tell: the worked frames ask node 1.
 ASK_NODE = {n: Question("node", GET, bytes((n,)), Node.HUB) for n in (17, 6)}

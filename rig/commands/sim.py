@@ -188,7 +188,7 @@ With --set: weld, line, generator, panel, phantom, wiring, room, "trip generator
 mischief, stick, free, bounce, glitch, "press often", "power off", "power on", reboot,
 "lose answer", "false command", garbage, heal;
 without --set each says which names it takes. Phantoms: hand, none (an open beam on the
-whole panel). "charge battery" takes charge, 0 to 1.
+whole panel). "charge battery" takes charge, 0 to 1; "panel battery" that, or shown_pct.
 
 Once opened (door, emergency stop), the safety chain stays open until "press reset".
 """,
@@ -243,6 +243,10 @@ def _closed(value: bool) -> str:
     return "closed" if value else "open"
 
 
+def _panel_battery(pct: int | None) -> list[tuple[str, str]]:
+    return [] if pct is None else [("panel's battery", f"{pct} %")]
+
+
 def _room(facts: dict[str, Any]) -> Table:
     rows = [(f"contact {name}", _closed(value)) for name, value in facts["contacts"].items()]
     rows.append(("safety relay", _closed(facts["safety_relay"])))
@@ -254,6 +258,7 @@ def _room(facts: dict[str, Any]) -> Table:
         ("panel keeps", ", ".join(facts["panel_keeps"]) or "no frame"),
         ("phantom", facts["phantom"]),
         ("battery", f"{100 * facts['battery_charge']:.0f} %"),
+        *_panel_battery(facts["panel_battery_pct"]),
         *([] if facts["rotor_rpm"] is None else [("rotor", f"{facts['rotor_rpm']:.0f} rpm")]),
         ("beam", "ON" if facts["beam_on"] else "off"),
     ]
