@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -186,6 +187,7 @@ def test_dxrig_makes_an_exposure_with_a_panel_behind_a_bridge(
     live = opened.enter_context(live_bench(tmp_path))
     control, data = opened.enter_context(bridge("SIM-PANEL-1"))
     file = live.bench_file("mine", control_url=control, data_url=data)
+    _tethered(file)
     live.calibrate(file)
     process = live.start(
         "expose", "--bench", str(file), "--kvp", "60", "--mas", "0.3", "--allow-exposure", "--json"
@@ -205,6 +207,13 @@ def test_dxrig_makes_an_exposure_with_a_panel_behind_a_bridge(
     assert read_frame(folder).pixels == RAMP.astype("<u2").tobytes()
     last = Talk(opened, control, None)
     last.until(lambda: (reply := last.ask("status")) is not None and reply.status.kept == ())
+
+
+def _tethered(file: Path) -> None:
+    """The bench's own panel has a battery; what stands behind this bridge has none."""
+    text, found = re.subn(r"\[panel\.battery\][^\[]*", "", file.read_text(encoding="utf-8"))
+    assert found == 1
+    file.write_text(text, encoding="utf-8")
 
 
 def heard(process: subprocess.Popen[str], words: str) -> None:

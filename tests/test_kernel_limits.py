@@ -120,6 +120,7 @@ def test_what_nobody_asks_for_is_off() -> None:
         "free": (),  # what nobody called safe stays in the panel
         "intent": None,
         "report": None,
+        "beam_seen": False,
         "kept": (),
         "next_us": 0,  # be asked again at once
     }
@@ -142,6 +143,7 @@ def test_a_device_that_said_nothing_is_absent_open_and_unknown_never_zero() -> N
     assert panel.pop("state") is PanelState.DISCONNECTED
     assert (panel.pop("frame_count"), panel.pop("faults")) == (0, ())
     assert (panel.pop("kept"), panel.pop("given_up")) == ((), ())
+    assert panel.pop("troubles") == ()
     assert set(panel.values()) == {None}
 
 

@@ -100,10 +100,11 @@ class Bridge:
 
     def status(self) -> dict[str, Any]:
         return {"state": self.state, "panel": self.panel, "window_ms": self.window_ms,
-                "frames": len(self.used), "kept": list(self.kept)}  # fmt: skip
+                "frames": len(self.used), "kept": list(self.kept),
+                "battery_pct": None}  # fmt: skip
 
     def say(self, client: bytes, **fields: Any) -> None:
-        self.control.send_multipart([client, dumps(v=2, **fields)])
+        self.control.send_multipart([client, dumps(v=3, **fields)])
 
     def send(self, message: list[Any]) -> bool:
         parts = [part if isinstance(part, bytes) else dumps(**part) for part in message]
