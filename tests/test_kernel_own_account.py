@@ -220,9 +220,17 @@ def test_an_account_is_believed_if_it_can_be_true(
 
 
 @pytest.mark.req("SR-53")
-def test_a_claim_of_more_than_can_be_raises_the_bound() -> None:
-    assert report_of(over(), account(5.0)).maximum_mas == 5.0
+def test_a_claim_of_more_than_can_be_raises_the_bound_by_all_that_a_claim_may_be_off() -> None:
+    """18.183 mAs claimed where 18.187 were irradiated: the claim itself was below the truth."""
+    assert report_of(over(), account(5.0)).maximum_mas == pytest.approx(5.0 * 1.1 + 0.2)
+    assert report_of(over(), account(0.01)).maximum_mas == pytest.approx(FULL)
     assert report_of(over(), account(None)).maximum_mas == pytest.approx(FULL)
+
+
+@pytest.mark.req("SR-53")
+def test_a_claim_that_is_believed_is_the_dose_and_raises_the_bound_to_itself_alone() -> None:
+    report = report_of(over(shot=BY_TIME), account(MOST))
+    assert (report.mas, report.maximum_mas) == (MOST, MOST)
 
 
 @pytest.mark.req("SR-53")

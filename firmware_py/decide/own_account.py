@@ -48,14 +48,18 @@ def settle(memory: Memory, inputs: Inputs, now: Now) -> Memory:
 
 def _taken(memory: Memory, pending: Pending, sample: GeneratorSample) -> Memory:
     report, mas = pending.report, sample.beam_mas
-    report = replace(report, maximum_mas=max(report.maximum_mas, mas or 0.0))
     if not _believed(memory, pending, sample):
-        return _told(memory, replace(report, mas=None, fault=report.fault or DOUBTFUL))
+        claimed_mas = 0.0 if mas is None else _at_most_mas(memory, mas)
+        most_mas = max(report.maximum_mas, claimed_mas)
+        fault = report.fault or DOUBTFUL
+        return _told(memory, replace(report, mas=None, maximum_mas=most_mas, fault=fault))
+    assert mas is not None
     return _told(
         memory,
         replace(
             report,
             mas=mas,
+            maximum_mas=max(report.maximum_mas, mas),
             beam_ms=sample.beam_ms,
             kv=report.kv if report.kv is not None else sample.kv,
             ma=report.ma if report.ma is not None else sample.ma,
@@ -69,12 +73,17 @@ def _believed(memory: Memory, pending: Pending, sample: GeneratorSample) -> bool
     if mas is None or ms is None or sent_us is None:
         return False
     share = memory.limits.mas_known_pct / 100
-    most_mas = pending.report.maximum_mas * (1 + share) + memory.limits.mas_known_mas
+    most_mas = _at_most_mas(memory, pending.report.maximum_mas)
     longest_ms = (pending.proved_us - sent_us) / 1000
     can_be = _least_mas(memory) <= mas <= most_mas and 0 <= ms <= longest_ms
     if known_mas is None:
         return can_be
     return can_be and abs(mas - known_mas) <= known_mas * share + memory.limits.mas_known_mas
+
+
+def _at_most_mas(memory: Memory, mas: float) -> float:
+    """What may have been irradiated where an account says `mas`, as far off as one may be."""
+    return mas * (1 + memory.limits.mas_known_pct / 100) + memory.limits.mas_known_mas
 
 
 def _least_mas(memory: Memory) -> float:
