@@ -274,6 +274,9 @@ class GeneratorModel(Protocol):
     def set_time_us(self, t_us: int, time_us: int | None) -> None:
         """None = continuous."""
 
+    def set_charge_mas(self, t_us: int, mas: float | None) -> None:
+        """The charge that ends the next beam; None: none does."""
+
     def aec_refused(self, choice: AecChoice) -> str:
         """Which of "chambers", "sensitivity", "density" it has not; "" if it has all."""
 
@@ -299,6 +302,9 @@ class GeneratorModel(Protocol):
 
     def battery_pct(self, t_us: int) -> float | None:
         """Its charge, as its own meter has it; None: it runs on mains."""
+
+    def account(self, t_us: int) -> tuple[float, float]:
+        """(kV, mAs) of the newest beam, by its own divider and meter: the mean, the integral."""
 
     def fault_bits(self, t_us: int) -> frozenset[str]:
         """Names of the vendor's fault bits that are set now."""

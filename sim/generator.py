@@ -98,6 +98,7 @@ class MonoblockModel:
         self._powered = True
         self._kv, self._ma = 0.0, 0.0
         self._time_us: int | None = None  # None = continuous
+        self._charge_mas: float | None = None
         self._aec: AecChoice | None = None
         self._prewarning_us = 0
         self._prewarning_end_us: int | None = None
@@ -117,6 +118,9 @@ class MonoblockModel:
 
     def set_time_us(self, t_us: int, time_us: int | None) -> None:
         self._time_us = time_us
+
+    def set_charge_mas(self, t_us: int, mas: float | None) -> None:
+        self._charge_mas = mas
 
     def aec_refused(self, choice: AecChoice) -> str:
         return "chambers" if self.chambers is None else self.chambers.refused(choice)
@@ -320,6 +324,8 @@ class MonoblockModel:
         yield self._drained_us(course), "battery_low"
         if self._timer_end_us is not None and not self.timer_dead:
             yield self._timer_end_us, None
+        if self._charge_mas is not None and not self.timer_dead:
+            yield course.reaches_us(self._charge_mas), None
         if self._aec is not None and self.chambers is not None:
             charge_mas = self.chambers.charge_mas(self._aec, course.kv, len(self.courses))
             yield course.reaches_us(charge_mas) + self.chambers.setting.response_us, None
@@ -392,8 +398,8 @@ class MonoblockModel:
         ma = course.ma * level * (ruling.ma_pct / 100) if course else 0.0
         kv = self._shown_kv * level * (ruling.kv_pct / 100)
         return GeneratorReading(
-            kv=max(0.0, kv * (1 + 0.002 * self._noise.gauss(0, 1))),
-            ma=max(0.0, ma * (1 + 0.002 * self._noise.gauss(0, 1))),
+            kv=max(0.0, kv * (1 + self._shown())),
+            ma=max(0.0, ma * (1 + self._shown())),
             oil_c=self._oil_at(t_us),
             filament_a=0.0 if self.filament_open else 1.55 + 0.3 * ma,
             battery_v=self._volts(t_us),
@@ -402,6 +408,18 @@ class MonoblockModel:
     def battery_pct(self, t_us: int) -> float | None:
         told = self.battery.told(self._energy_j(t_us) / EFFICIENCY)
         return None if told is None else 100 * told
+
+    def account(self, t_us: int) -> tuple[float, float]:
+        """A drifted divider looks perfect in it; what the cables discharge is counted, too."""
+        course = self.courses[-1]
+        end_us = t_us if course.off_us is None else course.off_us + course.fall_us
+        kv = course.mean_kv(course.on_us, end_us) / self.kv_factor
+        mas = course.charge_mas(course.on_us, end_us)
+        return kv * (1 + self._shown()), mas * (1 + self._shown())
+
+    def _shown(self) -> float:
+        """What an indication is off, by chance."""
+        return 0.002 * self._noise.gauss(0, 1)
 
     def on_time_s(self) -> float:
         return self._on_s

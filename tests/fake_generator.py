@@ -15,6 +15,7 @@ class FakeModel:
     def __init__(self) -> None:
         self.kv = self.ma = 0.0
         self.time_us: int | None = None
+        self.charge_mas: float | None = None
         self.aec: AecChoice | None = None
         self.aec_has_not = ""
         self.bits: set[str] = set()
@@ -38,6 +39,9 @@ class FakeModel:
 
     def set_time_us(self, t_us: int, time_us: int | None) -> None:
         self.time_us = time_us
+
+    def set_charge_mas(self, t_us: int, mas: float | None) -> None:
+        self.charge_mas = mas
 
     def aec_refused(self, choice: AecChoice) -> str:
         return self.aec_has_not
@@ -74,9 +78,13 @@ class FakeModel:
         return len(self.starts_us) > len(self.ends_us)
 
     def _end_by_timer(self, t_us: int) -> None:
+        """By its time, or where that is shorter by its charge: HV is there at once."""
+        limits_us = [] if self.time_us is None else [self.time_us]
+        if self.charge_mas is not None and self.ma:
+            limits_us.append(round(1e6 * self.charge_mas / self.ma))
         is_on = len(self.starts_us) > len(self.ends_us)
-        if is_on and self.time_us is not None and t_us - self.starts_us[-1] - self.time_us >= 0:
-            self.ends_us.append(self.starts_us[-1] + self.time_us)
+        if is_on and limits_us and t_us - self.starts_us[-1] - min(limits_us) >= 0:
+            self.ends_us.append(self.starts_us[-1] + min(limits_us))
 
     def ramp_us(self) -> int:
         return self.ramp
@@ -86,6 +94,9 @@ class FakeModel:
         return GeneratorReading(
             kv=self.kv * is_on, ma=self.ma * is_on, oil_c=25.4, filament_a=1.85, battery_v=24.62
         )
+
+    def account(self, t_us: int) -> tuple[float, float]:
+        return self.kv, self.ma * (self.ends_us[-1] - self.starts_us[-1]) / 1e6
 
     def fault_bits(self, t_us: int) -> frozenset[str]:
         return frozenset(self.bits)

@@ -105,9 +105,10 @@ def test_a_dead_chamber_ends_exactly_at_the_back_up_and_is_told_as_that() -> Non
     _, seen = shipped(DEAD)
     (beam,), (report,) = seen.beams, seen.of("report")
     assert beam.off_us is not None
-    assert beam.off_us - beam.on_us == 82_000  # 0.82 mAs at 10 mA, to the microsecond
+    # 0.82 mAs at 10 mA, to the microsecond: of the ramp of 3 ms a half counts
+    assert beam.off_us - beam.on_us == 83_500
     assert (report["fault"], report["reason"]) == ("AEC_BACKUP", EndReason.FAULT.value)
-    assert report["mas"] == pytest.approx(0.82, rel=0.01)
+    assert report["mas"] == pytest.approx(0.83, rel=0.006)  # with the fall of 2 ms
     assert [line["locked_by"] for line in seen.of("aec")] == ["AEC_BACKUP", None]
 
 
@@ -133,10 +134,10 @@ def test_the_story_of_a_stuck_chamber_ends_in_a_millisecond_and_is_no_planned_en
 
 @pytest.mark.req("SR-53")
 def test_the_generators_own_charge_is_near_the_true_one() -> None:
-    """It counts full current from start to end: half the ramp too much, half the fall missing."""
+    """Its meter counts ramp and fall as they are; the indication is 0.2 % off by chance."""
     _, seen = shipped(CLEAN)
     (beam,), (report,) = seen.beams, seen.of("report")
-    assert report["mas"] == pytest.approx(beam.mas, abs=0.006)  # 10 mA: 1.5 ms less 1 ms
+    assert report["mas"] == pytest.approx(beam.mas, abs=0.0005 + 0.006 * beam.mas)
     assert report["maximum_mas"] >= beam.mas
 
 
@@ -174,7 +175,7 @@ def test_a_chamber_that_is_stuck_high_ends_at_once_is_implausible_and_locks_aec(
     room = Room(chamber_stuck_high="centre").expose(auto("shot-2"))
     assert room.true_ms == 1.0  # what the circuit needs
     assert room.last["fault"] == "AEC_IMPLAUSIBLE"
-    assert room.last["mas"] == pytest.approx(0.01, abs=1e-4)  # 1 ms at 10 mA
+    assert room.last["mas"] == pytest.approx(0.005, abs=0.005)  # a third of the ramp, and a fall
     assert room.expose(auto("shot-3")).told() == ("AEC_LOCKED",)
     room.do("heal", what="generator")
     assert room.reset().expose(auto("shot-4")).last["fault"] is None
@@ -200,7 +201,7 @@ def test_a_noisy_chamber_ends_somewhere_up_to_the_back_up_and_never_beyond() -> 
             assert room.last["fault"] == room.unit.memory.aec_lock
             room.reset()
     assert len(set(ends_ms)) > 1
-    assert max(ends_ms) <= 82.0
+    assert max(ends_ms) <= 83.5
 
 
 @pytest.mark.req("F18")
@@ -279,7 +280,7 @@ def test_mas_that_the_generator_counts_are_a_planned_end_with_a_known_dose() -> 
     room = Room().expose(manual("shot-2"))
     assert (room.last["reason"], room.last["fault"]) == (EndReason.PLANNED.value, None)
     assert room.last["mas"] == pytest.approx(5.0, rel=0.01)
-    assert room.true_ms == 500.0
+    assert room.true_ms == 501.5  # half the ramp of 3 ms counts
 
 
 @pytest.mark.req("SR-21", "SR-53")
@@ -359,4 +360,4 @@ def test_the_image_says_that_it_was_automatic_and_with_which_chambers(tmp_path: 
         image.CommentsOnRadiationDose
     )
     assert "(AEC_BACKUP)" in image.ImageComments
-    assert float(image.ExposureInuAs) == pytest.approx(820, abs=5)
+    assert float(image.ExposureInuAs) == pytest.approx(830, abs=5)

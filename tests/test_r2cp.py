@@ -196,7 +196,7 @@ def test_a_technique_in_mas_is_a_2_point_databank_with_its_time_as_the_cap() -> 
     # 4.8, databank 1; 5 mAs at 250 mA are 20 ms, and 10 ms for the ramp
     databank = "01 04 02 03 20 00 13 88 00 61 a8 00 0b b8 00 01 00 1e 01 00 00 00 00 00 00 00 00"
     assert f"SET databank {databank}" in texts(made, first)[:2]
-    assert made.model.time_us == 20_000
+    assert (made.model.charge_mas, made.model.time_us) == (5.0, 30_000)
 
 
 def test_ready_is_what_the_generator_says_itself() -> None:

@@ -141,7 +141,7 @@ def test_the_desk_tells_its_model_of_the_chambers_and_of_none_for_the_next_techn
     made = ready(AUTO)
     wanted = AecChoice(chambers=("left", "right"), density_index=-1, sensitivity_index=3)
     assert made.model.aec == wanted
-    assert made.model.time_us == 160_000  # 40 mAs at 250 mA
+    assert (made.model.charge_mas, made.model.time_us) == (40.0, 170_000)  # 160 ms, and the ramp
     made.run_until(is_state(GeneratorState.STANDBY), Outputs())
     ready(Technique(kv=80.0, ma=250.0, mas=5.0), made)
     assert made.model.aec is None

@@ -8,8 +8,10 @@ import pytest
 
 from hal.generators.r2cp_desk import Desk
 from hal.generators.r2cp_layouts import Message, State, read_databank, read_message, read_status
+from hal.generators.r2cp_ratings import databank_of, load
 from hal.generators.r2cp_wire import ANSWER, GET, PROCESSED, SET, Frame, Question, encode, frames_of
 from hal.now import NEVER_US, Now
+from hal.types import Technique
 from tests.fake_generator import FakeModel
 from tests.r2cp_vectors import VECTORS
 
@@ -99,7 +101,16 @@ def test_a_heartbeat_question_comes_each_second_after_the_connection() -> None:
 
 def test_set_points_reach_the_model_with_the_activation() -> None:
     _, model = prepared()
-    assert (model.kv, model.ma, model.time_us) == (80.0, 250.0, 20_000)
+    assert (model.kv, model.ma) == (80.0, 250.0)
+    assert (model.charge_mas, model.time_us) == (5.0, 1_000_000)  # its time is the back-up
+
+
+def test_by_time_the_model_counts_no_mas() -> None:
+    desk, model = prepared()
+    by_time = databank_of(Technique(kv=80.0, ma=250.0, ms=25.0))
+    assert result(desk, encode(load(by_time).framed(3)), 2_100_000) == 0
+    assert result(desk, ACTIVATE, 2_200_000) == 0
+    assert (model.charge_mas, model.time_us) == (None, 25_000)
 
 
 def test_a_databank_is_shown_as_it_was_loaded_or_as_the_generator_changed_it() -> None:

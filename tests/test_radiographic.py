@@ -160,3 +160,79 @@ def test_a_battery_that_is_too_low_is_refused_before_the_rotor_turns() -> None:
     assert refused["because"] == ["BATTERY_EMPTY", "GENERATOR_UNKNOWN"]
     assert run.rung.world.generator.rotor is not None
     assert run.rung.world.generator.rotor.rpm(run.rung.t_us) == 0.0
+
+
+# --- it counts its mAs itself
+
+
+def counting(mas: float = 14.0, time_us: int = 710_000, **faults: Any) -> RadiographicModel:
+    """A beam of 80 kV and 20 mA from 0 on, until it ends."""
+    model = RadiographicModel()
+    for name, value in faults.items():
+        setattr(model, name, value)
+    model.rotor.run_up(-10_000_000)
+    model.set_supply(-1, True)
+    model.set_interlock(-1, True)
+    model.set_kv(-1, 80.0)
+    model.set_ma(-1, 20.0)
+    model.set_time_us(-1, time_us)
+    model.set_charge_mas(-1, mas)
+    assert model.start(0)
+    now = Now(0)
+    model.advance(now)
+    while model.beam_on(now.t_us):
+        now = Now(now.next_us)
+        model.advance(now)
+    return model
+
+
+@pytest.mark.req("SR-20", "F07", "F23")
+@pytest.mark.parametrize(
+    ("faults", "end_ms", "mas"),
+    [
+        ({}, 701.5, 14.02),  # half the ramp of 3 ms on top; the fall of 2 ms adds 0.02 mAs
+        ({"ma_off_pct": 30.0}, 539.962, 14.026),  # 14 mAs all the same, sooner
+        ({"ma_off_pct": -25.0}, 710.0, 10.6425),  # not reached in its ms: those end it
+        ({"filament_open": True}, 710.0, 0.0),
+        ({"slow_rise_us": 400_000}, 710.0, 10.22),
+    ],
+)
+def test_its_charge_ends_a_beam_and_its_time_is_the_back_up(
+    faults: dict[str, Any], end_ms: float, mas: float
+) -> None:
+    model = counting(**faults)
+    course = model.courses[-1]
+    assert course.off_us == round(end_ms * 1000)
+    assert course.charge_mas(0, 2_000_000) == pytest.approx(mas, abs=1e-4)
+
+
+@pytest.mark.req("SR-53", "F06", "F07")
+@pytest.mark.parametrize(
+    ("faults", "kv", "mas"),
+    [
+        ({}, 80.0, 14.02), ({"kv_off_pct": 12.0}, 89.6, 14.02),
+        ({"ma_off_pct": -25.0}, 80.0, 10.6425), ({"filament_open": True}, 80.0, 0.0),
+        ({"kv_factor": 1.1}, 80.0, 14.02),  # a divider that has drifted looks perfect
+    ],
+)  # fmt: skip
+def test_its_account_is_what_its_own_meters_saw_of_the_beam(
+    faults: dict[str, Any], kv: float, mas: float
+) -> None:
+    shown_kv, shown_mas = counting(**faults).account(1_000_000)
+    assert shown_kv == pytest.approx(kv, rel=0.01)
+    assert shown_mas == pytest.approx(mas, rel=0.01)
+
+
+def test_a_dead_timer_counts_no_mas_either() -> None:
+    model = RadiographicModel()
+    model.timer_dead = True
+    model.set_charge_mas(0, 1.0)
+    model.set_supply(0, True)
+    model.set_interlock(0, True)
+    model.set_kv(0, 80.0)
+    model.set_ma(0, 20.0)
+    model.rotor.run_up(-10_000_000)
+    assert model.start(0)
+    model.set_watchdog(0, on=False)
+    model.advance(Now(10_000_000))
+    assert model.beam_on(10_000_000)

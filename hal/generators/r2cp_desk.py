@@ -19,8 +19,9 @@ and unverified against a device. Chosen, where nothing is said:
   ms. What the model has not is refused with 6 (chambers), 14 (sensitivity) or 15 (density). The end
   code stays 0 however it ended. 0-point is refused with 6: nothing here finds a kV.
 - The X-ray battery's level (0x12/1) is the generator's to tell, one byte, percent; on mains: 203.
-- kV and mA of the post-exposure are one reading at the end of the ramp (the set values before it),
-  ms the model's own count of X-ray-on time, mAs their product.
+- 2-point: the model counts its mAs and ends the beam by them; the databank's ms are the back-up.
+- kV of the post-exposure is the beam's mean and mAs the model's own count, ms that of X-ray-on
+  time, mA the mAs over the ms.
 """
 
 from __future__ import annotations
@@ -134,8 +135,7 @@ class Desk:
         self._prep_from_us: int | None = None
         self._messages: dict[tuple[int, int], Message] = {}
         self._beat_us: int | None = None
-        self._lit: tuple[float, float, float] | None = None  # kV, mA, X-ray-on seconds before it
-        self._read_us: int | None = None
+        self._lit_s: float | None = None  # in a beam: the X-ray-on seconds before it
         self._used: dict[str, int] = {}  # AEC bytes of the beam
         self._held = False  # WaitFootRelease
 
@@ -208,13 +208,8 @@ class Desk:
     def _follow(self, now: Now) -> None:
         """The beam's end, and what the model reports: both happen without a command."""
         on = self._model.beam_on(now.t_us)
-        if self._read_us is not None and now.reached(self._read_us):
-            self._read_us = None
-            if on and self._lit is not None:
-                reading = self._model.reading(now.t_us)
-                self._lit = reading.kv, reading.ma, self._lit[2]
-        if self._lit is not None and not on:
-            self._end(now)
+        if self._lit_s is not None and not on:
+            self._end(now, self._lit_s)
         closed = self._switch_closed(now)
         self._held = self._held and closed
         self._follow_bits(now)
@@ -235,24 +230,21 @@ class Desk:
         databank = self._databanks[self._assigned[self._active_id]]
         if not self._model.start(now.t_us):
             return False
-        self._lit = databank.kv, databank.ma, self._model.on_time_s()
+        self._lit_s = self._model.on_time_s()
         self._used = {
             name: getattr(databank, name)
             for name in ("sensitivity_index", "density_index", "chambers_index")
         }
-        self._read_us = now.t_us + self._model.ramp_us()
-        now.wake(self._read_us)
         return True
 
-    def _end(self, now: Now) -> None:
-        assert self._lit is not None
-        kv, ma, before_s = self._lit
-        self._lit = None
+    def _end(self, now: Now, before_s: float) -> None:
+        self._lit_s = None
         ms = 1000 * (self._model.on_time_s() - before_s)
+        kv, mas = self._model.account(now.t_us)
         count = self._post.exposure_count % 65_535 + 1
         self._post = PostExposure(
-            exposure_count=count, procedure_id=self._active_id, sequence_number=1, kv=kv, ma=ma,
-            ms=ms, mas=ma * ms / 1000, focus_index=1, **self._used,
+            exposure_count=count, procedure_id=self._active_id, sequence_number=1, kv=kv,
+            ma=1000 * mas / ms if ms else 0.0, ms=ms, mas=mas, focus_index=1, **self._used,
         )  # fmt: skip
         self._unprepare(now)
         self._held = self._wait_release and self._switch_closed(now)
@@ -390,15 +382,14 @@ class Desk:
         return OK
 
     def _take_over(self, now: Now, databank: Databank) -> None:
-        """1- and 2-point: full mA under its cap, for as long as the mAs take, or the chambers."""
-        ms = databank.ms
-        if databank.points_index in (Points.ONE, Points.TWO):
-            ms = min(ms, 1000 * databank.mas / databank.ma)
+        """1- and 2-point: full mA under its cap, until the mAs are reached, or by the chambers."""
+        counted = databank.points_index in (Points.ONE, Points.TWO)
         by_chambers = databank.points_index == Points.ONE
         self._model.set_aec(now.t_us, aec_choice(databank) if by_chambers else None)
         self._model.set_kv(now.t_us, databank.kv)
         self._model.set_ma(now.t_us, databank.ma)
-        self._model.set_time_us(now.t_us, round(ms * 1000))
+        self._model.set_time_us(now.t_us, round(databank.ms * 1000))
+        self._model.set_charge_mas(now.t_us, databank.mas if counted else None)
 
     def _set_exposure(self, now: Now, data: bytes) -> int:
         if data == b"\x00":
