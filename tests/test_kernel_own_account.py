@@ -416,3 +416,71 @@ def test_a_beam_by_mas_may_end_as_much_sooner_as_its_current_may_be_high(
     now = in_beam(generator=off)
     after, _ = step(replace(exposing(beam), limits=BENCH), now)
     assert (after.state, after.faults) == (state, told)
+
+
+# --- what it shows of kV and mA, where none were read in the beam (SR-24)
+
+KV, MA = "KV_OUT_OF_BAND", "MA_OUT_OF_BAND"
+
+
+@pytest.mark.req("SR-24", "F06", "F07")
+@pytest.mark.parametrize(
+    ("shown", "fault"),
+    [
+        ({"kv": 88.0}, None), ({"kv": 88.01}, KV), ({"kv": 72.0}, None), ({"kv": 71.99}, KV),
+        ({"ma": 0.6}, None), ({"ma": 0.601}, MA), ({"ma": 0.4}, None), ({"ma": 0.399}, MA),
+        ({"kv": 90.0, "ma": 0.7}, KV), ({"kv": None, "ma": None}, None),
+        ({"kv": float("nan")}, KV),
+    ],
+)  # fmt: skip
+def test_what_no_read_could_end_in_the_beam_is_told_after_it(
+    shown: dict[str, Any], fault: str | None
+) -> None:
+    after, outputs = step(over(), proof(sample=account(**shown)))
+    assert outputs.report is not None
+    assert (outputs.report.fault, outputs.report.mas) == (fault, 0.45)
+    assert outputs.report.reason is (EndReason.FAULT if fault else EndReason.PLANNED)
+    assert (after.state, after.faults) == ((S.FAULT, (fault,)) if fault else (S.READOUT, ()))
+
+
+@pytest.mark.req("SR-24")
+@pytest.mark.parametrize(
+    ("ms", "shown", "fault"),
+    [
+        (510.0, {"kv": 90.0}, KV),  # the ramp of 500 ms at most, and 10 ms
+        (509.9, {"kv": 90.0}, None),
+        (600.0, {"ma": 0.7}, MA),  # ... and as long as it has to settle
+        (599.9, {"ma": 0.7}, None),
+    ],
+)
+def test_of_a_beam_that_was_mostly_ramp_the_means_say_nothing(
+    ms: float, shown: dict[str, Any], fault: str | None
+) -> None:
+    assert report_of(over(), account(ms=ms, **shown)).fault == fault
+
+
+@pytest.mark.req("SR-24", "SR-53")
+def test_a_mean_out_of_its_band_is_the_reason_why_a_charge_was_not_reached_or_not_believed() -> (
+    None
+):
+    low = report_of(over(), account(0.24, ma=0.3))
+    assert (low.mas, low.fault, low.reason) == (0.24, MA, EndReason.FAULT)
+    none = report_of(over(), account(0.0, ma=0.0))
+    assert (none.mas, none.fault, none.reason) == (None, MA, EndReason.FAULT)
+
+
+@pytest.mark.req("SR-24", "SR-39")
+@pytest.mark.parametrize("told", [None, "DOOR_OPEN"])
+def test_a_beam_that_a_person_or_a_fault_ended_was_no_better_for_that(told: str | None) -> None:
+    reason = EndReason.FAULT if told else EndReason.RELEASED
+    before = over(reason=reason, ended={"fault": told}, beam_asked_us=None)
+    after, outputs = step(before, proof(sample=account(kv=90.0)))
+    assert outputs.report is not None
+    assert (outputs.report.reason, outputs.report.fault) == (reason, told or KV)
+    assert after.faults == (() if told else (KV,))
+
+
+@pytest.mark.req("SR-24")
+def test_where_the_beam_was_read_the_bands_have_judged_it_then() -> None:
+    read = replace(UNREAD, read_us=T_US - 6_000, read_ma=0.5, read_mas=0.5, read_count=1)
+    assert report_of(over(beam=read), account(kv=90.0, ma=0.7)).fault is None

@@ -126,6 +126,12 @@ def indicated_mas(beam: Beam, end_us: int) -> float | None:
     return beam.read_mas + _mas(beam.read_ma, latest_us(end_us - beam.read_us, 0))
 
 
+def near(value: float | None, wanted: float, band_pct: float, band: float) -> bool:
+    """SR-24, max(relative, absolute): a good generator at 0.5 mAs must not trip."""
+    width = max(wanted * band_pct / 100, band)
+    return value is not None and wanted - width <= value <= wanted + width
+
+
 def passes_us(beam: Beam, mas: float) -> int:
     """When the charge, extrapolated from the newest read, is more than `mas`."""
     assert beam.read_us is not None

@@ -3,7 +3,8 @@
 Some wires show no mA in the beam; then this is all that is known of the charge (SR-53). It is
 asked for after the end, taken once it is of this beam, and believed if it can be true: no more
 than full current for the time that the beam can have had, no less than for the time in which a
-status said "on". It also tells how a beam ended that the generator ended at a charge.
+status said "on". It also tells how a beam ended that the generator ended at a charge, and whether
+kV and mA were in their bands, which nobody could read in the beam.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from firmware_py.decide import aec
+from firmware_py.decide import beam as beams
 from firmware_py.decide.memory import Beam, Ending, Memory, Pending
 from firmware_py.decide.technique import ends_alone
 from hal.now import Now, since
 from hal.types import EndReason, ExposureReport, GeneratorSample, GeneratorState, Inputs
 
 DOUBTFUL = "GENERATOR_ACCOUNT"
-FOUND = ("BACKUP_TIME", DOUBTFUL)  # what it may show, and what then keeps the unit from going on
+# What it may show, and what then keeps the unit from going on.
+OUT_OF_BAND = ("KV_OUT_OF_BAND", "MA_OUT_OF_BAND")
+FOUND = ("BACKUP_TIME", *OUT_OF_BAND, DOUBTFUL)
+OUT_US = 10_000  # SR-24: out of band for more than this
 LOCKS_AEC = ("AEC_BACKUP", "AEC_IMPLAUSIBLE")
 
 
@@ -51,7 +56,7 @@ def _taken(memory: Memory, pending: Pending, sample: GeneratorSample) -> Memory:
     if not _believed(memory, pending, sample):
         claimed_mas = 0.0 if mas is None else _at_most_mas(memory, mas)
         most_mas = max(report.maximum_mas, claimed_mas)
-        fault = report.fault or DOUBTFUL
+        fault = report.fault or _out_of_band(memory, report, sample) or DOUBTFUL
         return _told(memory, replace(report, mas=None, maximum_mas=most_mas, fault=fault))
     assert mas is not None
     return _told(
@@ -63,6 +68,7 @@ def _taken(memory: Memory, pending: Pending, sample: GeneratorSample) -> Memory:
             beam_ms=sample.beam_ms,
             kv=report.kv if report.kv is not None else sample.kv,
             ma=report.ma if report.ma is not None else sample.ma,
+            fault=report.fault or _out_of_band(memory, report, sample),
         ),
     )
 
@@ -96,10 +102,24 @@ def _least_mas(memory: Memory) -> float:
     return max(low_mas - memory.limits.mas_known_mas, 0.0)
 
 
+def _out_of_band(memory: Memory, report: ExposureReport, sample: GeneratorSample) -> str | None:
+    """SR-24 of the means, where no read could end the beam: of one that was more than its ramp."""
+    limits, technique, ms = memory.limits, report.shot.technique, sample.beam_ms
+    if report.kv is not None or ms is None:
+        return None
+    kv_counts = sample.kv is not None and ms * 1000 >= limits.ramp_us + OUT_US
+    if kv_counts and not beams.near(sample.kv, technique.kv, limits.kv_band_pct, limits.kv_band_kv):
+        return "KV_OUT_OF_BAND"
+    ma_counts = sample.ma is not None and ms * 1000 >= limits.ramp_us + limits.settle_us
+    if ma_counts and not beams.near(sample.ma, technique.ma, limits.ma_band_pct, limits.ma_band_ma):
+        return "MA_OUT_OF_BAND"
+    return None
+
+
 def _told(memory: Memory, report: ExposureReport) -> Memory:
     """What it shows of the end: the report says so, and the unit or its AEC is kept from more."""
     found = _ended_wrongly(memory, report)
-    if found is not None:
+    if found is not None or (report.reason is EndReason.PLANNED and report.fault in OUT_OF_BAND):
         report = replace(report, reason=EndReason.FAULT, fault=report.fault or found)
     memory = replace(memory, pending=None, report=report)
     if found in LOCKS_AEC:

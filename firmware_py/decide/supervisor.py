@@ -165,8 +165,8 @@ def _bands(beam: Beam, inputs: Inputs, shot: Shot, limits: Limits, now: Now) -> 
     if now.reached(beams.timer_us_of(beam, technique, limits)):
         return []
     kv, ma, low_counts = generator.kv, generator.ma, _still_on(inputs)
-    kv_inside = _near(kv, technique.kv, limits.kv_band_pct, limits.kv_band_kv)
-    ma_inside = _near(ma, technique.ma, limits.ma_band_pct, limits.ma_band_ma)
+    kv_inside = beams.near(kv, technique.kv, limits.kv_band_pct, limits.kv_band_kv)
+    ma_inside = beams.near(ma, technique.ma, limits.ma_band_pct, limits.ma_band_ma)
     return [
         code
         for inside, low, code in (
@@ -186,7 +186,7 @@ def _charge(beam: Beam, inputs: Inputs, shot: Shot, limits: Limits, now: Now) ->
     technique = shot.technique
     most_mas = _above(technique.planned_mas, limits.mas_over_pct, limits.mas_over_mas)
     found = ["OVER_MAS"] if now.reached(beams.passes_us(beam, most_mas)) else []
-    band = _near(inputs.generator.ma, technique.ma, limits.ma_band_pct, limits.ma_band_ma)
+    band = beams.near(inputs.generator.ma, technique.ma, limits.ma_band_pct, limits.ma_band_ma)
     if band and beam.read_mas > _service_mas(technique.planned_mas, limits):
         found.append("OVER_MAS_SERVICE")
     return found
@@ -206,11 +206,6 @@ def _still_on(inputs: Inputs) -> bool:
 
 def _low(value: float | None, wanted: float) -> bool:
     return value is not None and value < wanted
-
-
-def _near(value: float | None, wanted: float, band_pct: float, band: float) -> bool:
-    width = max(wanted * band_pct / 100, band)
-    return value is not None and wanted - width <= value <= wanted + width
 
 
 def _service_mas(planned_mas: float, limits: Limits) -> float:
