@@ -761,6 +761,22 @@ def test_a_generator_that_lost_its_supply_is_got_to_know_again() -> None:
     assert any(text.startswith("SET procedure") for text in texts(made, first))
 
 
+@pytest.mark.req("SR-50", "F17", "F70")
+def test_a_generator_that_has_forgotten_the_procedure_is_got_to_know_again() -> None:
+    """It was without power for less than a reply may take: nothing else would ever tell."""
+    made = in_standby()
+    made.model.serial_number = "R32-00002"
+    desk_of(made).poll(Now(NEVER_US))
+    first = len(made.sent)
+    sample = made.run_until(is_state(GeneratorState.OFFLINE), Outputs(technique=BY_TIME))
+    assert "assign was answered 1: procedure undefined" in sample.raw_faults
+    assert not any(text.startswith("SET activate") for text in texts(made, first))
+    sample = made.run_until(is_state(GeneratorState.READY), Outputs(technique=BY_TIME))
+    assert sample.identity is not None
+    assert sample.identity.endswith("R32-00002")  # who it is was asked again
+    assert any(text.startswith("SET procedure") for text in texts(made, first))
+
+
 def test_a_beam_ends_when_the_unit_falls_silent() -> None:
     """Synthetic: the device's time-outs have no known value."""
     made = in_beam(BY_CHARGE)

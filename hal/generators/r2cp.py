@@ -70,6 +70,7 @@ from hal.generators.r2cp_ratings import (
 from hal.generators.r2cp_results import (
     OK,
     STATE_FAULTS,
+    is_forgotten,
     message_fault,
     message_words,
     result_words,
@@ -387,7 +388,10 @@ class Driver:
             self._orders.refusal = result_words("deactivate", answer.result_code)
 
     def _took_step(self, now: Now, answer: Answer) -> None:
-        if not self._plan.take(answer):
+        if is_forgotten(answer.question.name, answer.result_code):
+            self._go_offline(now)  # who is it now? (SR-50)
+            self._refusal = result_words(answer.question.name, answer.result_code)
+        elif not self._plan.take(answer):
             self._status_stale = True
         elif self._plan.active:
             self._orders.confirm(now)

@@ -50,12 +50,18 @@ _BY_ENTRY = {  # 4.6
     },
 }  # fmt: skip
 _OVER_POWER = ("databank", 17)
+_FORGOTTEN = {("assign", 1), ("activate", 1)}  # procedure undefined: this connection defined it
 _TOLERATED = {("assign", ALREADY_ASSIGNED), ("procedure", ALREADY_CREATED)}
 
 
 def accepted(entry: str, result_code: int) -> bool:
     """It is as asked: done now, or so already."""
     return result_code == OK or (entry, result_code) in _TOLERATED
+
+
+def is_forgotten(entry: str, result_code: int) -> bool:
+    """It was without power since the connection was made, or it is another generator."""
+    return (entry, result_code) in _FORGOTTEN
 
 
 def result_words(entry: str, result_code: int) -> str:
