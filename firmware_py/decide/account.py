@@ -127,14 +127,14 @@ def _proved(memory: Memory, ending: Ending, inputs: Inputs) -> ExposureReport:
 
 
 def _believable(memory: Memory, ending: Ending, mas: float, end_us: int) -> bool:
-    """What a late proof adds is less than a charge may be off.
+    """What a late proof adds is less than a charge may be off that was irradiated without it.
 
     When OFF itself was obeyed is not known then: it was charged up to its answer.
     """
     limits = memory.limits
     late_us = latest_us(end_us - ending.ordered_us - limits.off_lead_us, 0)
-    allowed_mas = mas * limits.mas_known_pct / 100 + limits.mas_known_mas
     late_mas = _ma(memory) * late_us / 1e6
+    allowed_mas = (mas - late_mas) * limits.mas_known_pct / 100 + limits.mas_known_mas
     return late_mas <= allowed_mas
 
 
