@@ -29,7 +29,7 @@ from rig.unit_states import STATES
 from sim.script import UNIT_VERBS, VERBS, ScriptError, check
 
 Need = Literal[
-    "rotor", "readings", "OFF by the unit", "IXS"
+    "rotor", "readings", "OFF by the unit", "own timer", "battery", "IXS"
 ]  # why a bench has none: rig/matrix/elsewhere.py
 FILE = bench_names.ROOT / "rig" / "injections.toml"
 IDS = tuple(f"F{number:02}" for number in range(1, 111))
@@ -56,6 +56,12 @@ class HowSection(Strict):
     args: dict[str, Any] = Field(default_factory=dict)
 
 
+def _lasts_ms(step: HowSection) -> float:
+    if step.do != "press often":
+        return 0.0
+    return 1000 * float(step.args["times"]) / float(step.args["per_s"])
+
+
 class InjectionSection(Strict):
     """`expect`: code or outcome by state; the other tables give a reason by state.
 
@@ -74,6 +80,7 @@ class InjectionSection(Strict):
     classes: str
     how: list[HowSection] = Field(default_factory=list)
     how_in: dict[str, list[HowSection]] = Field(default_factory=dict)
+    how_on: dict[str, list[HowSection]] = Field(default_factory=dict)  # driver: as `how`
     cure: list[HowSection] | None = None
     shot: ShotSection | None = None
     bound: str | None = None
@@ -102,6 +109,10 @@ class InjectionSection(Strict):
 
     def defect_of(self, state: str, moment: str = "") -> str | None:
         return self.defect_in.get(f"{state} {moment}", self.defect_in.get(state))
+
+    def over_ms(self, state: str) -> float:
+        """... to the end of its last step, where one goes on for a while."""
+        return max(step.after_ms + _lasts_ms(step) for step in self.steps(state))
 
     def last_ms(self, state: str) -> float:
         """From the moment of injection to its last step."""
@@ -183,8 +194,9 @@ def _wrong(row: InjectionSection) -> Iterator[Wrong]:
     yield from _words("beam_in", list(row.beam_in), STATES)
     yield from _words("defect_in", list(row.defect_in), PLACES)
     yield from _expectations(("expect",), row.expect)
+    for name, drivers in (("expect_on", row.expect_on), ("how_on", row.how_on)):
+        yield from _words(name, list(drivers), tuple(bench_names.drivers("generator")))
     for driver, expected in row.expect_on.items():
-        yield from _words("expect_on", [driver], tuple(bench_names.drivers("generator")))
         yield from _expectations(("expect_on", driver), expected)
     for name, bound in (("bound", row.bound), ("told_bound", row.told_bound)):
         if bound is not None:
@@ -216,6 +228,7 @@ def _cannot_run(row: InjectionSection) -> Iterator[Wrong]:
         ("how",): row.how,
         ("cure",): row.cure or [],
         **{("how_in", state): steps for state, steps in row.how_in.items()},
+        **{("how_on", driver): steps for driver, steps in row.how_on.items()},
     }
     yield from _unknown_steps(parts)
 

@@ -74,7 +74,7 @@ def run_cell(
             room.act(step.do, step.args)
     last_ms = row.last_ms(place.state)
     room.at(last_ms, lambda: _go_on(room, person))
-    settled = _settled(last_ms, room, person)
+    settled = _settled(row.over_ms(place.state), room, person)
     seen = aftermath(place, injected_us, room, person, settled=settled)
     return judged(row, seen, parts, room.technique)
 
@@ -85,8 +85,8 @@ def _go_on(room: Room, person: Person) -> None:
         person.saw(room.state)
 
 
-def _settled(last_ms: float, room: Room, person: Person) -> bool:
-    room.pass_ms(last_ms + 1)
+def _settled(over_ms: float, room: Room, person: Person) -> bool:
+    room.pass_ms(over_ms + 1)
     if room.state == "":
         room.pass_ms(DEAD_MS)
         return True

@@ -12,14 +12,17 @@ from rig.bench import Bench
 from rig.drivers import generator_of, nobody
 from rig.injections import HowSection, InjectionSection, Need
 from rig.model import ModelRung
+from sim.battery import Mains
 from sim.pixels import PixelModel
 from sim.script import VERBS, NotOnThisBenchError, ScriptError, do
 from sim.world import World
 
 REASONS: dict[Need, str] = {
     "rotor": "no rotor: the source has a stationary anode",
-    "readings": "this wire tells neither kV nor mA while the beam is on",
+    "readings": "this wire tells neither kV nor mA, in the beam or after it",
     "OFF by the unit": "the generator itself ends a beam by mAs: no OFF of the unit's ends it",
+    "own timer": "the generator has no timer of its own: the unit ends each beam (F01 for its OFF)",
+    "battery": "the generator runs on mains",
     "IXS": "a fault of the IXS's own commands",
 }
 
@@ -31,14 +34,18 @@ def rows_on(
 
     Those that are none of this bench's say why in `not_applicable`.
     """
-    has = _had(bench)
     driver = bench.unit.generator.driver
     world = ModelRung(bench, pixels=pixels).world
+    has = _had(bench, world)
     found = {}
     for row in rows.values():
+        here = {
+            "how": row.how_on.get(driver, row.how),
+            "expect": row.expect | row.expect_on.get(driver, {}),
+        }
+        row = row.model_copy(update=here)
         reason = row.not_applicable or _missing(row, has) or _unknown(row, world)
-        expect = row.expect | row.expect_on.get(driver, {})
-        found[row.id] = row.model_copy(update={"not_applicable": reason, "expect": expect})
+        found[row.id] = row.model_copy(update={"not_applicable": reason})
     return found
 
 
@@ -58,12 +65,14 @@ def _unknown(row: InjectionSection, world: World) -> str:
     return ""
 
 
-def _had(bench: Bench) -> dict[Need, bool]:
+def _had(bench: Bench, world: World) -> dict[Need, bool]:
     generator = generator_of(bench.unit.generator, nobody()).capabilities
     return {
         "rotor": generator.has_rotor,
-        "readings": generator.has_monitor,
+        "readings": generator.has_monitor or generator.account_us is not None,
         "OFF by the unit": not generator.has_mas_mode,
+        "own timer": generator.has_own_timer,
+        "battery": not isinstance(world.generator.battery, Mains),
         "IXS": bench.unit.generator.driver == "vj_ixs",
     }
 

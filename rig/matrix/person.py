@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rig.drivers import generator_of, nobody
 from rig.matrix.room import Room
 
 PRESS_MS, STAGE_2_MS, HOLD_MS, LET_GO_MS = 450.0, 100.0, 100.0, 100.0
-CURE_MS, RESET_MS, KEY_MS, LEFT_MS = 100.0, 700.0, 1150.0, 1600.0
+CURE_MS, RESET_MS = 100.0, 700.0
+KEY_MS, LEFT_MS, UNLOCKED_MS = 450.0, 500.0, 550.0  # after the reset; after it; after the key
+BACK_MS = 400.0  # beside the longest exchange: a generator's line is whole, and it is known again
 SEEN_MS = 1_000.0  # a press that the unit has not answered by then is not answered at all
 
 
@@ -28,6 +31,12 @@ class Person:
         self.pressed_us: int | None = None
         self.cured_us: int | None = None  # when the last cause was taken away
         self.looked: list[tuple[str, str, str]] = []  # (fault or lock, cause gone, after reset)
+        generator = generator_of(room.bench.unit.generator, nobody()).capabilities
+        # Reset is pressed when the cause is gone, which a slow line is late to show; and the
+        # switch is held for long enough to see whether the generator obeys OFF.
+        exchange_ms = generator.longest_exchange_us["standby"] / 1000
+        self._reset_ms = max(RESET_MS, BACK_MS + 1.5 * exchange_ms)
+        self._hold_ms = max(HOLD_MS, 2 * generator.kv_fall_us / 1000)
         self._used = self._turned = False
         self._asked = False  # a press that the unit has not answered yet
 
@@ -37,7 +46,7 @@ class Person:
             "BOOT": self._start_again,
             "STANDBY": self._press,
             "READY": lambda: self._room.after(STAGE_2_MS, "press"),
-            "READOUT": lambda: self._let_go(HOLD_MS),
+            "READOUT": lambda: self._let_go(self._hold_ms),
             "RELEASE_WAIT": lambda: self._let_go(LET_GO_MS),
             "FAULT": self._clear,
             "LOCKED": self._clear,
@@ -84,7 +93,7 @@ class Person:
         self.waits = True
         latched = self._room.state
         self._room.at(CURE_MS, self._cure)
-        self._room.at(RESET_MS - 50, lambda: self._reset(latched))
+        self._room.at(self._reset_ms - 50, lambda: self._reset(latched))
 
     def _cure(self) -> None:
         self.cures.pop(0)()
@@ -98,9 +107,9 @@ class Person:
             self._room.after(ms, "press reset")
             self._room.after(ms + 100, "release reset")
         if latched == "LOCKED":
-            self._room.at(KEY_MS - RESET_MS, lambda: self._key(before))
+            self._room.at(KEY_MS, lambda: self._key(before))
         else:
-            self._room.at(LEFT_MS - RESET_MS, lambda: self._seen(latched, before))
+            self._room.at(LEFT_MS, lambda: self._seen(latched, before))
 
     def _key(self, before: str) -> None:
         if self._turned and self._room.state != "LOCKED":
@@ -113,7 +122,7 @@ class Person:
         for ms in (200.0, 400.0):
             self._room.after(ms, "press reset")
             self._room.after(ms + 100, "release reset")
-        self._room.at(LEFT_MS - KEY_MS + 100, lambda: self._seen("LOCKED", kept))
+        self._room.at(UNLOCKED_MS, lambda: self._seen("LOCKED", kept))
 
     def _seen(self, latched: str, before: str) -> None:
         after = self._room.state

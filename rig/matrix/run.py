@@ -125,13 +125,23 @@ def _snapshots(
 ) -> Iterator[tuple[Technique, Place, list[InjectionSection]]]:
     by_shot: dict[Technique, list[InjectionSection]] = {}
     for row in rows.values():
-        technique = shot_of(bench, row.shot or SHOT, "shot").technique
+        technique = technique_of(bench, row)
         by_shot.setdefault(technique, []).append(row)
     for technique, those in by_shot.items():
         for place in PLACES:
             here = [row for row in those if row.reason_not_in(place.state) is None]
             if here and place.state in states:
                 yield technique, place, here
+
+
+def technique_of(bench: Bench, row: InjectionSection) -> Technique:
+    """The row's own shot; at its usual kV and mA where the source makes no other."""
+    asked = row.shot or SHOT
+    try:
+        return shot_of(bench, asked, "shot").technique
+    except ValueError:
+        usual = asked.model_copy(update={"kv_times": 1.0, "ma_times": 1.0})
+        return shot_of(bench, usual, "shot").technique
 
 
 def _work(

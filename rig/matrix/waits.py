@@ -14,10 +14,13 @@ from rig.bench import Bench
 # Longer than the simulated devices need (a panel closes its window by itself, 4 s), and than the
 # hand of rig/matrix/person.py.
 LONGEST_MS = {"prep_ms": 2_000, "ready_ms": 2_500, "readout_ms": 5_000, "release_ms": 2_500}
+# Its high voltage stands at standby after 1 s and at full power 2 s later (sim/cabinet.py).
+SLOW_MS = {"genix3d": {"prep_ms": 5_000}}
 
 
 def with_short_waits(bench: Bench) -> Bench:
     limits = bench.unit.limits
-    short_ms = {name: min(getattr(limits, name), most_ms) for name, most_ms in LONGEST_MS.items()}
+    longest_ms = LONGEST_MS | SLOW_MS.get(bench.unit.generator.driver, {})
+    short_ms = {name: min(getattr(limits, name), most_ms) for name, most_ms in longest_ms.items()}
     unit = bench.unit.model_copy(update={"limits": limits.model_copy(update=short_ms)})
     return replace(bench, unit=unit)
