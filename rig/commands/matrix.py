@@ -27,11 +27,13 @@ Examples:
   dxrig matrix --only F06,F31 --state EXPOSE
   dxrig matrix --json --html matrix.html
   dxrig matrix --own-waits
+  dxrig matrix --bench room --spread 2
 
 Every row of rig/injections.toml is injected in each of the eleven states, and the unit is
 judged: is the beam prevented or ended within this bench's bound, is nothing lost, is the
 right thing told, does it stay until reset. Exit code 1 when a cell is not as its row says.
-States that wait for somebody wait 2 to 5 s here, unless --own-waits.
+States that wait for somebody wait 2 to 5 s here, unless --own-waits. All of it takes two
+minutes of one core; --spread is the short run, the same cells each time.
 
 \b
 In the table: ok = a reaction as its row says, so = carries on, as its row says,
@@ -50,6 +52,13 @@ n/a = not applicable, BAD = another reaction, open = a known defect, . = not ask
 @click.option(
     "--own-waits", is_flag=True, help="PREP, READY, READOUT and RELEASE_WAIT as on the bench."
 )
+@click.option(
+    "--spread",
+    "each_count",
+    metavar="COUNT",
+    type=click.IntRange(min=1),
+    help="Each fault in so many states only, and each in others: a sample of all.",
+)
 @click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page, too.")
 @bench_option
 @progress_option
@@ -61,6 +70,7 @@ def command(
     states: str | None,
     jobs: int,
     own_waits: bool,
+    each_count: int | None,
     html: Path | None,
     bench: str | None,
     progress: str,
@@ -73,13 +83,14 @@ def command(
     chosen = chosen_bench(ctx, bench)
     rows = _chosen_rows(only, shipped_injections())
     wanted = _chosen_states(states)
-    with Bar(progress, cell_count(rows.values(), wanted), "fault matrix") as bar:
+    with Bar(progress, cell_count(rows.values(), wanted, each_count), "fault matrix") as bar:
         matrix = run_matrix(
             chosen,
             rows,
             wanted,
             jobs=jobs,
             own_waits=own_waits,
+            each_count=each_count,
             on_result=lambda r: bar.advance(f"{r.id} in {r.state} {r.moment}".strip()),
         )
     if html:

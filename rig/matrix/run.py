@@ -15,6 +15,7 @@ from rig.matrix.cell import Result, Took, run_cell
 from rig.matrix.elsewhere import rows_on
 from rig.matrix.fork import Fork
 from rig.matrix.places import PLACES, Place, brought_to
+from rig.matrix.spread import Chosen, places_of
 from rig.matrix.waits import with_short_waits
 from rig.model import setting_of
 from rig.run_model import shot_of
@@ -59,12 +60,10 @@ class Matrix:
         ]
 
 
-def cell_count(rows: Iterable[InjectionSection], states: Sequence[str]) -> int:
-    return sum(
-        place.state in states and row.reason_not_in(place.state) is None
-        for row in rows
-        for place in PLACES
-    )
+def cell_count(
+    rows: Iterable[InjectionSection], states: Sequence[str], each_count: int | None = None
+) -> int:
+    return sum(len(places) for places in places_of(rows, states, each_count).values())
 
 
 def run_matrix(
@@ -74,9 +73,10 @@ def run_matrix(
     *,
     jobs: int = 2,
     own_waits: bool = False,
+    each_count: int | None = None,
     on_result: Callable[[Result], None] = lambda result: None,
 ) -> Matrix:
-    """`own_waits`: every state may last as long as on the bench."""
+    """`own_waits`: every state may last as long as on the bench. `each_count`: see `places_of`."""
     started_s = time.monotonic()
     pixels = pixel_model(setting_of(bench))
     rows = rows_on(bench, rows, pixels)
@@ -87,8 +87,9 @@ def run_matrix(
             if reason is not None:
                 matrix.not_applicable.append(NotApplicable(row.id, state, reason))
     used = bench if own_waits else with_short_waits(bench)
+    places = places_of(rows.values(), states, each_count)
     with Fork(jobs) as fork:
-        for answer in _answers(fork, used, rows, states, pixels):
+        for answer in _answers(fork, used, rows, places, pixels):
             result = _result(answer)
             matrix.results.append(result)
             on_result(result)
@@ -108,11 +109,11 @@ def _answers(
     fork: Fork,
     bench: Bench,
     rows: Mapping[str, InjectionSection],
-    states: Sequence[str],
+    places: Chosen,
     pixels: PixelModel,
 ) -> Iterator[dict[str, Any]]:
     parts = parts_of(bench)
-    for technique, place, here in _snapshots(bench, rows, states):
+    for technique, place, here in _snapshots(bench, rows, places):
         room, person = brought_to(place, bench, technique, pixels)
         for row in here:
             work = _work(row, place, room, person, parts)
@@ -121,7 +122,7 @@ def _answers(
 
 
 def _snapshots(
-    bench: Bench, rows: Mapping[str, InjectionSection], states: Sequence[str]
+    bench: Bench, rows: Mapping[str, InjectionSection], places: Chosen
 ) -> Iterator[tuple[Technique, Place, list[InjectionSection]]]:
     by_shot: dict[Technique, list[InjectionSection]] = {}
     for row in rows.values():
@@ -129,8 +130,8 @@ def _snapshots(
         by_shot.setdefault(technique, []).append(row)
     for technique, those in by_shot.items():
         for place in PLACES:
-            here = [row for row in those if row.reason_not_in(place.state) is None]
-            if here and place.state in states:
+            here = [row for row in those if place in places[row.id]]
+            if here:
                 yield technique, place, here
 
 
