@@ -32,5 +32,6 @@ def _possible(row: InjectionSection, states: Sequence[str]) -> list[Place]:
 def _spread(places: list[Place], index: int, each_count: int) -> list[Place]:
     """As far apart as they can be, beginning one further for each row."""
     many = len(places)
-    wanted = {(index + nth * many // each_count) % many for nth in range(min(each_count, many))}
+    taken = min(each_count, many)
+    wanted = {(index + nth * many // taken) % many for nth in range(taken)}
     return [place for at, place in enumerate(places) if at in wanted]
