@@ -107,10 +107,12 @@ def _out_of_band(memory: Memory, report: ExposureReport, sample: GeneratorSample
     limits, technique, ms = memory.limits, report.shot.technique, sample.beam_ms
     if report.kv is not None or ms is None:
         return None
-    kv_counts = sample.kv is not None and ms * 1000 >= limits.ramp_us + OUT_US
+    lasted_us = ms * 1000
+    kv_from_us, ma_from_us = limits.ramp_us + OUT_US, limits.ramp_us + limits.settle_us
+    kv_counts = sample.kv is not None and lasted_us >= kv_from_us  # us-compare: two durations
     if kv_counts and not beams.near(sample.kv, technique.kv, limits.kv_band_pct, limits.kv_band_kv):
         return "KV_OUT_OF_BAND"
-    ma_counts = sample.ma is not None and ms * 1000 >= limits.ramp_us + limits.settle_us
+    ma_counts = sample.ma is not None and lasted_us >= ma_from_us  # us-compare: two durations
     if ma_counts and not beams.near(sample.ma, technique.ma, limits.ma_band_pct, limits.ma_band_ma):
         return "MA_OUT_OF_BAND"
     return None
