@@ -130,6 +130,18 @@ def test_the_tube_goes_to_its_power_behind_the_closed_shutter() -> None:
     assert made.model.starts_us == []
 
 
+@pytest.mark.req("SR-21", "F63")
+def test_a_beam_whose_on_was_never_answered_is_timed_from_what_the_status_shows() -> None:
+    """The unit is its only timer: 0.7 s became 2.1 s while the answer was waited for."""
+    made = ready()
+    made.edit = lambda reply: b"" if OPEN in reply else reply
+    ordered_us = made.t_us
+    sample = made.run_until(lambda s: s.on_answered_us, ordered(made))
+    assert (sample.refused, sample.state) == (False, GeneratorState.BEAM)
+    assert sample.on_answered_us is not None
+    assert sample.on_answered_us - ordered_us < 500_000  # a lost reply, and one status
+
+
 def test_the_other_place_of_the_tube_is_standby() -> None:
     made = in_standby()
     start = len(made.sent)

@@ -57,7 +57,7 @@ from hal.generators.genix3d_wire import (
     read_status,
 )
 from hal.modbus import ModbusException, Question, Reply, TcpClientCodec, WriteCoil, Written
-from hal.now import Now
+from hal.now import Now, since
 from hal.ports import ByteLink, WireError
 from hal.types import GeneratorSample, Outputs, Technique
 
@@ -294,8 +294,8 @@ class Driver:
 
     def _took_write(self, now: Now, question: Question) -> None:
         if question == ON:
-            self._orders.acked_us = now.t_us
-        elif question == OFF:
+            return  # the shutter's sensor tells whether it was obeyed
+        if question == OFF:
             self._orders.off_answered(now)
         elif question == CLEAR:
             self._orders.cleared()
@@ -328,13 +328,22 @@ class Driver:
             self._writes.clear()  # never onto a shutter that is not shown closed
         beam_on = self._shows_beam(status)
         self._orders.saw_beam(now, beam_on, asked_us)
-        if beam_on and status.shutter_closed is False and self._orders.beam_awaited:
+        if beam_on and status.shutter_closed is False and self._is_accepted(asked_us):
             self._orders.accept(now)
         power_w = 50 if status.has("tube of 50 W") else 30
         self._orders.set(
             now, identity=f"GeniX3D {power_w} W",
             interlock_closed=status.has("interlock ok"), interlock_taken_us=asked_us,
         )  # fmt: skip
+
+    def _is_accepted(self, asked_us: int) -> bool:
+        """The first status that shows the shutter open since ON has left.
+
+        ON's own answer may have been lost: the beam is there, and the unit alone is its timer.
+        """
+        sent_us = self.sample.on_sent_us
+        awaited = self._orders.beam_ordered and self.sample.on_answered_us is None
+        return awaited and sent_us is not None and since(asked_us, sent_us)
 
     def _shows_beam(self, status: Status) -> bool | None:
         """None: a shutter that was told to open may yet do so."""
@@ -380,7 +389,6 @@ class Driver:
         self._last = ASK_STATUS
         self._look_first = False  # OFF was refused: a status comes before the next one
         self._lift_due = False
-        self._orders.acked_us = None
         self._monitoring = False
         self._closing.clear()
         self._closing_us = None
