@@ -425,6 +425,18 @@ def test_what_is_refused_on_the_way_is_tried_from_the_start() -> None:
     assert made.model.starts_us == []
 
 
+def test_each_acknowledgement_counts_though_nothing_lifts_its_coil() -> None:
+    """8.1: "write 1". The second one of a connection was not heard, nor any after it."""
+    made = in_standby()
+    for _ in range(2):
+        made.model.bits = {"interlock_open"}
+        made.run(1_200_000)
+        assert made.driver.sample.interlock_closed is False
+        made.run(1_200_000, Outputs(clear_faults_from_us=made.t_us))
+        assert made.model.bits == set()
+    assert len(made.model.clears_us) == 2
+
+
 def test_an_acknowledgement_that_is_refused_is_not_asked_for_ever() -> None:
     made = in_standby()
     desk_of(made).remote = False  # seen with the next status, and the order comes before it

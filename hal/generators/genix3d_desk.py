@@ -183,6 +183,8 @@ class Desk:
         self._coils[name] = value == COIL_ON
         if name == "X-rays":
             self._switch_xrays(t_us, value == COIL_ON)
+        elif name == "acknowledge" and value == COIL_ON:
+            self._acknowledge(t_us)  # 8.1: "write 1", where the others are pulses
         elif rises:
             self._pulse(t_us, name)
 
@@ -203,14 +205,15 @@ class Desk:
             self._model.stop(t_us)
             if not self._model.beam_on(t_us):
                 self._move(t_us, is_open=False)
-        elif name == "acknowledge":
-            self._relay_fault = False
-            self._model.clear_faults(t_us)
         elif name in _STEPS:
             kv, ma = _STEPS[name]
             self._step(kv, ma)
         elif name in _CYCLES and self._xrays and (name == "standby" or not self._coils["standby"]):
             self._begin(t_us, name)
+
+    def _acknowledge(self, t_us: int) -> None:
+        self._relay_fault = False
+        self._model.clear_faults(t_us)
 
     def _open_shutter(self, t_us: int) -> None:
         """Without X-rays it may stand open; with them the model has the last word."""
