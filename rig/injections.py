@@ -89,6 +89,7 @@ class InjectionSection(Strict):
     expect: dict[str, str] = Field(default_factory=dict)
     except_in: dict[str, str] = Field(default_factory=dict)
     beam_in: dict[str, str] = Field(default_factory=dict)
+    beam_in_on: dict[str, dict[str, str]] = Field(default_factory=dict)  # driver: as `beam_in`
     defect_in: dict[str, str] = Field(default_factory=dict)
     expect_on: dict[str, dict[str, str]] = Field(default_factory=dict)  # driver: as `expect`
     needs: list[Need] = Field(default_factory=list)  # of the bench; it is not run on others
@@ -194,8 +195,10 @@ def _wrong(row: InjectionSection) -> Iterator[Wrong]:
     yield from _words("beam_in", list(row.beam_in), STATES)
     yield from _words("defect_in", list(row.defect_in), PLACES)
     yield from _expectations(("expect",), row.expect)
-    for name, drivers in (("expect_on", row.expect_on), ("how_on", row.how_on)):
-        yield from _words(name, list(drivers), tuple(bench_names.drivers("generator")))
+    for name in ("expect_on", "how_on", "beam_in_on"):
+        yield from _words(name, [*getattr(row, name)], tuple(bench_names.drivers("generator")))
+    for states in row.beam_in_on.values():
+        yield from _words("beam_in_on", list(states), STATES)
     for driver, expected in row.expect_on.items():
         yield from _expectations(("expect_on", driver), expected)
     for name, bound in (("bound", row.bound), ("told_bound", row.told_bound)):

@@ -42,6 +42,7 @@ def rows_on(
         here = {
             "how": row.how_on.get(driver, row.how),
             "expect": row.expect | row.expect_on.get(driver, {}),
+            "beam_in": row.beam_in | row.beam_in_on.get(driver, {}),
         }
         row = row.model_copy(update=here)
         reason = row.not_applicable or _missing(row, has) or _unknown(row, world)
