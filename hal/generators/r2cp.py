@@ -390,7 +390,7 @@ class Driver:
     def _took_step(self, now: Now, answer: Answer) -> None:
         if is_forgotten(answer.question.name, answer.result_code):
             self._go_offline(now)  # who is it now? (SR-50)
-            self._refusal = result_words(answer.question.name, answer.result_code)
+            self._orders.refusal = result_words(answer.question.name, answer.result_code)
         elif not self._plan.take(answer):
             self._status_stale = True
         elif self._plan.active:
