@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from firmware_py.config import BatteryConfig, PanelBatteryConfig, TubeConfig, UnitConfig
 from firmware_py.decide.memory import Limits
 from hal.ports import GeneratorCapabilities, PanelCapabilities, RoomCapabilities
-from hal.types import AecData, ChargeData, TubeData
+from hal.types import AecData, ChargeData, GeometryData, TubeData
 
 SAFETY_RELAY_DROP_US = 8_000  # sim/wiring.py
 UNIT_DEAD = "unit dead or stopped -> kV off"
@@ -73,6 +73,7 @@ def limits(
         aec=aec_data(config, generator),
         battery=charge_data(config.battery),
         panel_battery=charge_data(config.panel.battery),
+        geometry=geometry_data(config),
         tube=tube_data(config),
     )
 
@@ -98,6 +99,18 @@ def charge_data(battery: BatteryConfig | PanelBatteryConfig | None) -> ChargeDat
     if battery is None or battery.warn_pct is None or battery.least_pct is None:
         return None
     return ChargeData(warn_pct=battery.warn_pct, least_pct=battery.least_pct)
+
+
+def geometry_data(config: UnitConfig) -> GeometryData:
+    """A place that the bench file does not describe has the one distance that it names."""
+    own, place, panel = config.geometry, config.receptor, config.panel
+    return GeometryData(
+        sid_mm=own.sid_mm,
+        sid_mm_min=place.sid_mm_min if place else own.sid_mm,
+        sid_mm_max=place.sid_mm_max if place else own.sid_mm,
+        rows_mm=panel.rows_px * panel.pitch_mm,
+        columns_mm=panel.columns_px * panel.pitch_mm,
+    )
 
 
 def tube_data(config: UnitConfig) -> TubeData:

@@ -197,6 +197,8 @@ _ROWS = (
      "Programme the next one.", "SR-04"),
     ("TECHNIQUE", Reaction.INHIBIT, "The technique is outside what this unit may do.",
      "See `dxrig plan` for the limits.", "SR-05"),
+    ("SID", Reaction.INHIBIT, "The receptor can't stand at this distance.",
+     "See `dxrig plan --sid-mm` for the distances of this place.", "SR-05"),
     ("NOT_TEST", Reaction.INHIBIT, "A shot without an image belongs to no patient.",
      "Programme it under the TEST exam.", "SR-13"),
     ("RECEPTOR_NOT_CLEAR", Reaction.INHIBIT, "Nobody confirmed that no panel is in the beam.",

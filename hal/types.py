@@ -145,6 +145,7 @@ class Shot:
     clear_by: str | None = None  # who confirmed that no receptor stands in the beam
     warms: bool = False  # a step of a warm-up: a cold tube is no reason to refuse it
     deferred: str | None = None  # emergency: why the warm-up waits
+    sid_mm: float | None = None  # source to detector, for this shot; None: as the bench has it
 
     @property
     def has_beam(self) -> bool:
@@ -188,6 +189,17 @@ class ChargeData:
 
     warn_pct: float
     least_pct: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeometryData:
+    """Where this bench's receptor stands and may stand. Sources stand in the bench file."""
+
+    sid_mm: float  # for shots that name none
+    sid_mm_min: float
+    sid_mm_max: float
+    rows_mm: float  # of the panel
+    columns_mm: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

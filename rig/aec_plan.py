@@ -17,6 +17,7 @@ from firmware_py.decide import aec as rules
 from hal.ports import GeneratorCapabilities
 from hal.types import CHAMBERS, AecData, AecSetting, Shot, Technique
 from rig.config_errors import suggestion
+from rig.distance import inverse_square
 from rig.exit_codes import UsageError
 
 ALL = "all"
@@ -64,9 +65,16 @@ def data_of(unit: UnitConfig, generator: GeneratorCapabilities) -> tuple[AecConf
 
 
 def setting_for(
-    unit: UnitConfig, generator: GeneratorCapabilities, kv: float, asked: Asked
+    unit: UnitConfig,
+    generator: GeneratorCapabilities,
+    kv: float,
+    asked: Asked,
+    sid_mm: float | None = None,
 ) -> AecSetting:
-    """Raises UsageError with what is wrong and what there is."""
+    """`sid_mm`: of this exposure; the table is of the bench's own distance.
+
+    Raises UsageError with what is wrong and what there is.
+    """
     own, data = data_of(unit, generator)
     sensitivity_index = asked.sensitivity_index
     if sensitivity_index is None:
@@ -79,6 +87,7 @@ def setting_for(
     expected_mas = asked.expected_mas
     if expected_mas is None:
         expected_mas = expected(own, kv, asked.density_index, sensitivity_index)
+        expected_mas = round(expected_mas * inverse_square(unit, sid_mm), 3)
     if not (math.isfinite(expected_mas) and expected_mas > 0):
         raise UsageError(f"expected-mas must be a positive number, got {expected_mas!r}")
     return AecSetting(

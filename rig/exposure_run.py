@@ -18,6 +18,7 @@ from firmware_py.runner import FULL
 from hal.types import Shot, Technique
 from rig.aec_plan import Asked
 from rig.bench import Bench
+from rig.distance import sid_of
 from rig.drivers import generator_of, nobody
 from rig.exit_codes import DeviceError, DxrigError, Ended, Refused, UsageError
 from rig.exposure import Exposure, Outcome
@@ -44,11 +45,14 @@ def technique_of(
     mas: float | None,
     ms: float | None,
     aec: Asked | None = None,
+    sid_mm: float | None = None,
 ) -> Technique:
     """As the generator can make it. Raises UsageError with every reason why not."""
     generator = generator_of(bench.unit.generator, nobody())
-    asked = asked_technique(bench.unit, generator, kv, ma=ma, mas=mas, ms=ms, aec=aec)
-    return plan(bench.unit, generator, asked).effective
+    asked = asked_technique(
+        bench.unit, generator, kv, ma=ma, mas=mas, ms=ms, aec=aec, sid_mm=sid_mm
+    )
+    return plan(bench.unit, generator, asked, sid_mm=sid_mm).effective
 
 
 def check_hand(hand: str | None, ports: Ports) -> None:
@@ -77,8 +81,12 @@ def expose(
     allowed: bool,
     view: LiveLines,
     deferred: str | None = None,
+    sid_mm: float | None = None,
 ) -> tuple[Outcome, dict[str, Any]]:
-    """The bench must be held. `deferred`: why the warm-up waits. Returns what was seen, too."""
+    """The bench must be held. `deferred`: why the warm-up waits; `sid_mm`: of this exposure.
+
+    Returns what was seen, too.
+    """
     refuse_if_open(state, bench.name)
     permit_exposure(ports, allowed=allowed)
     with _disk_told(state):
@@ -99,8 +107,8 @@ def expose(
         )
         exposure = Exposure(
             session,
-            _shot(ports, technique, deferred),
-            _hand(ports, view, by_hand=by_hand),
+            _shot(ports, technique, deferred, sid_mm),
+            _hand(ports, view, sid_mm, by_hand=by_hand),
             wait_s=wait_s,
             patient=by_hand,
             say=view.say,
@@ -153,19 +161,25 @@ def session_for(
     )
 
 
-def _shot(ports: Ports, technique: Technique, deferred: str | None) -> Shot:
+def _shot(ports: Ports, technique: Technique, deferred: str | None, sid_mm: float | None) -> Shot:
     return Shot(
         shot_id=f"x-{uuid4().hex[:12]}",
         technique=technique,
         exam_id="TEST",
         panel_id=ports.unit.panel.panel_id,
         deferred=deferred,
+        sid_mm=sid_mm,
     )
 
 
-def _hand(ports: Ports, view: LiveLines, *, by_hand: bool) -> Hand:
+def _hand(ports: Ports, view: LiveLines, sid_mm: float | None, *, by_hand: bool) -> Hand:
+    """Who presses also sets the distance."""
     if by_hand or ports.simulator is None:
+        if sid_mm is not None:
+            view.say(f"set the distance from source to detector: {sid_mm:g} mm")
         return PersonsHand(view.say)
+    place = {"sid_mm": sid_of(ports.unit, sid_mm)}
+    ask(ports.simulator, {"kind": "do", "verb": "geometry", "args": place})
     contacts = ask(ports.simulator, {"kind": "show"})["contacts"]
     if contacts["stage_1"] or contacts["stage_2"]:  # a killed run could not let go
         ask(ports.simulator, {"kind": "do", "verb": "release", "args": {}})

@@ -52,6 +52,12 @@ at_option = click.option(
 )
 
 
+sid_option = click.option(
+    "--sid-mm", type=float, metavar="MM",
+    help="Source to detector, for this exposure; default: the bench's geometry.sid_mm.",
+)  # fmt: skip
+
+
 def aec_options(command: _Command) -> _Command:
     """Chambers instead of --mas or --ms, and what goes with them."""
     for option in reversed((

@@ -25,6 +25,7 @@ from rig.aec_plan import (
     setting_for,
 )
 from rig.bench_checks import WINDOW_MARGIN_MS
+from rig.distance import sid_problems
 from rig.exit_codes import UsageError
 
 HEAT_UNITS_PER_J = 1.35  # high frequency: GE Precision 500D p. A-3 (qc-and-physics.md 2.1)
@@ -60,13 +61,18 @@ def plan(
     *,
     heat_before_j: float = 0.0,
     heat_doubt: str | None = None,
+    sid_mm: float | None = None,
 ) -> Plan:
     """Raises UsageError with every reason why the unit would refuse. No device is asked.
 
-    `heat_doubt`: why the heat beforehand is assumed and not known.
+    `heat_doubt`: why the heat beforehand is assumed and not known; `sid_mm`: of this exposure.
     """
     _refuse_if(
-        [*problems_of(unit, generator.capabilities, asked), *technique_problems(asked, unit.tube)]
+        [
+            *sid_problems(unit, sid_mm),
+            *problems_of(unit, generator.capabilities, asked),
+            *technique_problems(asked, unit.tube),
+        ]
     )
     try:
         used = generator.effective(asked)
@@ -118,16 +124,18 @@ def asked_technique(
     mas: float | None,
     ms: float | None,
     aec: Asked | None = None,
+    sid_mm: float | None = None,
 ) -> Technique:
     """The technique that the options mean. Raises UsageError with what is wrong in them.
 
     Without mA the highest one: by chambers the highest at which they end a beam in good time.
     """
+    _refuse_if(sid_problems(unit, sid_mm))
     if aec is not None and (mas is not None or ms is not None):
         raise UsageError(ONE_ENDING)
     if aec is None:
         return technique_for(unit.tube, kv, ma=ma, mas=mas, ms=ms)
-    setting = setting_for(unit, generator.capabilities, kv, aec)
+    setting = setting_for(unit, generator.capabilities, kv, aec, sid_mm)
     if ma is None and unit.aec is not None:
         brisk = brisk_ma(unit.aec, setting.expected_mas)
         ma = min(highest_ma(unit.tube, kv), max(brisk, unit.tube.ma_min))

@@ -25,7 +25,9 @@ from hal.detectors.folder import FolderLink
 from hal.ports import FrameLink, RecorderPort
 from hal.types import TEST_EXAM_ID, Requests, Shot, ShotKind
 from rig.bench import Bench
+from rig.distance import sid_problems
 from rig.drivers import generator_of, nobody
+from rig.exit_codes import UsageError
 from rig.judge import BeamSeen, Seen
 from rig.model import ModelRung, setting_of
 from rig.run_folder import as_dict, finish, life_mark, record_header, write_trace
@@ -44,6 +46,8 @@ def shot_of(bench: Bench, asked: ShotSection, shot_id: str) -> Shot:
     """As the generator can make it. Raises ValueError or UsageError with field and range."""
     generator = generator_of(bench.unit.generator, nobody())
     technique = technique_on(asked, bench)
+    if problems := sid_problems(bench.unit, asked.sid_mm):
+        raise UsageError("; ".join(problems))
     return Shot(
         shot_id=shot_id,
         technique=generator.effective(technique),
@@ -52,6 +56,7 @@ def shot_of(bench: Bench, asked: ShotSection, shot_id: str) -> Shot:
         kind=ShotKind(asked.kind),
         raw=asked.raw,
         clear_by=asked.clear_by,
+        sid_mm=asked.sid_mm,
     )
 
 
@@ -114,6 +119,8 @@ class ModelRun:
             bench, seed=self.seed, jump=jump, poll_all=poll_all, pixels=self._pixels
         )
         self.rung.on_lines = self._took
+        if self.shot.sid_mm is not None:  # a person moves the tube to where the shot has it
+            self.rung.world.geometry.move(sid_mm=self.shot.sid_mm)
         self.script = Script(self.rung.world, scenario.steps(), self._unit_verb)
         self._journal: Journal | None = None
         self._incomplete_count = 0  # at the end, by the journal

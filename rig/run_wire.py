@@ -128,6 +128,9 @@ class WireRun:
         session: Session | None = None
         try:
             session = self._session(simulator)
+            if self.shot.sid_mm is not None:  # a person moves the tube to where the shot has it
+                place = {"sid_mm": self.shot.sid_mm}
+                simulator.ask("do", verb="geometry", args=place)
             simulator.ask("script", steps=[_plain(step) for step in self.scenario.steps()])
             session.start()
             session.program(self.shot)

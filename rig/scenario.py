@@ -53,6 +53,7 @@ class ShotSection(Strict):
     kind: Literal["imaging", "no receptor", "dark"] = "imaging"
     raw: bool = False
     clear_by: str | None = None
+    sid_mm: Positive | None = None
 
     @model_validator(mode="after")
     def _not_twice(self) -> ShotSection:

@@ -12,6 +12,7 @@ from hal.ports import Generator, GeneratorCapabilities
 from hal.types import AecSetting, ShotKind, Technique
 from rig.aec_plan import asked_for, data_of, setting_for
 from rig.bench import Bench, TypicalConfig
+from rig.distance import sid_problems
 from rig.drivers import generator_of, must_drive_beam, nobody
 from rig.exit_codes import UsageError
 from rig.plan import technique_problems
@@ -49,7 +50,7 @@ def _aec_on(shot: ShotSection, bench: Bench, kv: float) -> AecSetting | None:
     generator = generator_of(bench.unit.generator, nobody())
     wanted = asked_for(**shot.aec.model_dump())
     assert wanted is not None
-    return setting_for(bench.unit, generator.capabilities, kv, wanted)
+    return setting_for(bench.unit, generator.capabilities, kv, wanted, shot.sid_mm)
 
 
 def _typical(bench: Bench, missing: str) -> TypicalConfig:
@@ -110,6 +111,8 @@ def cannot_show(scenario: Scenario, bench: Bench) -> str | None:
         reason = NEEDS[need](bench, generator.capabilities)
         if reason is not None:
             return reason
+    if problems := sid_problems(bench.unit, scenario.shot.sid_mm):
+        return f"its receptor can't stand there: {'; '.join(problems)}"
     return _out_of_range(scenario.shot, bench, generator)
 
 

@@ -215,6 +215,8 @@ def show(server: SimServer) -> dict[str, Any]:
         "panel_in_beam": world.panel.in_beam,
         "panel_keeps": list(world.panel.kept()),
         "phantom": world.panel.phantom_name,
+        "sid_mm": world.geometry.sid_mm,
+        "field_mm": list(world.geometry.field_mm),
         "battery_charge": world.generator.charge(world.t_us),
         "panel_battery_pct": world.panel.battery_pct(world.t_us),
         "rotor_rpm": None if rotor is None else rotor.rpm(world.t_us),

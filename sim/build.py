@@ -23,6 +23,7 @@ from sim.detector import PanelTimes, SimPanel
 from sim.device import FrameOutlet, Mechanism, MessageDesk, PanelDevice, WireDevice
 from sim.generator import MonoblockModel
 from sim.generator_wires import wire_of
+from sim.geometry import SimGeometry
 from sim.mischief_links import MischiefFrames, MischiefLink, MischiefOutlet
 from sim.panel_battery import PanelBattery
 from sim.pixels import PixelModel
@@ -151,16 +152,20 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     generator = generator_model(setting)
     wiring = Wiring(generator, setting.interlock_pair, setting.safety_relay)
     room = SimRoom(wiring)
+    geometry = SimGeometry(sid_mm=setting.sid_mm, field_mm=setting.field_mm)
     panel = SimPanel(
         panel_id=setting.panel_id,
         pixels=pixels or pixel_model(setting),
         kerma_source=generator.exposure,
         times=_times(setting),
         battery=panel_battery(setting),
+        geometry=geometry,
     )
     if setting.aec is not None:
         patient = lambda: panel.phantom_name  # noqa: E731 (it moves)
-        generator.chambers = Chambers(setting.aec, patient, seed=setting.seed)
+        generator.chambers = Chambers(
+            setting.aec, patient, seed=setting.seed, sid_mm=lambda: geometry.sid_mm
+        )
     generator_device = WireDevice(
         MischiefLink(ends.generator),
         generator_desk(setting, generator),
@@ -175,6 +180,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         wiring=wiring,
         room=room,
         panel=panel,
+        geometry=geometry,
         generator_device=generator_device,
         room_device=room_device,
         panel_device=panel_device,

@@ -61,10 +61,17 @@ class Chambers:
     chamber_wrong: str
 
     def __init__(
-        self, setting: ChamberSetting, patient: Callable[[], str], *, seed: int = 1
+        self,
+        setting: ChamberSetting,
+        patient: Callable[[], str],
+        *,
+        seed: int = 1,
+        sid_mm: Callable[[], float] | None = None,
     ) -> None:
-        """`patient`: the name of the phantom that the beam meets now."""
+        """`patient`: the name of the phantom that the beam meets now; `sid_mm`: where the tube
+        stands now, left out: where the setting has it."""
         self.setting = setting
+        self._sid_mm = sid_mm or (lambda: setting.sid_mm)
         self._patient, self._seed = patient, seed
         fresh(self, INJECTIONS)
 
@@ -96,7 +103,7 @@ class Chambers:
         if self.chamber_dead in (name, "all"):
             return 0.0
         through = let_through(self._patient(), name, round(kv, 3))
-        signal_ugy = beam.kerma_ugy(kv, 1.0, self.setting.sid_mm) * through
+        signal_ugy = beam.kerma_ugy(kv, 1.0, self._sid_mm()) * through
         if self.chamber_noisy == name:
             dice = random.Random(f"chamber-{self._seed}-{name}-{beam_number}")
             low, high = (math.log(limit) for limit in NOISE)

@@ -34,6 +34,7 @@ from hal.ports import PanelFrame
 from hal.types import PanelState
 from sim import phantom
 from sim.detector_faults import INJECTIONS
+from sim.geometry import SimGeometry
 from sim.injection import fresh
 from sim.panel_battery import PanelBattery
 from sim.pixels import LAG_SHARES, Exposure, PixelModel, TrueMaps
@@ -91,10 +92,10 @@ class SimPanel:
     in_beam: bool
 
     __slots__ = (
-        *INJECTIONS, "_armed_count", "_before", "_closed_us", "_earlier", "_frame_count", "_id",
-        "_kept", "_kerma_source", "_opened_us", "_pending", "_phantom_name", "_pixels", "_prepared",
-        "_now_us", "_requested", "_series_index", "_shot_id", "_state", "_taken", "_times",
-        "_until_us", "battery",
+        *INJECTIONS, "_armed_count", "_before", "_closed_us", "_earlier", "_frame_count",
+        "_geometry", "_id", "_kept", "_kerma_source", "_now_us", "_opened_us", "_pending",
+        "_phantom_name", "_pixels", "_prepared", "_requested", "_series_index", "_shot_id",
+        "_state", "_taken", "_times", "_until_us", "battery",
     )  # fmt: skip
 
     def __init__(
@@ -105,10 +106,13 @@ class SimPanel:
         kerma_source: KermaSource,
         times: PanelTimes | None = None,
         battery: PanelBattery | None = None,
+        geometry: SimGeometry | None = None,
     ) -> None:
-        """`battery`: None is a tethered panel."""
+        """`battery`: None is a tethered panel. `geometry`: where tube and collimator are; left
+        out, where the pixel model has them.
+        """
         self._id, self._pixels, self._kerma_source = panel_id, pixels, kerma_source
-        self._times = times or PanelTimes()
+        self._times, self._geometry = times or PanelTimes(), geometry
         self.battery, self._now_us = battery, 0
         self._state, self._until_us = PanelState.IDLE, NEVER_US
         self._prepared = self._requested = False
@@ -310,6 +314,8 @@ class SimPanel:
         exposure = Exposure(
             mas=mas if gathers else 0.0, kv=kv, phantom_name=self._phantom_name,
             frame_count=self._frame_count,
+            sid_mm=self._geometry.sid_mm if self._geometry else None,
+            field_mm=self._geometry.field_mm if self._geometry else None,
         )  # fmt: skip
         self._pending = _Exposed(
             exposure=exposure, earlier=tuple(self._earlier), start_us=self._opened_us,
@@ -337,8 +343,9 @@ class SimPanel:
         window_us = exposed.stop_us - exposed.start_us
         this = exposed.exposure
         raw = self._pixels.frame(
-            this.mas, this.kv, window_us, this.frame_count, this.phantom_name, exposed.earlier
-        )
+            this.mas, this.kv, window_us, this.frame_count, this.phantom_name, exposed.earlier,
+            sid_mm=this.sid_mm, field_mm=this.field_mm,
+        )  # fmt: skip
         data = self._spoiled(raw).astype(np.dtype("<u2"), copy=False).tobytes()
         data = data[: max(0, len(data) - self.short_frame)] + bytes(self.long_frame_bytes)
         return PanelFrame(

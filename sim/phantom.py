@@ -195,10 +195,10 @@ def thickness_maps(
     columns_px: int,
     pitch_mm: float,
     *,
-    field_mm: tuple[float, float] = FIELD_MM,
+    field_mm: tuple[float, float] | None = FIELD_MM,
     objects: tuple[Shape, ...] = OBJECTS,
 ) -> dict[str, Floats]:
-    """Material -> rows x columns of mm. No objects: the bare field."""
+    """Material -> rows x columns of mm. No objects: the bare field; no field: no shutters."""
     maps = {
         name: np.zeros((rows_px, columns_px), np.float32)
         for name in ("water", "bone", "aluminium", "lead")
@@ -214,8 +214,18 @@ def thickness_maps(
             maps[shape.material][patch] += thickness
     flesh = np.sqrt(np.sqrt(flesh))
     maps["water"] += np.maximum(flesh - maps["bone"], 0.0)  # bone takes the place of tissue
-    maps["lead"] += np.float32(SHUTTER_MM) * (1.0 - _field(x, y, field_mm, pitch_mm))
+    if field_mm is not None:
+        maps["lead"] += shutters(rows_px, columns_px, pitch_mm, field_mm)
     return maps
+
+
+def shutters(
+    rows_px: int, columns_px: int, pitch_mm: float, field_mm: tuple[float, float]
+) -> Floats:
+    """The collimator's lead, rows x columns of mm."""
+    y, x = _axis_mm(rows_px, pitch_mm)[:, None], _axis_mm(columns_px, pitch_mm)[None, :]
+    lead: Floats = np.float32(SHUTTER_MM) * (1.0 - _field(x, y, field_mm, pitch_mm))
+    return lead
 
 
 def _field(x: Floats, y: Floats, field_mm: tuple[float, float], pitch_mm: float) -> Floats:

@@ -29,6 +29,7 @@ from sim import beam, panel_defects, phantom
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+_Scene = tuple[float, str, tuple[float, float]]  # kV, phantom, field
 Light = tuple[Floats, np.float32]
 """(counts per uGy of open beam, rows x columns; uGy)"""
 
@@ -67,6 +68,8 @@ class Exposure:
     kv: float
     phantom_name: str
     frame_count: int  # of the frames before it, since power-on
+    sid_mm: float | None = None  # None: the model's own
+    field_mm: tuple[float, float] | None = None  # rows, columns at the detector
 
 
 class PixelModel:
@@ -91,11 +94,12 @@ class PixelModel:
         self.rows_px, self.columns_px, self.pitch_mm = rows_px, columns_px, pitch_mm
         self.seed, self.bits, self.sid_mm, self.bow_pct = seed, bits, sid_mm, bow_pct
         self._filtration = {"aluminium_mm": aluminium_mm, "copper_mm": copper_mm}
-        self._thickness_mm = phantom.thickness_maps(
-            rows_px, columns_px, pitch_mm, field_mm=field_mm, objects=objects
+        self._field_mm = field_mm
+        self._bare_mm = phantom.thickness_maps(
+            rows_px, columns_px, pitch_mm, field_mm=None, objects=objects
         )
         self._draw_maps(_stream(seed, _MAP_STREAM))
-        self._responses: dict[tuple[float, str], Floats] = {}
+        self._responses: dict[_Scene, Floats] = {}
 
     @property
     def full_scale_counts(self) -> int:
@@ -122,9 +126,17 @@ class PixelModel:
         frame_count: int,
         phantom_name: str = phantom.DEFAULT,
         earlier: Sequence[Exposure] = (),
+        *,
+        sid_mm: float | None = None,
+        field_mm: tuple[float, float] | None = None,
     ) -> NDArray[np.uint16]:
         """Raw counts, rows x columns. No charge: a dark frame, with the lag of `earlier`."""
-        light = self._light(mas, kv, phantom_name)
+        light = self._light(
+            Exposure(
+                mas=mas, kv=kv, phantom_name=phantom_name, frame_count=frame_count,
+                sid_mm=sid_mm, field_mm=field_mm,
+            )
+        )  # fmt: skip
         lags = self._lags(frame_count, earlier)
         rng = _stream(self.seed, frame_count)
         raw = np.empty((self.rows_px, self.columns_px), np.uint16)
@@ -133,11 +145,12 @@ class PixelModel:
             self._fill(raw[rows], rows, rng, light, lags, window_us / 1e6)
         return raw
 
-    def _light(self, mas: float, kv: float, phantom_name: str) -> Light | None:
-        kerma_ugy = beam.kerma_ugy(kv, mas, self.sid_mm, **self._filtration)
+    def _light(self, one: Exposure) -> Light | None:
+        sid_mm = self.sid_mm if one.sid_mm is None else one.sid_mm
+        kerma_ugy = beam.kerma_ugy(one.kv, one.mas, sid_mm, **self._filtration)
         if not kerma_ugy:
             return None
-        return self._response_at(kv, phantom_name), np.float32(kerma_ugy)
+        return self._response_at(one), np.float32(kerma_ugy)
 
     def _lags(self, frame_count: int, earlier: Sequence[Exposure]) -> list[Light]:
         """What is left of each exposure that this frame still sees."""
@@ -145,7 +158,7 @@ class PixelModel:
         lags = []
         for one in earlier:
             share = shares.get(frame_count - one.frame_count)
-            light = self._light(one.mas, one.kv, one.phantom_name) if share else None
+            light = self._light(one) if share else None
             if share and light:
                 lags.append((light[0], light[1] * np.float32(share)))
         return lags
@@ -186,20 +199,26 @@ class PixelModel:
         """Variance over mean: detected quanta are Poisson (gain differences left aside)."""
         return COUNTS_PER_UGY / (DQE * QUANTA_PER_UGY_MM2 * self.pitch_mm**2)
 
-    def _response_at(self, kv: float, phantom_name: str) -> Floats:
+    def _response_at(self, one: Exposure) -> Floats:
         """Counts per uGy of open beam in each pixel; to 0.1 kV, the newest are kept."""
-        key = (round(kv, 1), phantom_name)
+        field_mm = self._field_mm if one.field_mm is None else one.field_mm
+        key = (round(one.kv, 1), one.phantom_name, field_mm)
         if key not in self._responses:
             if len(self._responses) > len(LAG_SHARES):  # more than one frame can show
                 del self._responses[next(iter(self._responses))]
             self._responses[key] = self._response(*key)
         return self._responses[key]
 
-    def _response(self, kv: float, phantom_name: str) -> Floats:
+    def _response(self, kv: float, phantom_name: str, field_mm: tuple[float, float]) -> Floats:
         response = self._gain * np.float32(COUNTS_PER_UGY)
         if phantom.known(phantom_name) != phantom.NONE:
-            response *= beam.transmission(kv, self._thickness_mm, **self._filtration)
+            response *= beam.transmission(kv, self._behind(field_mm), **self._filtration)
         return response
+
+    def _behind(self, field_mm: tuple[float, float]) -> dict[str, Floats]:
+        """Material -> mm in the way of each pixel, the collimator's lead with it."""
+        lead = phantom.shutters(self.rows_px, self.columns_px, self.pitch_mm, field_mm)
+        return {**self._bare_mm, "lead": self._bare_mm["lead"] + lead}
 
     # --- what this panel is like
 

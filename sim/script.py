@@ -75,6 +75,17 @@ def _phantom(world: World, name: str) -> None:
     world.panel.phantom_name = name
 
 
+def _geometry(
+    world: World,
+    sid_mm: float | None = None,
+    rows_mm: float | None = None,
+    columns_mm: float | None = None,
+) -> None:
+    """The tube moved, or the collimator's knobs turned: the light field, at the receptor."""
+    mishaps.no_window(world, "the tube")
+    world.geometry.move(sid_mm=sid_mm, rows_mm=rows_mm, columns_mm=columns_mm)
+
+
 def _arc(world: World) -> None:
     world.generator.arc(world.t_us)
 
@@ -119,6 +130,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "generator": mishaps.set_generator,
     "panel": mishaps.set_panel,
     "phantom": _phantom,
+    "geometry": _geometry,
     "wiring": mishaps.set_wiring,
     "weld": mishaps.weld,
     "room": mishaps.set_room,

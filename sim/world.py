@@ -15,6 +15,7 @@ from sim.detector import SimPanel
 from sim.device import PanelDevice, Part, WireDevice
 from sim.generator import MonoblockModel
 from sim.generator_wires import WIRES, GeneratorWire
+from sim.geometry import SimGeometry
 from sim.room import SimRoom
 from sim.wiring import Wiring
 
@@ -25,6 +26,7 @@ class World:
     wiring: Wiring
     room: SimRoom
     panel: SimPanel
+    geometry: SimGeometry
     generator_device: WireDevice
     room_device: WireDevice
     panel_device: PanelDevice

@@ -5,7 +5,7 @@ Levels, looked at in every scan; unknown and stale count as open (SR-09).
 
 from __future__ import annotations
 
-from firmware_py.decide import aec, batteries, duty, technique, tube_load
+from firmware_py.decide import aec, batteries, duty, geometry, technique, tube_load
 from firmware_py.decide.memory import Memory, State
 from hal.faults import FAULTS, Reaction
 from hal.now import Now, latest_us
@@ -133,6 +133,7 @@ def _shot_inhibits(memory: Memory, inputs: Inputs, shot: Shot | None, now: Now) 
         (shot.shot_id in _used(memory, recorder), "SHOT_USED"),
         (not _kind_fits(shot), "NOT_TEST"),
         (not shot.has_frame and panel.state is PanelState.INTEGRATING, "RECEPTOR_NOT_CLEAR"),
+        (not geometry.permitted(shot, memory.limits), "SID"),
         (shot.has_frame and _other_panel(panel, shot), "PANEL_WRONG"),
         (shot.has_frame and not window_fits(memory, panel, shot), "WINDOW_TOO_SHORT"),
     )

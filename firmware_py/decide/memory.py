@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from hal.types import AecData, ChargeData, EndReason, ExposureReport, Shot, TubeData
+from hal.types import (
+    AecData,
+    ChargeData,
+    EndReason,
+    ExposureReport,
+    GeometryData,
+    Shot,
+    TubeData,
+)
 
 
 class State(Enum):
@@ -76,6 +84,7 @@ class Limits:
     aec: AecData | None = None  # None: this bench has no chambers
     battery: ChargeData | None = None  # None: mains, or a wire that tells no charge
     panel_battery: ChargeData | None = None  # None: tethered
+    geometry: GeometryData | None = None  # None: nobody says where the receptor stands
     tube: TubeData
 
 

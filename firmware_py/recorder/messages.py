@@ -59,10 +59,12 @@ def same_news(one: RecorderSample, other: RecorderSample) -> bool:
 
 
 def _as_ever(data: dict[str, Any]) -> dict[str, Any]:
-    """Of a manual exposure it says nothing of AEC: records are proved by their sums."""
+    """Nothing of what was not asked for (AEC, a distance): records are proved by their sums."""
     technique = data["shot"]["technique"]
     if technique["aec"] is None:
         del technique["aec"]
+    if data["shot"]["sid_mm"] is None:
+        del data["shot"]["sid_mm"]
     return data
 
 

@@ -19,6 +19,7 @@ from rig.options import (
     chosen_bench,
     json_option,
     panel_option,
+    sid_option,
 )
 from rig.progress import progress_option
 
@@ -39,6 +40,7 @@ class Order:
     density: int | None
     sensitivity: int | None
     expected_mas: float | None
+    sid_mm: float | None
     at: Path | None
     rung: str | None
     hand: str | None
@@ -56,6 +58,7 @@ Examples:
   dxrig expose --kvp 70 --mas 0.5
   dxrig expose --kvp 60 --ma 1 --ms 200 --json
   dxrig expose --kvp 80 --ma 0.5 --ms 800 --defer-warmup "trauma, no time"
+  dxrig expose --bench mobile --kvp 80 --mas 2.5 --sid-mm 1500
   dxrig expose --bench mine.toml --kvp 70 --mas 0.5 --allow-exposure
   dxrig expose --bench room --kvp 50 --aec left,right --density +1
 
@@ -74,6 +77,7 @@ them or by an interlock; 4 refused before any beam; 130 released, stopped or int
 @click.option("--ma", type=float, help="Tube current, mA.")
 @click.option("--ms", type=float, help="Time that ends the beam; needs --ma.")
 @aec_options
+@sid_option
 @at_option
 @click.option(
     "--hand",
@@ -116,7 +120,9 @@ def _run(bench: Bench, order: Order) -> int:
     from rig.state_dir import bench_state
 
     aec = asked_for(order.aec, order.density, order.sensitivity, order.expected_mas)
-    technique = technique_of(bench, order.kvp, ma=order.ma, mas=order.mas, ms=order.ms, aec=aec)
+    technique = technique_of(
+        bench, order.kvp, ma=order.ma, mas=order.mas, ms=order.ms, aec=aec, sid_mm=order.sid_mm
+    )
     ports = ports_of(bench, at=order.at, rung=order.rung)
     check_hand(order.hand, ports)
     by_hand = order.hand == "none" or not ports.simulated
@@ -132,6 +138,7 @@ def _run(bench: Bench, order: Order) -> int:
             wait_s=order.wait_s,
             allowed=order.allow_exposure,
             deferred=order.defer_warmup,
+            sid_mm=order.sid_mm,
             view=LiveLines(order.progress, person=by_hand),
         )
     with _output_told(made["run"]):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rig.answers import answer_json, answer_table
-from rig.options import aec_options, bench_option, chosen_bench, json_option
+from rig.options import aec_options, bench_option, chosen_bench, json_option, sid_option
 
 if TYPE_CHECKING:
     from firmware_py.config import TubeConfig, UnitConfig
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Examples:
   dxrig plan --kvp 70 --mas 0.5
   dxrig plan --bench portable --kvp 120 --ma 1 --ms 800 --json
+  dxrig plan --bench mobile --kvp 80 --mas 2.5 --sid-mm 1500
   dxrig plan --bench room --kvp 50 --aec left,right --density +1
 
 Exit code 2 when the bench would refuse it: field, value and allowed range are named.
@@ -34,6 +35,7 @@ Exit code 2 when the bench would refuse it: field, value and allowed range are n
 @click.option("--ma", type=float, help="Tube current, mA.")
 @click.option("--ms", type=float, help="Time that ends the beam; needs --ma.")
 @aec_options
+@sid_option
 @click.option(
     "--heat-j",
     type=click.FloatRange(min=0),
@@ -53,6 +55,7 @@ def command(
     density: int | None,
     sensitivity: int | None,
     expected_mas: float | None,
+    sid_mm: float | None,
     heat_j: float | None,
     as_json: bool,
 ) -> None:
@@ -66,18 +69,23 @@ def command(
     generator = generator_of(chosen.unit.generator, nobody())
     asked = asked_technique(
         chosen.unit, generator, kvp, ma=ma, mas=mas, ms=ms,
-        aec=asked_for(aec, density, sensitivity, expected_mas),
+        aec=asked_for(aec, density, sensitivity, expected_mas), sid_mm=sid_mm,
     )  # fmt: skip
     heat = _stored(chosen) if heat_j is None else StoredHeat(heat_j=heat_j)
-    planned = plan(chosen.unit, generator, asked, heat_before_j=heat.heat_j, heat_doubt=heat.doubt)
+    planned = plan(
+        chosen.unit, generator, asked,
+        heat_before_j=heat.heat_j, heat_doubt=heat.doubt, sid_mm=sid_mm,
+    )  # fmt: skip
     if as_json:
         used = planned.effective
         numbers = {"planned_mas": used.planned_mas, "planned_ms": used.planned_ms}
-        answer_json({"bench": chosen.name, **asdict(planned), **numbers, **where(chosen.unit)})
+        answer_json(
+            {"bench": chosen.name, **asdict(planned), **numbers, **where(chosen.unit, sid_mm)}
+        )
         return
     answer_table(
         ("what", "value", "limit"),
-        [*_rows(planned, chosen.unit.tube), *_where_rows(chosen.unit)],
+        [*_rows(planned, chosen.unit.tube), *_where_rows(chosen.unit, sid_mm)],
         title=f"Plan on bench {chosen.name}",
     )
     for warning in planned.warnings:
@@ -114,20 +122,24 @@ def _charge_rows(planned: Plan, tube: TubeConfig) -> list[tuple[str, str, str]]:
     ]
 
 
-def where(unit: UnitConfig) -> dict[str, object]:
-    """With which focal spot and onto what; None: the bench file does not say."""
+def where(unit: UnitConfig, sid_mm: float | None = None) -> dict[str, object]:
+    """With which focal spot, onto what and from where; None: the bench file does not say."""
+    from rig.distance import sid_of
+
     receptor = unit.receptor
     return {
         "focus": unit.generator.focus,
         "focal_spot_mm": unit.tube.focal_spot_mm,
         "receptor": unit.geometry.receptor,
-        "sid_mm": unit.geometry.sid_mm,
+        "sid_mm": sid_of(unit, sid_mm),
         "grid_ratio": receptor.grid_ratio if receptor else None,
     }
 
 
-def _where_rows(unit: UnitConfig) -> list[tuple[str, str, str]]:
+def _where_rows(unit: UnitConfig, sid_mm: float | None) -> list[tuple[str, str, str]]:
     """What every bench has to itself is told where the bench chooses it."""
+    from rig.distance import sid_of
+
     rows = []
     if unit.generator.focus is not None:
         spot = f"{unit.generator.focus}, {unit.tube.focal_spot_mm:g} mm"
@@ -136,7 +148,7 @@ def _where_rows(unit: UnitConfig) -> list[tuple[str, str, str]]:
     if receptor is not None:
         grid = f", grid {receptor.grid_ratio:g}:1" if receptor.grid_ratio else ", no grid"
         limit = f"{receptor.sid_mm_min:g} to {receptor.sid_mm_max:g} mm"
-        place = f"{unit.geometry.receptor} at {unit.geometry.sid_mm:g} mm{grid}"
+        place = f"{unit.geometry.receptor} at {sid_of(unit, sid_mm):g} mm{grid}"
         rows.append(("receptor", place, limit))
     return rows
 

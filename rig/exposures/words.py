@@ -57,6 +57,7 @@ def sheet(found: Stored, independent: Sequence[dict[str, Any]] = ()) -> Iterator
         ("panel", shot.get("panel_id", "")),
         ("kind", one.kind),
         ("technique", _values(shot.get("technique", {}), _TECHNIQUE)),
+        ("distance", _distance(shot.get("sid_mm"))),
         ("set by", _set_by(found.intent.get("observed"))),
         ("planned", f"{plain_number(one.planned_mas)} mAs"),
         ("at most", _at_most(one)),
@@ -83,6 +84,11 @@ def sheet(found: Stored, independent: Sequence[dict[str, Any]] = ()) -> Iterator
     if events:
         yield ""
         yield from (f"  {line}" for line in map(_event, events))
+
+
+def _distance(sid_mm: Any) -> str:
+    """Of an exposure that was asked for at another than the bench's own."""
+    return "" if sid_mm is None else f"{plain_number(sid_mm)} mm, source to detector"
 
 
 def _set_by(observed: Any) -> str:

@@ -23,12 +23,12 @@ def anatomy(exam: ExamInfo) -> Fields:
     }
 
 
-def positioning(exam: ExamInfo, unit: UnitConfig) -> Fields:
+def positioning(facts: Facts) -> Fields:
     """NONE: a source on no column, as free as the panel; one over a bucky hangs on a column."""
-    view = projection(exam.projection).view
+    view, unit = projection(facts.exam.projection).view, facts.unit
     fields: Fields = {
         "PositionerType": "NONE" if unit.geometry.receptor == "free" else "COLUMN",
-        "DistanceSourceToDetector": decimal(unit.geometry.sid_mm),
+        "DistanceSourceToDetector": decimal(facts.sid_mm),
         # A phantom has no left; the letters are those of a frontal view.
         "PatientOrientation": [view.rows, view.columns] if view else ["L", "F"],
     }

@@ -40,7 +40,7 @@ def _common(facts: Facts, *, presentation: bool) -> list[Fields]:
         modules.acquisition(facts),
         modules.general_image(facts, presentation=presentation),
         beam.anatomy(exam),
-        beam.positioning(exam, unit),
+        beam.positioning(facts),
         beam.generation(facts),
         beam.dose(facts),
         beam.filtration(unit),

@@ -38,5 +38,10 @@ class Facts:
         return self.report.reason is EndReason.OBSERVED
 
     @property
+    def sid_mm(self) -> float:
+        asked_mm = self.report.shot.sid_mm
+        return self.unit.geometry.sid_mm if asked_mm is None else asked_mm
+
+    @property
     def mark(self) -> str:
         return "SIMULATED " if self.simulated else ""
