@@ -15,8 +15,10 @@ from typing import Protocol
 
 from hal.now import Now
 from hal.types import (
+    DoseSample,
     ExposureReport,
     GeneratorSample,
+    GeometrySample,
     Intent,
     Outputs,
     PanelSample,
@@ -222,6 +224,26 @@ class RecorderPort(Protocol):
         """`kept`: shots whose frames the panel's memory holds."""
 
 
+class Collimator(Protocol):
+    """Tells how far it is open and how far the receptor is; it is moved by people."""
+
+    sample: GeometrySample
+
+    def read(self, now: Now) -> GeometrySample: ...
+
+    def write(self, now: Now, outputs: Outputs) -> None: ...
+
+
+class DoseMeter(Protocol):
+    """Measures beside the unit. Lost or wrong, it ends no beam and delays no OFF."""
+
+    sample: DoseSample
+
+    def read(self, now: Now) -> DoseSample: ...
+
+    def write(self, now: Now, outputs: Outputs) -> None: ...
+
+
 # --- device side -----------------------------------------------------------------------------
 
 
@@ -371,6 +393,39 @@ class PanelModel(Protocol):
 
     def free(self, t_us: int, shot_id: str) -> None:
         """The frame is safe elsewhere; one that is not held is no error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BladesSeen:
+    """What a collimator's own sensors show. Openings are those at 1 m."""
+
+    sid_mm: float | None
+    rows_mm: float
+    columns_mm: float
+    moving: bool = False
+    failed: bool = False
+
+
+class CollimatorModel(Protocol):
+    name: str
+    serial_number: str
+
+    def seen(self, t_us: int) -> BladesSeen: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoseSeen:
+    dap_dgycm2: float  # since the reset
+    failed: bool = False
+
+
+class DoseModel(Protocol):
+    name: str
+    serial_number: str
+
+    def seen(self, t_us: int) -> DoseSeen: ...
+
+    def reset(self, t_us: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,6 +200,23 @@ class GeometryData:
     sid_mm_max: float
     rows_mm: float  # of the panel
     columns_mm: float
+    field_rows_mm: float  # as a person sets the light field
+    field_columns_mm: float
+    sensed: bool = False  # tube and collimator say where they stand
+    age_us: int = 0  # ... and a sample may be so old
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DapData:
+    """What this bench needs to judge its meter in the beam. Sources stand in the bench file."""
+
+    output_ugy_per_mas: tuple[
+        tuple[float, float], ...
+    ]  # rows of kV and air kerma at 1 m, kV rising
+    deviation_pct: float  # between measured and computed, the larger of the two:
+    deviation_dgycm2: float
+    wait_us: int  # so long a report waits for its value
+    required: bool  # without the meter there is no exposure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,6 +322,31 @@ class RecorderSample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GeometrySample:
+    """Where the tube and the collimator stand, by their own sensors. None: not known."""
+
+    taken_us: int
+    link_ok: bool = False
+    identity: str | None = None
+    sid_mm: float | None = None
+    field_rows_mm: float | None = None  # of the light field, at the receptor
+    field_columns_mm: float | None = None
+    moving: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoseSample:
+    """What an independent meter in the beam has added up since its reset."""
+
+    taken_us: int
+    link_ok: bool = False
+    identity: str | None = None
+    shot_id: str | None = None  # the shot that it was reset for, once it has said so
+    dap_dgycm2: float | None = None
+    trouble: str = ""  # what it complains of, in words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requests:
     """What people and programs outside the scan may ask. None of it can start a beam."""
 
@@ -322,6 +364,8 @@ class Inputs:
     generator: GeneratorSample
     panel: PanelSample
     recorder: RecorderSample
+    geometry: GeometrySample | None = None  # None: this bench senses it not
+    dose: DoseSample | None = None  # None: this bench has no meter in the beam
     requests: Requests = Requests()
     late_us: int = 0  # how late this scan began
 
@@ -367,6 +411,14 @@ class ExposureReport:
     beam_ms: float | None = None  # middle of the ramp to beam end, as indicated
     start_us: int | None = None
     end_us: int | None = None
+    # where it was sensed, when the beam was let out:
+    sid_mm: float | None = None
+    field_rows_mm: float | None = None
+    field_columns_mm: float | None = None
+    # dose-area product: by an independent meter, and computed from the indicated values
+    dap_dgycm2: float | None = None
+    calculated_dap_dgycm2: float | None = None
+    dap_doubt: str | None = None  # why there is no measured one, or what is wrong with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -393,6 +445,9 @@ class Outputs:
     fetch: tuple[str, ...] = ()  # frames of its memory that it shall send once more
     free: tuple[str, ...] = ()  # ... and that it may forget
     beam_seen: bool = False  # the generator indicates X-rays: a panel on lines is told so
+    # meter in the beam
+    dose_shot_id: str | None = None  # its value of this shot is wanted ...
+    dose_reset: bool = False  # ... and the beam has not begun: it shall begin at nothing
     # recorder
     intent: Intent | None = None
     report: ExposureReport | None = None
