@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from firmware_py.assemble import LINKS, build_unit
+from firmware_py.assemble import build_unit, link_names
 from firmware_py.config import UnitConfig
 from firmware_py.handover import START_S, scribe_of
 from firmware_py.last_words import LastWords
@@ -45,7 +45,7 @@ def run(setup: dict[str, Any]) -> int:
         heat_j, warm = float(setup["heat_j"]), bool(setup["warm"])
         aec_lock = setup.get("aec_lock")
         header = {
-            "links": list(LINKS),
+            "links": list(link_names(config)),
             "unit": setup["unit"],
             "real_time": real_time(UNIT_PRIORITY),
         }

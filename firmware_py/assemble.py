@@ -10,15 +10,23 @@ from firmware_py.config import UnitConfig
 from firmware_py.decide.memory import Memory
 from firmware_py.last_words import LastWords
 from firmware_py.record import Recording
-from firmware_py.unit import Arrivals, Devices, NoArrivals, Unit
+from firmware_py.unit import Arrivals, Beside, Devices, NoArrivals, Unit
+from hal.collimators import open_collimator
 from hal.detectors import open_panel
 from hal.frame_pipes import TapFrames
 from hal.generators import open_generator
 from hal.links import TapLink
+from hal.meters import open_dap
 from hal.ports import ByteLink, FrameLink, RecorderPort
 from hal.room_io import open_room_io
 
 LINKS = ("generator", "room", "panel")
+OPTIONAL_LINKS = ("collimator", "dap")  # sections of a bench file that it may go without
+
+
+def link_names(config: UnitConfig) -> tuple[str, ...]:
+    """Of this bench, in the order of its records."""
+    return (*LINKS, *(name for name in OPTIONAL_LINKS if getattr(config, name) is not None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +36,8 @@ class Links:
     generator: ByteLink
     room: ByteLink
     panel: FrameLink
+    collimator: ByteLink | None = None
+    dap: ByteLink | None = None
 
 
 def tapped(links: Links, recording: Recording) -> Links:
@@ -35,7 +45,13 @@ def tapped(links: Links, recording: Recording) -> Links:
         generator=TapLink("generator", links.generator, recording),
         room=TapLink("room", links.room, recording),
         panel=TapFrames("panel", links.panel, recording),
+        collimator=_tap("collimator", links.collimator, recording),
+        dap=_tap("dap", links.dap, recording),
     )
+
+
+def _tap(name: str, link: ByteLink | None, recording: Recording) -> ByteLink | None:
+    return None if link is None else TapLink(name, link, recording)
 
 
 def open_devices(
@@ -56,6 +72,20 @@ def open_devices(
         generator_link=links.generator,
         panel_link=links.panel,
         recorder_link=recorder_link or NoArrivals(),
+        beside=_beside(config, links),
+    )
+
+
+def _beside(config: UnitConfig, links: Links) -> Beside:
+    collimator = meter = None
+    if config.collimator is not None:
+        assert links.collimator is not None
+        collimator = open_collimator(config.collimator.driver, links.collimator)
+    if config.dap is not None:
+        assert links.dap is not None
+        meter = open_dap(config.dap.driver, links.dap)
+    return Beside(
+        collimator=collimator, collimator_link=links.collimator, meter=meter, meter_link=links.dap
     )
 
 

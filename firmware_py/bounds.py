@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from firmware_py.config import BatteryConfig, PanelBatteryConfig, TubeConfig, UnitConfig
 from firmware_py.decide.memory import Limits
 from hal.ports import GeneratorCapabilities, PanelCapabilities, RoomCapabilities
-from hal.types import AecData, ChargeData, GeometryData, TubeData
+from hal.types import AecData, ChargeData, DapData, GeometryData, TubeData
 
 SAFETY_RELAY_DROP_US = 8_000  # sim/wiring.py
+GEOMETRY_AGE_US = 250_000  # as a panel's: one lost answer and its silence, and the next, still fit
 UNIT_DEAD = "unit dead or stopped -> kV off"
 RELAY_DROP_US = 20_000  # enable relay contact + interlock input, sim/wiring.py and data sheets
 
@@ -74,6 +75,7 @@ def limits(
         battery=charge_data(config.battery),
         panel_battery=charge_data(config.panel.battery),
         geometry=geometry_data(config),
+        dap=dap_data(config),
         tube=tube_data(config),
     )
 
@@ -110,6 +112,23 @@ def geometry_data(config: UnitConfig) -> GeometryData:
         sid_mm_max=place.sid_mm_max if place else own.sid_mm,
         rows_mm=panel.rows_px * panel.pitch_mm,
         columns_mm=panel.columns_px * panel.pitch_mm,
+        field_rows_mm=own.field_rows_mm,
+        field_columns_mm=own.field_columns_mm,
+        sensed=own.sid == "sensed",
+        age_us=GEOMETRY_AGE_US,
+    )
+
+
+def dap_data(config: UnitConfig) -> DapData | None:
+    own = config.dap
+    if own is None:
+        return None
+    return DapData(
+        output_ugy_per_mas=own.output_ugy_per_mas,
+        deviation_pct=own.deviation_pct,
+        deviation_dgycm2=own.deviation_dgycm2,
+        wait_us=own.wait_ms * 1000,
+        required=own.required,
     )
 
 

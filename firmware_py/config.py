@@ -449,8 +449,46 @@ class ReceptorsConfig(Strict):
     wall: ReceptorConfig | None = None
 
 
+class CollimatorConfig(Strict):
+    """A collimator that tells its opening and the distance; without this section nothing does."""
+
+    driver: str = Field(description="file name in hal/collimators, such as blade_lines")
+    url: str = Field(description="serial device, pyserial URL, or tcp://host:port")
+    baud: Literal[9600, 19200, 38400, 57600, 115200] = 19200
+
+
+class DapConfig(Strict):
+    """A meter behind the collimator's blades, and what its value is compared with.
+
+    `output_ugy_per_mas`: rows of [kV, air kerma of 1 mAs at 1 m], as measured on this tube; between
+    them the logarithms go straight. The bounds are our own choice, from two references: a computed
+    DAP is good to 5 %, and each side of a field of 350 mm at 1150 mm to 2 % of the distance, 6.6 %.
+    """
+
+    driver: str = Field(description="file name in hal/meters that begins with dap_")
+    url: str = Field(description="serial device, pyserial URL, or tcp://host:port")
+    baud: Literal[9600, 19200, 38400, 57600, 115200] = 19200
+    source: str = Field(description="where the output comes from")
+    output_ugy_per_mas: Annotated[tuple[Pair, ...], Field(strict=False, min_length=2)]
+    deviation_pct: Annotated[float, Field(gt=0, le=100)] = 20.0
+    deviation_dgycm2: Annotated[float, Field(gt=0, le=10)] = 0.02
+    wait_ms: Annotated[int, Field(ge=100, le=5000)] = 1000
+    required: Annotated[bool, Field(description="no exposure without this meter")] = False
+
+    @field_validator("output_ugy_per_mas")
+    @classmethod
+    def _kv_rising(cls, rows: tuple[Pair, ...]) -> tuple[Pair, ...]:
+        kv = [row[0] for row in rows]
+        if kv != sorted(set(kv)) or any(value <= 0 for row in rows for value in row):
+            raise ValueError("rows must be [kV, uGy per mAs], kV rising, all above 0")
+        return rows
+
+
 class GeometryConfig(Strict):
     receptor: Place = "free"
+    sid: Literal["entered", "sensed"] = Field(
+        default="entered", description="who says the distance: a person, or the collimator"
+    )
     sid_mm: Annotated[float, Field(ge=300, le=4000)] = 1000.0
     field_rows_mm: Positive = 200.0
     field_columns_mm: Positive = 200.0
@@ -493,6 +531,8 @@ class UnitConfig(Strict):
     conditioning: ConditioningConfig | None = None
     aec: AecConfig | None = None
     battery: BatteryConfig | None = None
+    collimator: CollimatorConfig | None = None
+    dap: DapConfig | None = None
     calibration: CalibrationConfig = CalibrationConfig()
 
     @property

@@ -73,7 +73,7 @@ class LastWords:
 
     def note(self, inputs: Inputs, memory: Memory, outputs: Outputs) -> None:
         """Before `outputs` are written."""
-        waits = memory.ending is not None or memory.report is not None
+        waits = any(one is not None for one in (memory.ending, memory.unread, memory.report))
         owed = memory.shot is not None and (memory.state in IN_SEQUENCE or waits)
         if owed and self.claimed is None:
             self.claimed = self._claim()

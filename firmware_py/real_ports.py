@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from firmware_py.assemble import Links
+from firmware_py.assemble import OPTIONAL_LINKS, Links
 from firmware_py.config import UnitConfig
 from hal.frame_pipes import FramesOfBytes
 from hal.frames import DealerLink
@@ -39,6 +39,12 @@ def open_links(config: UnitConfig) -> Links:
         opened.callback(generator.close)
         room = open_byte_link(config.room.url, ROOM_BAUD)
         opened.callback(room.close)
+        beside = {}
+        for name in OPTIONAL_LINKS:
+            own = getattr(config, name)
+            if own is not None:
+                beside[name] = open_byte_link(own.url, own.baud)
+                opened.callback(beside[name].close)
         panel = _panel_link(config)
         opened.pop_all()
-    return Links(generator=generator, room=room, panel=panel)
+    return Links(generator=generator, room=room, panel=panel, **beside)

@@ -115,7 +115,8 @@ class Runner:
         if Now(self._clock.now_us()).reached(self._quit_us + STOP_LIMIT_US):
             return True
         memory = self._unit.memory
-        return memory.state not in IN_SEQUENCE and memory.report is None
+        reported = memory.report is None and memory.unread is None
+        return memory.state not in IN_SEQUENCE and reported
 
     def _scan(self, t_us: int, late_us: int) -> None:
         state = self._unit.memory.state
@@ -368,6 +369,8 @@ def status(unit: Unit) -> dict[str, Any]:
             "battery_pct": inputs.panel.battery_pct,
         },
         "room": asdict(inputs.room),
+        **({"collimator": asdict(inputs.geometry)} if inputs.geometry is not None else {}),
+        **({"dap": asdict(inputs.dose)} if inputs.dose is not None else {}),
         "recorder": asdict(inputs.recorder),
     }
 

@@ -29,7 +29,7 @@ LEVELS = (
 @dataclass(frozen=True, slots=True)
 class Line:
     t_us: int
-    kind: str  # state | room | generator | panel | recorder | out | report | refused | aec
+    kind: str  # state | room | generator | panel | recorder | collimator | dap | out | report ...
     data: dict[str, Any]
 
     def as_json(self) -> str:
@@ -76,6 +76,7 @@ class Trace:
             yield from _panel(before.panel if before else None, inputs.panel)
         if before is None or before.recorder is not inputs.recorder:
             yield from _fields("recorder", before and before.recorder, inputs.recorder, RECORDER)
+        yield from _beside(before, inputs)
         if then is None or then.state is not memory.state or then.since_us != memory.since_us:
             yield "state", _state(then, memory)
         if (then.aec_lock if then else None) != memory.aec_lock:
@@ -105,10 +106,26 @@ RECORDER = ("alive", "disk_ok", "incomplete_count", "intent_durable", "dose_save
             "image_failed")  # fmt: skip
 
 
+COLLIMATOR = ("link_ok", "sid_mm", "field_rows_mm", "field_columns_mm", "moving")
+DAP = ("link_ok", "shot_id", "dap_dgycm2", "trouble")
+SENSED = ("sid_mm", "field_rows_mm", "field_columns_mm", "dap_dgycm2", "calculated_dap_dgycm2",
+          "dap_doubt")  # fmt: skip
+
+
 def _panel(before: PanelSample | None, after: PanelSample) -> Iterator[tuple[str, dict[str, Any]]]:
     yield from _fields("panel", before, after, PANEL)
     if after.lines is not None:
         yield from _fields("handshake", before, after, HANDSHAKE)
+
+
+def _beside(before: Inputs | None, inputs: Inputs) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What only some benches have."""
+    for kind, was, now, names in (
+        ("collimator", before and before.geometry, inputs.geometry, COLLIMATOR),
+        ("dap", before and before.dose, inputs.dose, DAP),
+    ):
+        if now is not None and was is not now:
+            yield from _fields(kind, was, now, names)
 
 
 def _fields(
@@ -187,4 +204,5 @@ def _report(report: ExposureReport) -> dict[str, Any]:
         "kv": report.kv,
         "ma": report.ma,
         "beam_ms": report.beam_ms,
+        **{name: value for name in SENSED if (value := getattr(report, name)) is not None},
     }

@@ -8,8 +8,8 @@ that the device asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from firmware_py.decide.controller import step
@@ -18,7 +18,7 @@ from firmware_py.last_words import LastWords
 from firmware_py.record import Recording
 from firmware_py.trace import Line, Trace
 from hal.now import NEVER_US, Now, since
-from hal.ports import Generator, Panel, RecorderPort, RoomIO
+from hal.ports import Collimator, DoseMeter, Generator, Panel, RecorderPort, RoomIO
 from hal.types import Inputs, Outputs, RecorderSample, Requests, Shot, Technique
 
 
@@ -38,6 +38,26 @@ class Devices:
     generator_link: Arrivals
     panel_link: Arrivals
     recorder_link: Arrivals
+    beside: Beside = field(default_factory=lambda: Beside())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What only some benches have."""
+
+    collimator: Collimator | None = None
+    collimator_link: Arrivals | None = None
+    meter: DoseMeter | None = None
+    meter_link: Arrivals | None = None
+
+    def slots(self) -> Iterator[_Slot]:
+        """Last in the scan: nobody waits for them to end a beam."""
+        for device, link in (
+            (self.collimator, self.collimator_link),
+            (self.meter, self.meter_link),
+        ):
+            if device is not None and link is not None:
+                yield _Slot(link, device.read, device.write)
 
 
 class _Slot:
@@ -126,6 +146,7 @@ class Unit:
                     now, outputs.intent, outputs.report, outputs.kept
                 ),
             ),
+            *devices.beside.slots(),
         )
         self._links = tuple(slot.link for slot in self._slots)
         self._next_us = 0  # by what is known now; bytes may arrive before
@@ -191,12 +212,15 @@ class Unit:
         devices = self._devices
         if self._recording:
             self._note(self._recording)
+        collimator, meter = devices.beside.collimator, devices.beside.meter
         return Inputs(
             t_us=t_us,
             room=devices.room.sample,
             generator=devices.generator.sample,
             panel=devices.panel.sample,
             recorder=devices.recorder.sample,
+            geometry=collimator.sample if collimator else None,
+            dose=meter.sample if meter else None,
             requests=self._requests,
             late_us=late_us,
         )

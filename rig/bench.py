@@ -21,7 +21,9 @@ from firmware_py.config import (
     AecConfig,
     BatteryConfig,
     CalibrationConfig,
+    CollimatorConfig,
     ConditioningConfig,
+    DapConfig,
     FolderConfig,
     GeneratorConfig,
     GeometryConfig,
@@ -141,6 +143,8 @@ class BenchFile(Strict):
     conditioning: ConditioningConfig | None = None
     aec: AecConfig | None = None
     battery: BatteryConfig | None = None
+    collimator: CollimatorConfig | None = None
+    dap: DapConfig | None = None
     calibration: CalibrationConfig = CalibrationConfig()
     sim: SimConfig = SimConfig()
     observe: ObserveConfig | None = None
@@ -205,11 +209,7 @@ def read_text(path: Path) -> str:
 def bench_of(text: str, path: Path) -> Bench:
     file = _with_map(_validated(text, path), path)
     content = file.model_dump(mode="json")
-    for name in ("observe", "folder"):
-        if content[name] is None:
-            del content[name]  # of the other benches: their hash is as it was
-    if file.generator.line is None:
-        del content["generator"]["line"]
+    _as_ever(content)
     return Bench(
         path=path,
         about=file.bench.about,
@@ -224,6 +224,17 @@ def bench_of(text: str, path: Path) -> Bench:
             json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
         ).hexdigest(),
     )
+
+
+def _as_ever(content: dict[str, Any]) -> None:
+    """What a bench goes without is not in its hash: that of older files is as it was."""
+    for name in ("observe", "folder", "collimator", "dap"):
+        if content[name] is None:
+            del content[name]
+    if content["generator"]["line"] is None:
+        del content["generator"]["line"]
+    if content["geometry"]["sid"] == "entered":
+        del content["geometry"]["sid"]
 
 
 def _with_map(file: BenchFile, path: Path) -> BenchFile:
@@ -293,6 +304,8 @@ def _unit_of(file: BenchFile) -> UnitConfig:
         conditioning=file.conditioning,
         aec=file.aec,
         battery=file.battery,
+        collimator=file.collimator,
+        dap=file.dap,
         calibration=file.calibration,
     )
 

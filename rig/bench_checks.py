@@ -34,6 +34,8 @@ _ENDPOINTS = (
     ("room", "url", (_TCP, _SERIAL), "tcp://192.168.1.12:502"),
     ("panel", "control_url", (_TCP, _IPC), "tcp://192.168.1.13:9001"),
     ("panel", "data_url", (_TCP, _IPC), "tcp://192.168.1.13:9002"),
+    ("collimator", "url", (_SERIAL, _TCP), "/dev/ttyUSB1"),
+    ("dap", "url", (_SERIAL, _TCP), "/dev/ttyUSB2"),
 )
 
 
@@ -62,6 +64,10 @@ class Values:
         """It stands in the file, sound or not."""
         table = self._data.get(section)
         return table is not None if key is None else isinstance(table, Mapping) and key in table
+
+    def rows(self, section: str, key: str) -> list[tuple[float, float]] | None:
+        value = self._value(section, key)
+        return [(row[0], row[1]) for row in value] if isinstance(value, list) else None
 
     def table(self, section: str, key: str) -> Mapping[str, Any] | None:
         value = self._value(section, key)
@@ -380,6 +386,26 @@ def _receptor(values: Values) -> Iterator[Mistake]:
         yield Mistake(path=("geometry", "sid_mm"), text=text)
 
 
+def _sensed(values: Values) -> Iterator[Mistake]:
+    """Whose word the distance is: a collimator that tells it is believed, and needs to be there."""
+    sid, driver = values.text("geometry", "sid"), values.text("collimator", "driver")
+    if sid == "sensed" and driver is None:
+        yield Mistake(path=("geometry", "sid"), text='"sensed" needs the section [collimator]')
+    elif sid == "entered" and driver is not None:
+        text = '"entered", but [collimator] tells the distance: write "sensed"'
+        yield Mistake(path=("geometry", "sid"), text=text)
+
+
+def _dap_rows(values: Values) -> Iterator[Mistake]:
+    """Its output is known at every kV that the tube makes."""
+    rows = values.rows("dap", "output_ugy_per_mas")
+    least, most = values.number("tube", "kv_min"), values.number("tube", "kv_max")
+    if not rows or least is None or most is None or rows[0][0] <= least <= most <= rows[-1][0]:
+        return
+    text = f"its kV must reach from the tube's {least:g} to {most:g}"
+    yield Mistake(path=("dap", "output_ugy_per_mas"), text=text)
+
+
 def _grids(values: Values) -> Iterator[Mistake]:
     """A grid has all its figures, or there is none."""
     for place in ("free", "table", "wall"):
@@ -458,5 +484,5 @@ def _beam_time(values: Values, section: str) -> Iterator[Mistake]:
 _CHECKS = (
     _ordered, _power, _window, _field_fits, _driver_exists, _models, _endpoints,
     _line_form, _observe, _folder, _lines, _wired, _routines, _typical, _focus, _battery,
-    _receptor, _grids,
+    _receptor, _sensed, _dap_rows, _grids,
 )  # fmt: skip

@@ -9,7 +9,9 @@ from rig.exit_codes import ConfigError, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHES = ROOT / "rig" / "benches"
-DRIVER_FOLDERS = {"generator": "generators", "room": "room_io", "panel": "detectors"}
+DRIVER_FOLDERS = {"generator": "generators", "room": "room_io", "panel": "detectors",
+                  "collimator": "collimators", "dap": "meters"}  # fmt: skip
+BEGIN = {"dap": "dap_"}  # what else lies in that folder is of other use
 
 
 def shipped_benches() -> dict[str, Path]:
@@ -25,12 +27,13 @@ def variants() -> dict[str, Path]:
 
 
 def drivers(section: str) -> list[str]:
-    """Driver names for a section of the bench file: generator, room or panel.
+    """Driver names for a section of the bench file: generator, room, panel, collimator or dap.
 
     NAME_desk.py, NAME_wire.py and such belong to NAME.py.
     """
     folder = ROOT / "hal" / DRIVER_FOLDERS[section]
     names = {file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")}
+    names = {name for name in names if name.startswith(BEGIN.get(section, ""))}
     return sorted(n for n in names if not any(n.startswith(f"{other}_") for other in names))
 
 

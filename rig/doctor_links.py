@@ -6,7 +6,7 @@ import re
 import socket
 from pathlib import Path
 
-from firmware_py.config import UnitConfig
+from firmware_py.config import CollimatorConfig, DapConfig, UnitConfig
 from hal.generators import CodecOnlyError, must_drive_beam
 from hal.line_form import USUAL
 from hal.links import SerialLink, tcp_address
@@ -33,7 +33,13 @@ def links(unit: UnitConfig, state: Path) -> list[Finding]:
         endpoint("room", unit.room.url),
         endpoint("panel control", unit.panel.control_url),
         endpoint("panel data", unit.panel.data_url),
+        *(endpoint(name, own.url, own.baud) for name, own in _beside(unit)),
     ]
+
+
+def _beside(unit: UnitConfig) -> list[tuple[str, CollimatorConfig | DapConfig]]:
+    found = (("collimator", unit.collimator), ("dap", unit.dap))
+    return [(name, own) for name, own in found if own is not None]
 
 
 def _codec_only(driver: str) -> list[Finding]:

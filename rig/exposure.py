@@ -32,6 +32,7 @@ END_REASON = {"planned end": DONE, "handswitch released": ENDED, "stop requested
 FOR_SAFETY = frozenset({
     "DOOR_OPEN", "ESTOP", "CHAIN_OPEN", "KEY_OFF", "INTERLOCK_OPEN", "HANDSWITCH_STUCK",
     "HANDSWITCH_CLOSED", "AEC_LOCKED", "LAMP_FAILED", "INTENT_NOT_DURABLE", "DISK",
+    "SID_WRONG", "FIELD_OFF_PANEL",
 })  # fmt: skip
 
 

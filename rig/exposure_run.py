@@ -204,10 +204,10 @@ def _answer(
     )
     record, _ = lives(folder)[0]
     why = outcome.told
-    names = ("bench", "rung", "simulated", "end_reason", "fault", "technique", "measured")
+    names = ("bench", "rung", "simulated", "end_reason", "fault", "technique", "measured", "dap")
     return {
         "run": str(folder),
-        **{name: written[name] for name in names},
+        **{name: written[name] for name in names if name in written},
         "timeline": written["timeline"],
         "files": _files(folder),
         "faults": all_words(why, ports.unit, what_was_heard(record)) + _simulated_cure(why, ports),

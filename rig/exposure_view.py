@@ -66,6 +66,10 @@ def tell_result(made: dict[str, Any]) -> None:
         click.echo(f"{row['t_ms'] / 1000:8.3f} s  {coloured(row['state'], STATE_WIDTH)}  {why}")
     click.echo()
     answer_table(("", "asked for", "indicated"), _asked_and_indicated(made))
+    if made.get("dap"):
+        from rig.exposures.words import dap_text
+
+        click.echo(f"Dose-area product: {dap_text(made['dap'])}")
     click.echo()
     click.echo(f"Ended by: {made['end_reason'] or 'nothing: no exposure was begun'}")
     click.echo(f"Files in {made['run']}")

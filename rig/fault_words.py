@@ -16,6 +16,7 @@ SILENT = {  # fault -> the link that fell silent
     "GENERATOR_LINK_LOST": "generator",
     "ROOM_IO_LOST": "room",
     "PANEL_LINK_LOST": "panel",
+    "COLLIMATOR_LOST": "collimator",
 }
 LOG = "recorder.log"
 # A date, then what came in the place of a frame:
@@ -27,6 +28,7 @@ ANSWERS: dict[str, Judge] = {  # does this line of the link's trace say that it 
     "generator": lambda line: line.get("state") not in (None, "offline"),
     "room": lambda line: line.get("link_ok") is True,
     "panel": lambda line: line.get("state") not in (None, "disconnected"),
+    "collimator": lambda line: line.get("link_ok") is True,
 }
 
 
@@ -61,6 +63,9 @@ def place(code: str, unit: UnitConfig) -> str:
         return f"{generator.driver} at {generator.url}, {generator.baud} baud"
     if code.startswith(("ROOM_IO", "SELF_TEST_ENABLE")):
         return f"{room.driver} at {room.url}"
+    beside = {"COLLIMATOR_LOST": unit.collimator, "DAP_LOST": unit.dap, "DAP_METER": unit.dap}
+    if (own := beside.get(code)) is not None:
+        return f"{own.driver} at {own.url}"
     if code == "PANEL_WRONG":
         return f"selected {panel.panel_id}, registered {', '.join(panel.registered)}"
     if code in ("FRAME_MISSING",):

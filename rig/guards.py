@@ -19,7 +19,7 @@ from rig.bench import Bench
 from rig.bench_checks import OBSERVED
 from rig.drivers import must_drive_beam
 from rig.exit_codes import DeviceError, Refused
-from rig.simulator import ask, with_ports
+from rig.simulator import OPTIONAL, ask, with_ports
 
 RealTime = Literal["wire", "bench"]
 
@@ -91,6 +91,7 @@ def urls(unit: UnitConfig) -> dict[str, str]:
         "room.url": unit.room.url,
         "panel.control_url": unit.panel.control_url,
         "panel.data_url": unit.panel.data_url,
+        **{f"{name}.url": own.url for name in OPTIONAL if (own := getattr(unit, name)) is not None},
     }
 
 

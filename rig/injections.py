@@ -29,7 +29,7 @@ from rig.unit_states import STATES
 from sim.script import UNIT_VERBS, VERBS, ScriptError, check
 
 Need = Literal[
-    "rotor", "readings", "OFF by the unit", "own timer", "battery", "IXS"
+    "rotor", "readings", "OFF by the unit", "own timer", "battery", "IXS", "sensed geometry"
 ]  # why a bench has none: rig/matrix/elsewhere.py
 FILE = bench_names.ROOT / "rig" / "injections.toml"
 IDS = tuple(f"F{number:02}" for number in range(1, 111))
@@ -45,6 +45,7 @@ PLACES = (*STATES, *(f"EXPOSE {moment}" for moment in MOMENTS))
 # What a model keeps until it is told otherwise: it may be so from the start on.
 LASTING = (
     "generator", "panel", "wiring", "room", "line", "weld", "battery", "stick", "mischief",
+    "collimator", "dap",
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from firmware_py.assemble import Links, build_unit
+from firmware_py.assemble import OPTIONAL_LINKS, Links, build_unit
 from firmware_py.config import UnitConfig
 from firmware_py.last_words import LastWords
 from firmware_py.record import Recording
@@ -70,6 +70,8 @@ def setting_of(bench: Bench, seed: int | None = None) -> Setting:
         detects=unit.panel.driver == AED,
         on_mains=unit.battery is None,
         panel_battery_h=None if worn is None else (worn.idle_h, worn.working_h),
+        collimator_driver=unit.collimator.driver if unit.collimator else None,
+        dap_driver=unit.dap.driver if unit.dap else None,
     )
 
 
@@ -119,12 +121,19 @@ class ModelRung:
         room, room_end = pipe(latency_us=TCP_LATENCY_US)
         panel, panel_end = frame_pipe(latency_us=TCP_LATENCY_US)
         self.frames, frames_end = self._frame_line()
-        self._links = Links(generator=generator, room=room, panel=panel)
+        beside = {
+            name: pipe(baud=own.baud)
+            for name in OPTIONAL_LINKS
+            if (own := getattr(bench.unit, name)) is not None
+        }
+        near = {name: ends[0] for name, ends in beside.items()}
+        self._links = Links(generator=generator, room=room, panel=panel, **near)
         ends = Ends(
             generator=generator_end,
             room=room_end,
             panel_control=panel_end,
             panel_data=frames_end,
+            **{name: far for name, (_, far) in beside.items()},
         )
         self.world = build_world(setting_of(bench, seed), ends, pixels)
         self.unit: Unit | None = None

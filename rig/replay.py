@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firmware_py.assemble import LINKS, Links, build_unit
+from firmware_py.assemble import LINKS, OPTIONAL_LINKS, Links, build_unit
 from firmware_py.config import UnitConfig
 from firmware_py.record import RecordError, ScanRecord, read_record, whole_bytes
 from firmware_py.recorder.archive import differences as images_differ
@@ -129,6 +129,8 @@ def _unit(header: dict[str, Any], record: Path) -> tuple[Unit, Player]:
         generator=ByteReplay(LINKS[0], player),
         room=ByteReplay(LINKS[1], player),
         panel=MessageReplay(LINKS[2], player),
+        collimator=ByteReplay("collimator", player) if config.collimator else None,
+        dap=ByteReplay("dap", player) if config.dap else None,
     )
     recorder = RecorderReplay(player)
     unit = build_unit(
@@ -187,7 +189,7 @@ def _play(unit: Unit, player: Player, scan: ScanRecord) -> list[str]:
 
 
 def _sent_differences(scan: ScanRecord, player: Player) -> Iterator[str]:
-    for name in LINKS:
+    for name in (*LINKS, *OPTIONAL_LINKS):
         was, is_ = scan.sent.get(name, b""), player.now.sent.get(name, b"")
         was_messages = scan.sent_messages.get(name, [])
         is_messages = player.now.sent_messages.get(name, [])

@@ -39,10 +39,10 @@ def versions() -> dict[str, str]:
 
 def record_header(bench: Bench, **facts: Any) -> dict[str, Any]:
     """What a recording must carry to run again: the unit's whole configuration."""
-    from firmware_py.assemble import LINKS
+    from firmware_py.assemble import link_names
 
     return {
-        "links": list(LINKS),
+        "links": list(link_names(bench.unit)),
         "unit": bench.unit.model_dump(mode="json"),
         "bench": bench.name,
         "bench_sha256": bench.hash,
@@ -141,8 +141,18 @@ def summary(lines: Sequence[dict[str, Any]], technique: Technique) -> dict[str, 
             **({"aec": asdict(technique.aec)} if technique.aec is not None else {}),
         },
         "measured": {**measured, "instrument": "indicated by the generator"},
+        **_dap(report),
         "timeline": timeline(lines),
     }
+
+
+def _dap(report: dict[str, Any]) -> dict[str, Any]:
+    """Of a bench with a meter in the beam."""
+    names = ("dap_dgycm2", "calculated_dap_dgycm2", "dap_doubt")
+    told = {name: report.get(name) for name in names}
+    if all(value is None for value in told.values()):
+        return {}
+    return {"dap": told | {"instrument": "independent: the meter in the beam"}}
 
 
 def timeline(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

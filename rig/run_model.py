@@ -141,7 +141,9 @@ class ModelRun:
         return self.seen()
 
     def _owes_report(self) -> bool:
-        return self.rung.unit is not None and self.rung.unit.memory.ending is not None
+        """A beam's end is not proved yet, or its meter not read."""
+        unit = self.rung.unit
+        return unit is not None and (unit.memory.ending or unit.memory.unread) is not None
 
     def finish(self) -> dict[str, Any]:
         """Tie the folder together; returns the manifest."""

@@ -26,6 +26,7 @@ from rig.exit_codes import DeviceError, UsageError
 from rig.injections import steps_of
 from rig.model import setting_of
 from rig.run_model import beams_of
+from rig.simulator import OPTIONAL
 from sim.build import Ends, build_world
 from sim.generator_wires import wire_of
 from sim.script import NotOnThisBenchError, Script, ScriptError, Step, do
@@ -68,6 +69,7 @@ class SimServer:
             self._control = RouterLink(f"ipc://{sockets}/panel", refusal=REFUSAL)
             self._data = PushLink(f"ipc://{sockets}/frames")
             self._bus = BusServer(f"ipc://{sockets}/control")
+            self._beside = {name: PtyLink() for name in OPTIONAL if getattr(bench.unit, name)}
         except LinkError as error:
             raise DeviceError(str(error)) from error
         self.bench = bench
@@ -81,6 +83,7 @@ class SimServer:
             room=self._listener,
             panel_control=self._control,
             panel_data=self._data,
+            **self._beside,
         )
         self.world = build_world(setting, ends)
         self.world.on_event = lambda t_us, name: self._publish("event", name=name, t_us=t_us)
@@ -112,6 +115,7 @@ class SimServer:
                 "data_url": self._data.endpoint,
                 "panel_id": self.bench.unit.panel.panel_id,
             },
+            **{name: {"url": link.path} for name, link in self._beside.items()},
             "control": self._bus.endpoint,
         }
 
@@ -128,12 +132,14 @@ class SimServer:
             self.close()
 
     def close(self) -> None:
-        for link in (self._generator, self._listener, self._control, self._data, self._bus):
+        own = (self._generator, self._listener, self._control, self._data, self._bus)
+        for link in (*own, *self._beside.values()):
             with contextlib.suppress(OSError):
                 link.close()
 
     def _wait(self) -> None:
         waiting = [*_filenos(self._generator), *_filenos(self._listener)]
+        waiting += [link.fileno() for link in self._beside.values()]
         select.select(waiting, [], [], LOOP_S)
 
     def _publish(self, kind: str, **facts: Any) -> None:

@@ -11,6 +11,8 @@ from rig.exit_codes import DeviceError, UsageError
 if TYPE_CHECKING:
     from firmware_py.config import UnitConfig
 
+OPTIONAL = ("collimator", "dap")  # sections that a bench may go without
+
 
 def ask(facts: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
     """`facts`: its announcement. Raises DeviceError, UsageError."""
@@ -34,4 +36,7 @@ def with_ports(unit: UnitConfig, facts: dict[str, Any]) -> UnitConfig:
     data["room"]["url"] = facts["room"]["url"]
     data["panel"]["control_url"] = facts["panel"]["control_url"]
     data["panel"]["data_url"] = facts["panel"]["data_url"]
+    for name in OPTIONAL:
+        if data[name] is not None and name in facts:
+            data[name]["url"] = facts[name]["url"]
     return type(unit).model_validate(data)

@@ -56,7 +56,7 @@ def tell_status(bench: str, status: dict[str, Any]) -> None:
         click.echo(f"the last press was refused: {one['text']}")
     if status.get("routine"):
         click.echo(f"{'routine':<10} {_routine(status['routine'])}")
-    for name in ("generator", "panel", "room", "recorder"):
+    for name in _DEVICES:
         if name in status:
             click.echo(f"{name:<10} {_DEVICES[name](status[name])}")
     late = f"at most {status['latest_us'] / 1000:.1f} ms late"
@@ -106,4 +106,29 @@ def _recorder(found: dict[str, Any]) -> str:
     return f"{disk}, {maps}, {found['incomplete_count']} incomplete"
 
 
-_DEVICES = {"generator": _generator, "panel": _panel, "room": _room, "recorder": _recorder}
+def _collimator(found: dict[str, Any]) -> str:
+    if not found["link_ok"]:
+        return "does not answer"
+    if found["sid_mm"] is None:
+        return "shows no distance"
+    field = f"{found['field_rows_mm']:.0f} x {found['field_columns_mm']:.0f} mm"
+    moving = ", moving" if found["moving"] else ""
+    return f"{field} at {found['sid_mm']:.0f} mm{moving}, {found['identity']}"
+
+
+def _dap(found: dict[str, Any]) -> str:
+    if not found["link_ok"]:
+        return "does not answer"
+    if found["trouble"]:
+        return f"{found['trouble']}, {found['identity']}"
+    return f"{found['dap_dgycm2']:.3f} dGy cm2 since its reset, {found['identity']}"
+
+
+_DEVICES = {
+    "generator": _generator,
+    "panel": _panel,
+    "room": _room,
+    "collimator": _collimator,
+    "dap": _dap,
+    "recorder": _recorder,
+}

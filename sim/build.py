@@ -6,14 +6,17 @@ wire rung. Nothing else leads in or out but the wiring's contacts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hal.collimators import open_collimator_desk
 from hal.detectors.line_panel_desk import Desk as LineDesk
 from hal.detectors.stream_panel_desk import Desk as PanelDesk
 from hal.generators import open_desk
 from hal.generators.vj_ixs_wire import Dialect
+from hal.meters import open_dap_desk
+from hal.now import Now
 from hal.ports import ByteLink, Desk, FrameLink
 from hal.room_io import open_room_desk
 from sim.aed_desk import AedDesk
@@ -29,6 +32,7 @@ from sim.panel_battery import PanelBattery
 from sim.pixels import PixelModel
 from sim.radiographic import RATINGS, RadiographicModel
 from sim.room import SimRoom
+from sim.sensors import SimCollimator, SimDap
 from sim.supply import SupplyModel
 from sim.wiring import LOOP, NETS, Wiring
 from sim.world import World
@@ -49,6 +53,8 @@ class Ends:
     room: ByteLink
     panel_control: FrameLink
     panel_data: FrameOutlet
+    collimator: ByteLink | None = None
+    dap: ByteLink | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +88,8 @@ class Setting:
     detects: bool = False  # ... which is not asked, but detects X-rays by itself
     on_mains: bool = False  # of a radiographic generator; what others run on is their kind's
     panel_battery_h: tuple[float, float] | None = None  # lasts idle, at work; None: tethered
+    collimator_driver: str | None = None  # None: it tells nothing
+    dap_driver: str | None = None  # None: no meter in the beam
 
 
 def pixel_model(setting: Setting) -> PixelModel:
@@ -175,6 +183,8 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     control, outlet = MischiefFrames(ends.panel_control), MischiefOutlet(ends.panel_data)
     panel_desk = panel_desk_of(setting, panel, generator.beam_on)
     panel_device = PanelDevice(control, outlet, panel_desk, panel.advance, panel.alive)
+    collimator, meter = SimCollimator(geometry), SimDap(geometry, generator.exposure)
+    beside = dict(_beside(setting, ends, collimator, meter))
     return World(
         generator=generator,
         wiring=wiring,
@@ -184,7 +194,31 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         generator_device=generator_device,
         room_device=room_device,
         panel_device=panel_device,
+        collimator=collimator if "collimator" in beside else None,
+        dap=meter if "dap" in beside else None,
+        beside=beside,
         generator_wire=wire_of(setting.driver),
         # In this order within one instant: what relays do is seen by the devices at once.
-        parts=[Mechanism(wiring.advance), room_device, generator_device, panel_device, outlet],
-    )
+        parts=[
+            Mechanism(wiring.advance), room_device, generator_device, panel_device, outlet,
+            *beside.values(),
+        ],
+    )  # fmt: skip
+
+
+def _beside(
+    setting: Setting, ends: Ends, collimator: SimCollimator, meter: SimDap
+) -> Iterator[tuple[str, WireDevice]]:
+    """What only some benches have; neither has timers of its own."""
+    if setting.collimator_driver is not None:
+        assert ends.collimator is not None
+        desk = open_collimator_desk(setting.collimator_driver, collimator)
+        yield "collimator", WireDevice(MischiefLink(ends.collimator), desk, _no_timers)
+    if setting.dap_driver is not None:
+        assert ends.dap is not None
+        desk = open_dap_desk(setting.dap_driver, meter)
+        yield "dap", WireDevice(MischiefLink(ends.dap), desk, _no_timers)
+
+
+def _no_timers(now: Now) -> None:
+    return None

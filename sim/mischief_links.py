@@ -137,6 +137,7 @@ def links_of(world: World) -> dict[str, MischiefLink | MischiefFrames]:
         "room": world.room_device.link,
         "panel": world.panel_device.control,
         "frames": world.panel_device.data,
+        **{name: device.link for name, device in world.beside.items()},
     }
     return {
         name: end for name, end in ends.items() if isinstance(end, MischiefLink | MischiefFrames)

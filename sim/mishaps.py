@@ -20,6 +20,7 @@ from sim import (
     generator_faults,
     generator_wires,
     room,
+    sensors,
     wiring,
 )
 from sim.device import PanelDevice, WireDevice
@@ -28,7 +29,9 @@ from sim.rotor import INJECTIONS as ROTOR
 from sim.world import World
 
 ON = "ON"
-DARK_MS = {"generator": 2_000.0, "room": 1_500.0, "panel": 1_000.0}  # power-up, until it answers
+DARK_MS = {"generator": 2_000.0, "room": 1_500.0, "panel": 1_000.0,
+           "collimator": 1_000.0, "dap": 1_000.0}  # fmt: skip  # power-up, until it answers
+BESIDE = ("collimator", "dap")  # devices that only some benches have
 LONGEST_MS = 600_000.0
 TIMES_MOST = 1_000
 Targets = list[tuple[object, Table]]
@@ -54,6 +57,8 @@ def targets_of(world: World, verb: str) -> Targets:
         ],
         "wiring": [(world.wiring, wiring.INJECTIONS)],
         "room": [(world.room, room.INJECTIONS)],
+        "collimator": [(world.collimator, sensors.COLLIMATOR)] if world.collimator else [],
+        "dap": [(world.dap, sensors.DAP)] if world.dap else [],
     }
     return found[verb]
 
@@ -73,6 +78,8 @@ NAMES: dict[str, tuple[str, ...]] = {  # verb -> what may be set by name
     "panel": (*detector_faults.INJECTIONS, *device.FRAMES),
     "wiring": tuple(wiring.INJECTIONS),
     "room": tuple(room.INJECTIONS),
+    "collimator": tuple(sensors.COLLIMATOR),
+    "dap": tuple(sensors.DAP),
     "line": tuple(device.LINE),
 }
 
@@ -104,6 +111,18 @@ def set_room(world: World, **values: Any) -> None:
     inject(targets_of(world, "room"), values)
 
 
+def set_collimator(world: World, **values: Any) -> None:
+    if world.collimator is None:
+        raise NotHereError("no collimator tells its position on this bench")
+    inject(targets_of(world, "collimator"), values)
+
+
+def set_dap(world: World, **values: Any) -> None:
+    if world.dap is None:
+        raise NotHereError("no meter stands in the beam on this bench")
+    inject(targets_of(world, "dap"), values)
+
+
 # --- lines
 
 
@@ -112,11 +131,14 @@ def devices(world: World) -> dict[str, WireDevice | PanelDevice]:
         "generator": world.generator_device,
         "room": world.room_device,
         "panel": world.panel_device,
+        **world.beside,
     }
 
 
 def _device(world: World, name: str) -> WireDevice | PanelDevice:
     known = devices(world)
+    if name in BESIDE and name not in known:
+        raise NotHereError(f"this bench has no {name} that speaks")
     if name not in known:
         raise ValueError(f"no device {name!r}; there are {', '.join(known)}")
     return known[name]
@@ -220,6 +242,9 @@ def _power(world: World, device: str, on: bool) -> None:
         "room": world.room,
         "panel": world.panel,
     }
+    for name, model in (("collimator", world.collimator), ("dap", world.dap)):
+        if model is not None:
+            models[name] = model
     if on and target.powered:
         return
     models[device].power(world.t_us, on)
@@ -317,7 +342,7 @@ def weld(world: World, relay: str) -> None:
     relays[relay].welded = True
 
 
-PLACES = ("generator", "panel", "room", "wiring", "line")
+PLACES = ("generator", "panel", "room", "wiring", "collimator", "dap", "line")
 
 
 def heal_all(world: World, what: str) -> None:

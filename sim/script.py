@@ -83,6 +83,8 @@ def _geometry(
 ) -> None:
     """The tube moved, or the collimator's knobs turned: the light field, at the receptor."""
     mishaps.no_window(world, "the tube")
+    if world.dap is not None:
+        world.dap.field_moves(world.t_us)
     world.geometry.move(sid_mm=sid_mm, rows_mm=rows_mm, columns_mm=columns_mm)
 
 
@@ -131,6 +133,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "panel": mishaps.set_panel,
     "phantom": _phantom,
     "geometry": _geometry,
+    "collimator": mishaps.set_collimator,
+    "dap": mishaps.set_dap,
     "wiring": mishaps.set_wiring,
     "weld": mishaps.weld,
     "room": mishaps.set_room,

@@ -17,6 +17,7 @@ from sim.generator import MonoblockModel
 from sim.generator_wires import WIRES, GeneratorWire
 from sim.geometry import SimGeometry
 from sim.room import SimRoom
+from sim.sensors import SimCollimator, SimDap
 from sim.wiring import Wiring
 
 
@@ -31,6 +32,9 @@ class World:
     room_device: WireDevice
     panel_device: PanelDevice
     parts: list[Part]
+    collimator: SimCollimator | None = None  # None, and no device: this bench has none
+    dap: SimDap | None = None
+    beside: dict[str, WireDevice] = field(default_factory=dict)  # their devices
     generator_wire: GeneratorWire = WIRES["vj_ixs"]
     on_event: Callable[[int, str], None] = lambda t_us, name: None
     t_us: int = 0
@@ -99,6 +103,7 @@ class World:
             "generator": self.generator_device.heard_us,
             "room": self.room_device.heard_us,
             "panel": self.panel_device.heard_us,
+            **{name: device.heard_us for name, device in self.beside.items()},
         }
 
     # --- the hand and the room, by name

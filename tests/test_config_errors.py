@@ -146,7 +146,8 @@ def test_an_unknown_section_names_the_nearest() -> None:
 
 def test_an_unknown_key_that_is_near_to_none_lists_all() -> None:
     assert told_for("sid_mm = 1000.0", "colour = 1") == (
-        "geometry.colour: unknown key; known: field_columns_mm, field_rows_mm, receptor, sid_mm"
+        "geometry.colour: unknown key; known: field_columns_mm, field_rows_mm, receptor, sid, "
+        "sid_mm"
     )
 
 

@@ -79,6 +79,16 @@ EXPOSURES = {
     "field larger than the panel": facts(
         unit=unit_config(geometry={"field_rows_mm": 430.0, "field_columns_mm": 350.0})
     ),
+    "sensed, with a meter in the beam": facts(
+        report=report(
+            sid_mm=1150.0,
+            field_rows_mm=140.0,
+            field_columns_mm=180.4,
+            dap_dgycm2=1.779,
+            calculated_dap_dgycm2=5 / 3,
+            dap_doubt="DAP_DEVIATES",
+        )
+    ),
     "no filter": facts(unit=unit_config(tube={"filter_mm": 0.0})),
 }
 

@@ -13,12 +13,9 @@ import pydicom
 import pytest
 from click.testing import CliRunner
 
-from firmware_py.decide.interlocks import inhibits
-from firmware_py.decide.memory import Limits, State
 from firmware_py.recorder.dicom import dx
 from firmware_py.recorder.messages import intent_from_dict, intent_to_dict, report_to_dict
-from hal.now import Now
-from hal.types import GeometryData, Requests, Shot
+from hal.types import GeometryData, Shot
 from rig.bench import Bench, load_bench
 from rig.cli import main
 from rig.distance import inverse_square
@@ -31,14 +28,19 @@ from sim.chambers import Chambers
 from sim.geometry import SimGeometry
 from sim.pixels import PixelModel
 from sim.script import ScriptError, do
-from tests import samples
 from tests.exposures import facts, intent, report
 from tests.model_runs import scenario
 from tests.sim_world import sim_world
 from tests.test_sim_chambers import SETTING
 
 PLACE = GeometryData(
-    sid_mm=1200.0, sid_mm_min=1000.0, sid_mm_max=1800.0, rows_mm=358.0, columns_mm=358.0
+    sid_mm=1200.0,
+    sid_mm_min=1000.0,
+    sid_mm_max=1800.0,
+    rows_mm=358.0,
+    columns_mm=358.0,
+    field_rows_mm=350.0,
+    field_columns_mm=350.0,
 )
 
 
@@ -97,34 +99,6 @@ def test_a_farther_tube_needs_the_inverse_square_more_charge() -> None:
     unit = mobile().unit
     assert inverse_square(unit, None) == 1.0
     assert inverse_square(unit, 1800.0) == 2.25
-
-
-# --- the unit
-
-
-def blocked(sid_mm: Any, place: GeometryData | None = PLACE) -> bool:
-    limits = replace(Limits(tube=samples.TUBE), geometry=place)
-    memory = samples.memory(State.STANDBY, limits=limits)
-    shot = replace(samples.SHOT, sid_mm=sid_mm)
-    found = inhibits(memory, samples.inputs(requests=Requests(shot=shot)), Now(samples.T_US))
-    assert set(found) <= {"SID"}
-    return bool(found)
-
-
-@pytest.mark.req("SR-05")
-@pytest.mark.parametrize(
-    ("sid_mm", "refused"),
-    [(None, False), (1000.0, False), (1800, False), (999.9, True), (1800.1, True),
-     (float("nan"), True), (True, True), ("1200", True)],
-)  # fmt: skip
-def test_a_press_counts_at_a_distance_that_the_place_has(sid_mm: Any, refused: bool) -> None:
-    assert blocked(sid_mm) is refused
-
-
-@pytest.mark.req("SR-05")
-def test_a_unit_that_knows_no_place_takes_no_distance() -> None:
-    assert blocked(1200.0, None)
-    assert not blocked(None, None)
 
 
 # --- the simulated room

@@ -81,6 +81,8 @@ LIMITS: dict[str, tuple[object, str]] = {
     "aec": (None, "SR-22: where the bench has chambers"),
     "battery": (None, "SR-29, F71: where the bench file has figures for the unit's"),
     "panel_battery": (None, "SR-10, F32: where the panel has one"),
+    "geometry": (None, "SR-05, SR-09: where the bench says where the receptor stands"),
+    "dap": (None, "SR-53: where a meter stands in the beam"),
 }
 
 
@@ -123,6 +125,8 @@ def test_what_nobody_asks_for_is_off() -> None:
         "beam_seen": False,
         "kept": (),
         "next_us": 0,  # be asked again at once
+        "dose_shot_id": None,
+        "dose_reset": False,
     }
 
 
@@ -170,6 +174,7 @@ def test_a_shot_has_a_beam_makes_an_image_and_is_no_exception_unless_it_says_so(
         "clear_by": None,
         "warms": False,
         "deferred": None,
+        "sid_mm": None,
     }
     assert set(defaults(TubeData).values()) == {None}  # no rule where the tube's sheet has none
 
@@ -214,12 +219,13 @@ ONLY_TOLD = {
     "READY_TIMEOUT", "UNDER_TEMPERATURE", "SHOT_CHANGED", "UNIT_LOST",
     "BATTERY_WARNING", "PANEL_BATTERY_WARNING",
     "AEC_BACKUP", "AEC_IMPLAUSIBLE",  # SR-22: what they lock is AEC, and no manual exposure
+    "DAP_LOST", "DAP_DEVIATES",  # SR-53: a meter beside the beam, which the record has computed
 }  # fmt: skip
 NO_PRESS = {
     "HANDSWITCH_CLOSED", "LAMP_FAILED", "GENERATOR_IDENTITY", "PANEL_WRONG", "WINDOW_TOO_SHORT",
     "RECORDER_LOST", "DISK", "PANEL_SET_MISSING", "INCOMPLETE_EXPOSURE", "NO_SHOT", "SHOT_USED",
     "TECHNIQUE", "NOT_TEST", "RECEPTOR_NOT_CLEAR", "TUBE_COLD", "TUBE_HEAT", "DUTY",
-    "AEC_LOCKED", "AEC_SETTING", "BATTERY_EMPTY", "PANEL_BATTERY_EMPTY",
+    "AEC_LOCKED", "AEC_SETTING", "BATTERY_EMPTY", "PANEL_BATTERY_EMPTY", "SID", "DAP_METER",
 }  # fmt: skip
 ENDS_THE_BEAM = {
     "DOOR_OPEN", "CHAIN_OPEN", "KEY_OFF", "ROOM_IO_LOST", "GENERATOR_LINK_LOST",
@@ -229,6 +235,7 @@ ENDS_THE_BEAM = {
     "BACKUP_TIME", "BEAM_ENDED_EARLY", "BEAM_OFF_NOT_CONFIRMED", "PANEL_LINK_LOST",
     "PANEL_NOT_READY", "PANEL_ERROR", "WINDOW_REFUSED", "WINDOW_ENDED", "FRAME_MISSING",
     "INTENT_NOT_DURABLE", "DOSE_NOT_SAVED", "SCAN_LATE", "GENERATOR_ACCOUNT",
+    "SID_WRONG", "FIELD_OFF_PANEL", "COLLIMATOR_LOST",
 }  # fmt: skip
 WHEREVER_IT_IS = {
     "ESTOP", "HANDSWITCH_STUCK", "SELF_TEST_ENABLE", "SELF_TEST_LAMP", "SELF_TEST_TIMEOUT",

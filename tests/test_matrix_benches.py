@@ -38,6 +38,7 @@ def on_mobile() -> dict[str, InjectionSection]:
         ("F58", "wrong_baud needs a serial line, and this generator's is none"),
         ("F13", ""),
         ("F24", ""),
+        ("F27", "no collimator or SID sensor on this bench"),
         ("F54", ""),
     ],
 )
@@ -78,7 +79,7 @@ def test_on_the_portable_the_rotor_s_rows_alone_are_of_other_benches() -> None:
     own = {n for n, row in rows.items() if row.not_applicable} - {
         n for n, row in shipped_injections().items() if row.not_applicable
     }
-    assert own == {"F13", "F24"}
+    assert own == {"F13", "F24", "F27"}
     assert rows["F24"].not_applicable == "no rotor: the source has a stationary anode"
 
 

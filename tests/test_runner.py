@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from firmware_py.decide.memory import Memory, State
+from firmware_py.decide.memory import Memory, State, Unread
 from firmware_py.handover import StoreError
 from firmware_py.runner import SAFE_LIMIT_US, SAFE_SCANS, STOP_LIMIT_US, Runner
 from firmware_py.trace import Line
@@ -168,6 +168,16 @@ def test_a_signal_in_the_beam_stops_it_and_waits_for_its_dose(
     assert bench.run(scans=99) == 0
     assert [requests.stop for requests in unit.seen] == [False, False, True, True, False, False]
     assert unit.safe_count == SAFE_SCANS
+
+
+@pytest.mark.req("SR-53")
+def test_an_end_waits_for_a_dose_whose_meter_is_not_read_yet(bench: Bench) -> None:
+    unit, unread = bench.unit, Unread(report=REPORT, proved_us=0)
+    unit.memory = replace(unit.memory, state=State.FAULT, unread=unread)
+    bench.at(1, bench.runner.quit)
+    bench.at(4, lambda: setattr(unit, "memory", replace(unit.memory, unread=None)))
+    assert bench.run(scans=99) == 0
+    assert len(unit.scans) == 4
 
 
 def test_an_end_that_never_comes_is_not_waited_for_for_ever(bench: Bench) -> None:

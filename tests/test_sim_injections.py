@@ -215,6 +215,6 @@ def test_heal_does_not_close_what_latched(made: SimWorld) -> None:
 
 
 def test_heal_says_which_places_there_are(made: SimWorld) -> None:
-    told = "what = 'bench': must be all, generator, panel, room, wiring, line"
+    told = "what = 'bench': must be all, generator, panel, room, wiring, collimator, dap, line"
     with pytest.raises(ScriptError, match=told):
         do(made.world, "heal", {"what": "bench"})

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+from firmware_py.assemble import LINKS, OPTIONAL_LINKS
 from firmware_py.decide.memory import State
 from firmware_py.record import Recording
 from firmware_py.recorder.ports import InlineRecorder
@@ -42,7 +43,7 @@ class Tape(Recording):
     """Every byte that the unit sent, with the time of its scan."""
 
     def __init__(self) -> None:
-        super().__init__(io.BytesIO(), {"links": ["generator", "room", "panel"]})
+        super().__init__(io.BytesIO(), {"links": [*LINKS, *OPTIONAL_LINKS]})
         self.all_sent: list[tuple[int, str, bytes]] = []
         self.got_us: dict[str, int] = {}  # when each link said something last
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from firmware_py.decide import beam as beams
-from firmware_py.decide import own_account
+from firmware_py.decide import geometry, own_account
 from firmware_py.decide.memory import Beam, Ending, Memory, State
 from firmware_py.decide.technique import maximum_mas
 from hal.now import Now, latest_us, since
@@ -19,6 +19,7 @@ from hal.types import (
     ExposureReport,
     GeneratorSample,
     GeneratorState,
+    GeometrySample,
     Inputs,
     Shot,
 )
@@ -142,6 +143,7 @@ def _unproved(memory: Memory, ending: Ending, t_us: int) -> ExposureReport:
     beam, shot = _beam(memory), memory.shot
     assert shot is not None
     count = beam.read_count
+    placed = _placed(memory, ending)
     return ExposureReport(
         shot=shot,
         reason=ending.reason,
@@ -152,7 +154,15 @@ def _unproved(memory: Memory, ending: Ending, t_us: int) -> ExposureReport:
         kv=beam.kv_sum / count if count else None,
         ma=beam.ma_sum / count if count else None,
         start_us=beam.accepted_us,
+        sid_mm=placed.sid_mm if placed else None,
+        field_rows_mm=placed.field_rows_mm if placed else None,
+        field_columns_mm=placed.field_columns_mm if placed else None,
     )
+
+
+def _placed(memory: Memory, ending: Ending) -> GeometrySample | None:
+    """Where tube and collimator were sensed to be; not where that is what ended the beam."""
+    return None if ending.fault in geometry.CODES else memory.placed
 
 
 def _end_us(memory: Memory, ending: Ending, generator: GeneratorSample) -> int:

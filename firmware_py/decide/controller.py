@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from firmware_py.decide import account, duty, supervisor, tube_load
+from firmware_py.decide import account, dap, duty, supervisor, tube_load
 from firmware_py.decide import beam as beams
 from firmware_py.decide.entry import enter
 from firmware_py.decide.memory import Memory, SelfTestStep, State
@@ -21,8 +21,10 @@ from hal.types import Inputs, Outputs, RoomSample
 
 def step(memory: Memory, inputs: Inputs) -> tuple[Memory, Outputs]:
     now = Now(inputs.t_us)
+    before = memory
     memory = account.settle(_observe(memory, inputs), inputs, now)
     memory = account.close_dark_window(memory, now)
+    memory = dap.settle(dap.hold(before, memory, inputs), inputs, now)
     view = View(memory, inputs, now, supervisor.causes(memory, inputs, now))
     state = next_state(view)
     if state is not memory.state:

@@ -100,6 +100,7 @@ def _prep(memory: Memory, view: View) -> Memory:
         beam=None,
         beam_end_us=None,
         ending=None,
+        placed=None,
         refused=(),
         report=None,
     )
@@ -110,7 +111,8 @@ def _interlock_check(memory: Memory, view: View) -> Memory:
 
 
 def _expose(memory: Memory, view: View) -> Memory:
-    return duty.begin_beam(replace(memory, beam=Beam(ordered_us=view.inputs.t_us)))
+    beam = Beam(ordered_us=view.inputs.t_us)
+    return duty.begin_beam(replace(memory, beam=beam, placed=view.inputs.geometry))
 
 
 def _readout(memory: Memory, view: View) -> Memory:

@@ -5,7 +5,7 @@ Levels, looked at in every scan; unknown and stale count as open (SR-09).
 
 from __future__ import annotations
 
-from firmware_py.decide import aec, batteries, duty, geometry, technique, tube_load
+from firmware_py.decide import aec, batteries, dap, duty, geometry, technique, tube_load
 from firmware_py.decide.memory import Memory, State
 from hal.faults import FAULTS, Reaction
 from hal.now import Now, latest_us
@@ -89,6 +89,7 @@ def inhibits(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
             (recorder.incomplete_count != 0, "INCOMPLETE_EXPOSURE"),
             (memory.report is not None, "RECORDER_LOST"),
             (memory.lamp_dark, "LAMP_FAILED"),
+            (dap.blocked(memory, inputs), "DAP_METER"),
             (not _known(memory, inputs), "GENERATOR_IDENTITY"),
         )
         if wrong
@@ -129,6 +130,7 @@ def _shot_inhibits(memory: Memory, inputs: Inputs, shot: Shot | None, now: Now) 
         return ["NO_SHOT"]
     if not technique.permitted(shot.technique, memory.limits, shot.kind):
         return ["TECHNIQUE"]
+    wrong_place = geometry.causes(memory, inputs, now, shot)
     checks = (
         (shot.shot_id in _used(memory, recorder), "SHOT_USED"),
         (not _kind_fits(shot), "NOT_TEST"),
@@ -137,7 +139,7 @@ def _shot_inhibits(memory: Memory, inputs: Inputs, shot: Shot | None, now: Now) 
         (shot.has_frame and _other_panel(panel, shot), "PANEL_WRONG"),
         (shot.has_frame and not window_fits(memory, panel, shot), "WINDOW_TOO_SHORT"),
     )
-    found = [code for wrong, code in checks if wrong] + _aec_inhibits(memory, shot)
+    found = [code for wrong, code in checks if wrong] + wrong_place + _aec_inhibits(memory, shot)
     return found + (_beam_inhibits(memory, shot, now) if shot.has_beam else [])
 
 

@@ -8,9 +8,11 @@ from enum import Enum
 from hal.types import (
     AecData,
     ChargeData,
+    DapData,
     EndReason,
     ExposureReport,
     GeometryData,
+    GeometrySample,
     Shot,
     TubeData,
 )
@@ -85,6 +87,7 @@ class Limits:
     battery: ChargeData | None = None  # None: mains, or a wire that tells no charge
     panel_battery: ChargeData | None = None  # None: tethered
     geometry: GeometryData | None = None  # None: nobody says where the receptor stands
+    dap: DapData | None = None  # None: this bench has no meter in the beam
     tube: TubeData
 
 
@@ -127,6 +130,14 @@ class Pending:
     proved_us: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A beam whose report is made, but for the value of the meter that stood in it."""
+
+    report: ExposureReport
+    proved_us: int
+
+
 class SelfTestStep(Enum):
     """SELF_TEST: close the enable relay, then prove that it drops by itself."""
 
@@ -164,6 +175,8 @@ class Memory:
     beam_end_us: int | None = None
     ending: Ending | None = None
     pending: Pending | None = None
+    unread: Unread | None = None
+    placed: GeometrySample | None = None  # where tube and collimator stood when the beam began
     beam_asked_us: int | None = None  # the newest status that indicated a beam: when asked for,
     beam_seen_us: int | None = None  # ... and first seen
     lamp_dark: bool = False  # the beam lamp was lit without current

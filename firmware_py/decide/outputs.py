@@ -8,7 +8,7 @@ from firmware_py.decide.account import dark_window_open
 from firmware_py.decide.entry import RESETS
 from firmware_py.decide.interlocks import IN_USE
 from firmware_py.decide.memory import Memory, SelfTestStep, State
-from firmware_py.decide.supervisor import BEAM_IN_DOUBT, LATCHED
+from firmware_py.decide.supervisor import BEAM_IN_DOUBT, IN_SEQUENCE, LATCHED
 from firmware_py.decide.technique import maximum_mas
 from hal.now import Now, since
 from hal.types import EndReason, Inputs, Intent, Outputs
@@ -19,7 +19,7 @@ def outputs_for(memory: Memory, inputs: Inputs, now: Now) -> Outputs:
     wanted = rule(memory) if rule else {}
     wanted["beam_lamp"] = wanted.get("beam_lamp", False) or _beam_lamp(memory, inputs, now)
     wanted["buzzer"] = wanted.get("buzzer", False) or _buzzer(memory, now)
-    wanted |= _panel_memory(memory, inputs)
+    wanted |= _panel_memory(memory, inputs) | _dose(memory)
     beam_seen = inputs.generator.beam_on is True
     return Outputs(**wanted, beam_seen=beam_seen, report=memory.report, next_us=now.next_us)
 
@@ -33,6 +33,18 @@ def _panel_memory(memory: Memory, inputs: Inputs) -> dict[str, Any]:
         "kept": inputs.panel.kept,
         "fetch": recorder.frames_wanted,
         "free": recorder.frames_safe,
+    }
+
+
+def _dose(memory: Memory) -> dict[str, Any]:
+    """The meter in the beam: reset before it, read until its report is made."""
+    shot, report_made = memory.shot, memory.report is not None
+    over = memory.state not in IN_SEQUENCE and memory.ending is None and memory.unread is None
+    if memory.limits.dap is None or shot is None or not shot.has_beam or report_made or over:
+        return {}
+    return {
+        "dose_shot_id": shot.shot_id,
+        "dose_reset": memory.state in (State.PREP, State.READY),
     }
 
 

@@ -6,7 +6,7 @@ reaction, in `states`. Deadlines of the states are causes like any other.
 
 from __future__ import annotations
 
-from firmware_py.decide import account, duty, interlocks, own_account
+from firmware_py.decide import account, dap, duty, geometry, interlocks, own_account
 from firmware_py.decide import beam as beams
 from firmware_py.decide.memory import Beam, Limits, Memory, SelfTestStep, State
 from firmware_py.decide.technique import ends_alone
@@ -29,6 +29,7 @@ def causes(memory: Memory, inputs: Inputs, now: Now) -> tuple[str, ...]:
         found += interlocks.room_causes(memory, inputs, now)
         found += _generator(memory, inputs)
         found += _panel(memory, inputs, now)
+        found += _geometry(memory, inputs, now)
         found += _welded(memory, inputs)
     elif memory.state in LATCHED:
         found += _still_there(memory, inputs, now)
@@ -64,12 +65,14 @@ def _still_there(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     if inputs.generator.state is GeneratorState.OFFLINE:
         found.append("GENERATOR_LINK_LOST")
     found += interlocks.panel_causes(memory, inputs, now)
+    found += geometry.causes(memory, inputs, now, memory.shot)
     always = ("ESTOP", "ROOM_IO_LOST")
     lasting = [code for code in found if code in memory.faults or code in always]
     proved = account.off_since(inputs.generator, memory.since_us)
     doubted = [] if proved else BEAM_IN_DOUBT.intersection(memory.faults)
     waiting = [account.NOT_CONFIRMED] if memory.ending is not None else []
     waiting += [own_account.DOUBTFUL] if memory.pending is not None else []
+    waiting += [dap.LOST] if memory.unread is not None else []
     return lasting + sorted(doubted) + waiting
 
 
@@ -104,6 +107,13 @@ def _panel(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
     if memory.state is State.READOUT:
         return []  # the frame has its own deadline, and the recorder its own link
     return interlocks.panel_causes(memory, inputs, now)
+
+
+def _geometry(memory: Memory, inputs: Inputs, now: Now) -> list[str]:
+    """In READOUT the beam is over: people move the tube away."""
+    if memory.state is State.READOUT:
+        return []
+    return geometry.causes(memory, inputs, now, memory.shot)
 
 
 def _exposing(memory: Memory, inputs: Inputs, now: Now) -> list[str]:

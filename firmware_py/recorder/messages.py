@@ -65,7 +65,14 @@ def _as_ever(data: dict[str, Any]) -> dict[str, Any]:
         del technique["aec"]
     if data["shot"]["sid_mm"] is None:
         del data["shot"]["sid_mm"]
+    for name in _LATER:
+        if name in data and data[name] is None:
+            del data[name]
     return data
+
+
+_LATER = ("sid_mm", "field_rows_mm", "field_columns_mm", "dap_dgycm2", "calculated_dap_dgycm2",
+          "dap_doubt")  # fmt: skip
 
 
 def _shot(data: object) -> Shot:

@@ -120,6 +120,7 @@ def _tell(server: SimServer, as_json: bool) -> None:
             ("room I/O", facts["room"]["url"]),
             ("panel control", facts["panel"]["control_url"]),
             ("panel frames", facts["panel"]["data_url"]),
+            *((name, facts[name]["url"]) for name in ("collimator", "dap") if name in facts),
             ("hand and faults", facts["control"]),
         ]
         answer_table(("device", "at"), rows, title=f"Simulated bench {facts['bench']}")
@@ -179,14 +180,15 @@ Examples:
   dxrig sim do line --set device=room --set silent=true
   dxrig sim do phantom --set name=none
   dxrig sim do panel --set in_beam=false
+  dxrig sim do geometry --set sid_mm=1500
 
 Without values: press, release, "open door", "close door", "press e-stop", "pull e-stop",
 "press reset", "release reset", "key off", "key on", "lose OFF once", arc,
 "charge battery".
 
-With --set: weld, line, generator, panel, phantom, wiring, room, "trip generator", battery,
-mischief, stick, free, bounce, glitch, "press often", "power off", "power on", reboot,
-"lose answer", "false command", garbage, heal;
+With --set: weld, line, generator, panel, phantom, geometry, wiring, room, collimator, dap,
+"trip generator", battery, mischief, stick, free, bounce, glitch, "press often", "power off",
+"power on", reboot, "lose answer", "false command", garbage, heal;
 without --set each says which names it takes. Phantoms: hand, none (an open beam on the
 whole panel). "charge battery" takes charge, 0 to 1; "panel battery" that, or shown_pct.
 
@@ -257,6 +259,8 @@ def _room(facts: dict[str, Any]) -> Table:
         ("panel in beam", "yes" if facts["panel_in_beam"] else "no"),
         ("panel keeps", ", ".join(facts["panel_keeps"]) or "no frame"),
         ("phantom", facts["phantom"]),
+        ("source to detector", f"{facts['sid_mm']:g} mm"),
+        ("light field there", " x ".join(f"{mm:g}" for mm in facts["field_mm"]) + " mm"),
         ("battery", f"{100 * facts['battery_charge']:.0f} %"),
         *_panel_battery(facts["panel_battery_pct"]),
         *([] if facts["rotor_rpm"] is None else [("rotor", f"{facts['rotor_rpm']:.0f} rpm")]),

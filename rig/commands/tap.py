@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from rig.service.tap_view import TapView
 
 LAST_S = 1.0  # for the reader's last lines, when nothing waits for us any more
-LINKS = ("generator", "room", "panel")
+LINKS = ("generator", "room", "panel", "collimator", "dap")
+THROUGH = {"generator", "room", "panel"}
 FRAMES = "frames"  # rig.service.hearing
 
 
@@ -38,7 +39,9 @@ keeps what passed in a file that --read shows and `dxrig talk --play` answers fr
 Ctrl-C ends it with a summary.
 """
 )
-@click.argument("links", metavar="[generator|room|panel]...", nargs=-1, type=click.Choice(LINKS))
+@click.argument(
+    "links", metavar="[generator|room|panel|collimator|dap]...", nargs=-1, type=click.Choice(LINKS)
+)
 @bench_option
 @at_option
 @click.option("--through", is_flag=True, help="Stand between a client and the device's port.")
@@ -81,7 +84,7 @@ def command(
         view = TapView(chosen.unit, wanted, raw=raw, as_json=as_json, write=lines.say)
         if out is not None and not through:
             raise UsageError("--out is --through's; a unit that runs keeps its own record")
-        if through and len(links) > 1:
+        if through and (len(links) > 1 or not THROUGH.issuperset(links)):
             raise UsageError("--through stands in one link: generator, room or panel")
         with until_signal(for_s) as stopping:
             if through:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from firmware_py.recorder.store.exposures import Exposure
+from hal.faults import FAULTS
 from hal.types import ShotKind
 from rig.exposures.quarantine import ASIDE, Event, read_events
 from rig.exposures.stored import Stored
@@ -58,11 +59,13 @@ def sheet(found: Stored, independent: Sequence[dict[str, Any]] = ()) -> Iterator
         ("kind", one.kind),
         ("technique", _values(shot.get("technique", {}), _TECHNIQUE)),
         ("distance", _distance(shot.get("sid_mm"))),
+        ("sensed", _sensed(found.dose)),
         ("set by", _set_by(found.intent.get("observed"))),
         ("planned", f"{plain_number(one.planned_mas)} mAs"),
         ("at most", _at_most(one)),
         ("dose", _dose(one)),
         ("indicated", _values(found.dose, _INDICATED)),
+        ("dose-area product", dap_text(found.dose)),
         *(("independent", text) for text in map(_measured, independent)),
         ("seen", _seen(found.dose.get("observed"))),
         ("ended by", one.reason or "nobody has said yet"),
@@ -89,6 +92,27 @@ def sheet(found: Stored, independent: Sequence[dict[str, Any]] = ()) -> Iterator
 def _distance(sid_mm: Any) -> str:
     """Of an exposure that was asked for at another than the bench's own."""
     return "" if sid_mm is None else f"{plain_number(sid_mm)} mm, source to detector"
+
+
+def _sensed(dose: dict[str, Any]) -> str:
+    """By the collimator's own sensors, when the beam began."""
+    if dose.get("sid_mm") is None:
+        return ""
+    rows, columns = (plain_number(round(dose[f"field_{way}_mm"])) for way in ("rows", "columns"))
+    return f"field {rows} x {columns} mm at {plain_number(dose['sid_mm'])} mm"
+
+
+def dap_text(dose: dict[str, Any]) -> str:
+    """The independent value and the computed one; "" of a bench without a meter."""
+    measured, computed = dose.get("dap_dgycm2"), dose.get("calculated_dap_dgycm2")
+    if measured is None and computed is None and not dose.get("dap_doubt"):
+        return ""
+    told = [
+        "not measured" if measured is None else f"{measured:.3f} dGy cm2 measured",
+        "not computed" if computed is None else f"{computed:.3f} computed",
+    ]
+    doubt = FAULTS.get(dose.get("dap_doubt") or "")
+    return "; ".join([", ".join(told), *([doubt.text] if doubt else [])])
 
 
 def _set_by(observed: Any) -> str:

@@ -114,6 +114,13 @@ def _silent_panel(parts: Parts, technique: Technique) -> int:
     return parts.limits.panel_age_us + parts.scan_us + parts.drop_us
 
 
+def _geometry(parts: Parts, technique: Technique) -> int:
+    """The oldest sample that is believed; where nothing is sensed nothing is waited for."""
+    geometry = parts.limits.geometry
+    assert geometry is not None
+    return geometry.age_us + parts.scan_us + parts.drop_us
+
+
 def _band(parts: Parts, technique: Technique) -> int:
     """From the start of the ramp on no read counts before ramp and settling are over."""
     ramp_us = parts.generator.kv_rise_us + parts.limits.settle_us
@@ -150,6 +157,7 @@ BOUNDS: dict[str, tuple[int, Bound]] = {
     "silent room": (150_000, _silent_room),  # SR-27, SR-09
     "panel": (5_000, _panel),  # SR-30
     "silent panel": (20_000, _silent_panel),  # SR-30
+    "geometry": (100_000, _geometry),  # SR-09: the age of a sample
     "band": (10_000, _band),  # SR-24
     "own end": (1_100_000, _own_end),  # SR-20
     "back-up time": (1_110_000, _back_up),  # SR-21

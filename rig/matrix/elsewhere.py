@@ -24,6 +24,7 @@ REASONS: dict[Need, str] = {
     "own timer": "the generator has no timer of its own: the unit ends each beam (F01 for its OFF)",
     "battery": "the generator runs on mains",
     "IXS": "a fault of the IXS's own commands",
+    "sensed geometry": "no collimator or SID sensor on this bench",
 }
 
 
@@ -75,6 +76,7 @@ def _had(bench: Bench, world: World) -> dict[Need, bool]:
         "own timer": generator.has_own_timer,
         "battery": not isinstance(world.generator.battery, Mains),
         "IXS": bench.unit.generator.driver == "vj_ixs",
+        "sensed geometry": bench.unit.geometry.sid == "sensed",
     }
 
 

@@ -164,6 +164,7 @@ _IN_THE_PAIR = ("INTERLOCK_OPEN",)
 _ENDED_BY = {
     "generator": "the unit, on the generator's word,",
     "panel": "the unit, on the panel's word,",
+    "collimator": "the unit, on the collimator's word,",
     "supervisor": "the unit's supervisor",
     "recorder": "the unit, for the recorder,",
     "timer": "the unit's back-up timer",

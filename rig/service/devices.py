@@ -16,11 +16,19 @@ from rig.bench_names import DRIVER_FOLDERS, ROOT, drivers
 _WORDS = ("SOURCE", "VERIFIED", "DRIVES_BEAM", "CODEC_ONLY", "OBSERVE_ONLY", "LINE")
 
 
+_USES = {
+    "room": "contacts and relays",
+    "panel": "frames",
+    "collimator": "tells field and distance",
+    "dap": "measures the dose-area product of each exposure",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """`drives_beam`: None where that is no question, as for a panel."""
 
-    section: str  # of the bench file: generator | room | panel
+    section: str  # of the bench file: generator | room | panel | ...
     name: str
     source: str
     verified: str
@@ -32,7 +40,7 @@ class Device:
     @property
     def use(self) -> str:
         if self.section != "generator":
-            return {"room": "contacts and relays", "panel": "frames"}[self.section]
+            return _USES[self.section]
         if self.observe_only:
             return "observe only, is never commanded"
         return "drives a beam" if self.drives_beam else "codec only, refuses `expose`"

@@ -11,12 +11,13 @@ from importlib.util import find_spec
 from typing import Any
 
 from firmware_py.config import UnitConfig
-from hal import generators, room_io
+from hal import collimators, generators, meters, room_io
 from hal.now import since
 from hal.ports import Direction, Heard, Kind, Listener
 
 FRAMES = "frames"  # the panel's data, beside its control
-LINKS = ("generator", "room", "panel", FRAMES)
+OPTIONAL = ("collimator", "dap")  # where a bench has them
+LINKS = ("generator", "room", "panel", FRAMES, *OPTIONAL)
 ERRORS = (Kind.NOISE, Kind.UNKNOWN)
 SILENCE_US = 500_000  # a frame that has not ended by then never will
 MESSAGE_CHARACTERS = 120
@@ -53,7 +54,7 @@ class _Line:
 
 class Hearing:
     def __init__(self, unit: UnitConfig) -> None:
-        self._lines = {name: _Line(listener_of(unit, name)) for name in LINKS}
+        self._lines = {name: _Line(listener_of(unit, name)) for name in LINKS if has(unit, name)}
         self._panel = f"hal.detectors.{unit.panel.driver}_heard"
 
     @property
@@ -123,6 +124,10 @@ def plain(direction: Direction, t_us: int, parts: list[bytes]) -> Heard:
     )  # fmt: skip
 
 
+def has(unit: UnitConfig, link: str) -> bool:
+    return link not in OPTIONAL or getattr(unit, link) is not None
+
+
 def listener_of(unit: UnitConfig, link: str) -> Listener | None:
     """None: the panel's messages need none."""
     if link == "generator":
@@ -130,4 +135,8 @@ def listener_of(unit: UnitConfig, link: str) -> Listener | None:
     if link == "room":
         rtu = room_io.speaks_rtu(unit.room.url)
         return room_io.open_listener(unit.room.driver, unit.room.map, rtu=rtu)
+    if link == "collimator" and unit.collimator is not None:
+        return collimators.open_listener(unit.collimator.driver)
+    if link == "dap" and unit.dap is not None:
+        return meters.open_listener(unit.dap.driver)
     return None

@@ -109,7 +109,8 @@ class TapView:
             self._write(f"{'':24} {data.hex(' ')}")
 
     def summary(self) -> dict[str, Any]:
-        return {link: self._hearing.counts[link].as_dict() for link in self._wanted.links}
+        counts = self._hearing.counts
+        return {link: counts[link].as_dict() for link in self._wanted.links if link in counts}
 
     def tell_summary(self) -> None:
         click.echo("")

@@ -69,11 +69,35 @@ def _grid(receptor: ReceptorConfig | None) -> Fields:
 
 
 def dose(facts: Facts) -> Fields:
-    rows_mm, columns_mm = _field_mm(facts.unit)
+    rows_mm, columns_mm = facts.field_mm
+    report = facts.report
     return {
         "ExposedArea": [round(rows_mm), round(columns_mm)],
-        "CommentsOnRadiationDose": dose_comment(facts.report),
+        "ImageAndFluoroscopyAreaDoseProduct": decimal(_dap_dgycm2(report)),
+        "CommentsOnRadiationDose": dose_comment(report),
     }
+
+
+def _dap_dgycm2(report: ExposureReport) -> float | None:
+    """The measured one. Where the two disagree the larger: no dose is told too small."""
+    measured, computed = report.dap_dgycm2, report.calculated_dap_dgycm2
+    if measured is None or computed is None:
+        return computed if measured is None else measured
+    return measured if report.dap_doubt is None else max(measured, computed)
+
+
+def _dap_comment(report: ExposureReport) -> str:
+    """Which of the two the value is: the header has one place for it."""
+    measured, computed = report.dap_dgycm2, report.calculated_dap_dgycm2
+    if measured is None:
+        return "" if computed is None else "DAP calculated, not measured."
+    if computed is None:
+        return "DAP measured by a meter in the beam."
+    if report.dap_doubt is None:
+        return f"DAP measured by a meter in the beam; calculated {computed:.4g} dGy.cm2."
+    which = "measured" if measured > computed else "calculated"
+    both = f"measured {measured:.4g}, calculated {computed:.4g} dGy.cm2"
+    return f"DAP {which}; the two DISAGREE: {both}."
 
 
 def dose_comment(report: ExposureReport) -> str:
@@ -93,6 +117,7 @@ def dose_comment(report: ExposureReport) -> str:
     parts = [f"{names} indicated by the generator, not measured." if names else ""]
     if report.mas is None:
         parts.append(f"mAs unknown, at most {report.maximum_mas:g}.")
+    parts.append(_dap_comment(report))
     parts.append(f"Programmed {technique.kv:g} kV, {technique.ma:g} mA, {_ending(technique)}.")
     return " ".join(part for part in parts if part)
 
@@ -121,10 +146,10 @@ def filtration(unit: UnitConfig) -> Fields:
     }
 
 
-def collimator(unit: UnitConfig) -> Fields:
-    """The nominal field, centred, in pixels from 1; edges stay on the panel."""
-    panel = unit.panel
-    rows_mm, columns_mm = _field_mm(unit)
+def collimator(facts: Facts) -> Fields:
+    """The field, centred, in pixels from 1; edges stay on the panel."""
+    panel = facts.unit.panel
+    rows_mm, columns_mm = facts.field_mm
     top = 1 + _margin_px(panel.rows_px, rows_mm / panel.pitch_mm)
     left = 1 + _margin_px(panel.columns_px, columns_mm / panel.pitch_mm)
     return {
@@ -138,12 +163,3 @@ def collimator(unit: UnitConfig) -> Fields:
 
 def _margin_px(size_px: int, field_px: float) -> int:
     return max(0, round((size_px - field_px) / 2))
-
-
-def _field_mm(unit: UnitConfig) -> tuple[float, float]:
-    """The part of the field that meets the panel."""
-    panel, geometry = unit.panel, unit.geometry
-    return (
-        min(geometry.field_rows_mm, panel.rows_px * panel.pitch_mm),
-        min(geometry.field_columns_mm, panel.columns_px * panel.pitch_mm),
-    )

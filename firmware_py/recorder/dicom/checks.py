@@ -24,6 +24,7 @@ _RANGES = {
     "ExposureTimeInuS": (1.0, 60_000_000.0),
     "ExposureInuAs": (1.0, 2_000_000.0),
     "DistanceSourceToDetector": (100.0, 10_000.0),
+    "ImageAndFluoroscopyAreaDoseProduct": (0.0, 10_000.0),  # dGy.cm2: 1 is a chest
 }
 
 

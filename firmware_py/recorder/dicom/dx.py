@@ -44,7 +44,7 @@ def _common(facts: Facts, *, presentation: bool) -> list[Fields]:
         beam.generation(facts),
         beam.dose(facts),
         beam.filtration(unit),
-        beam.collimator(unit),
+        beam.collimator(facts),
         detector.detector(facts),
         detector.image_pixel(unit.panel),
         detector.dx_image(presentation=presentation),

@@ -39,8 +39,20 @@ class Facts:
 
     @property
     def sid_mm(self) -> float:
-        asked_mm = self.report.shot.sid_mm
-        return self.unit.geometry.sid_mm if asked_mm is None else asked_mm
+        """As sensed, else as asked for, else the bench's."""
+        known = (self.report.sid_mm, self.report.shot.sid_mm)
+        return next((mm for mm in known if mm is not None), self.unit.geometry.sid_mm)
+
+    @property
+    def field_mm(self) -> tuple[float, float]:
+        """Rows and columns that meet the panel: as sensed, else as the light field is set."""
+        panel, own, seen = self.unit.panel, self.unit.geometry, self.report
+        rows = own.field_rows_mm if seen.field_rows_mm is None else seen.field_rows_mm
+        columns = own.field_columns_mm if seen.field_columns_mm is None else seen.field_columns_mm
+        return (
+            min(rows, panel.rows_px * panel.pitch_mm),
+            min(columns, panel.columns_px * panel.pitch_mm),
+        )
 
     @property
     def mark(self) -> str:
