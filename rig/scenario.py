@@ -22,7 +22,8 @@ from rig.scenario_words import INJECT, unknown_words
 from rig.toml_lines import key_lines
 from sim.script import Step
 
-Need = Literal["OFF by the unit", "AEC"]  # why one can be missing: rig/scenario_on.py
+# Why one can be missing: rig/scenario_on.py
+Need = Literal["OFF by the unit", "AEC", "sensed geometry"]
 SHIPPED = bench_names.ROOT / "rig" / "scenarios"
 
 

@@ -143,7 +143,12 @@ def _aec(bench: Bench, generator: GeneratorCapabilities) -> str | None:
     return None
 
 
+def _sensed_geometry(bench: Bench, _: GeneratorCapabilities) -> str | None:
+    return None if bench.unit.geometry.sid == "sensed" else "nothing senses its SID and field"
+
+
 NEEDS: dict[str, Callable[[Bench, GeneratorCapabilities], str | None]] = {
     "OFF by the unit": _off_by_the_unit,
     "AEC": _aec,
+    "sensed geometry": _sensed_geometry,
 }

@@ -36,7 +36,7 @@ def told_on(name: str) -> tuple[str, ...]:
 
 def home(what: Scenario) -> Bench:
     """Where a scenario is told in the first place: the plainest bench that can show it."""
-    return bench("room" if "AEC" in what.needs else "portable")
+    return bench("portable" if set(what.needs) <= {"OFF by the unit"} else "room")
 
 
 @cache

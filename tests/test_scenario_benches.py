@@ -26,6 +26,7 @@ NO_CHAMBERS = "bench mobile has no chambers (no [aec] in its file)"
 NOT_ON_MOBILE = {
     **dict.fromkeys(("generator_ignores_off", "off_lost_once"), BY_ITSELF),
     **dict.fromkeys((name for name in NAMES if name.startswith("aec_")), NO_CHAMBERS),
+    **dict.fromkeys(("field_off_panel", "sid_wrong"), "nothing senses its SID and field"),
 }
 
 
