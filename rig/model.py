@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 TCP_LATENCY_US = 150
 FRAME_BYTES_PER_US = 125.0  # gigabit Ethernet
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # when a folder's files begin, on the model rung
 
 
 def setting_of(bench: Bench, seed: int | None = None) -> Setting:
@@ -154,7 +155,7 @@ class ModelRung:
         folder = DropFolder(lambda: self.t_us, pattern=config.files)
         tool = ToolOfPanel(folder, lambda pixels: raw_file(pixels, config))
         self.folder = folder
-        link = folder_link(folder, config, self.bench.unit.panel, datetime.fromtimestamp(0, UTC))
+        link = folder_link(folder, config, self.bench.unit.panel, EPOCH)
         return link, tool
 
     def start_unit(

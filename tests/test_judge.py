@@ -24,7 +24,7 @@ def test_an_exposure_that_nobody_finished_is_counted_though_its_unit_is_dead() -
     cut = _changed("unit_killed_in_beam", drop_steps=("start unit",), deadline_s=8.0)
     made, seen = run(cut)
     assert (made.rung.unit, seen.incomplete_count) == (None, 1)
-    wanted = cut.expect.model_copy(update={"incomplete": 0})
+    wanted = made.scenario.expect.model_copy(update={"incomplete": 0})
     assert "1 incomplete exposures, expected 0" in problems(wanted, seen)
 
 

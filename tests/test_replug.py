@@ -171,7 +171,7 @@ def test_doctor_says_which_name_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
     port = SerialPort(path="/dev/ttyUSB0", by_id=by_id, about="FTDI", trouble="")
     monkeypatch.setattr(doctor_links, "serial_ports", lambda: [port])
     monkeypatch.setattr(doctor_links, "trouble_with", lambda url: "")
-    monkeypatch.setattr(doctor_links, "SerialLink", lambda url, baud: PtyLink())
+    monkeypatch.setattr(doctor_links, "SerialLink", lambda url, baud, line: PtyLink())
     found = doctor_links.endpoint("generator", "/dev/ttyUSB0")
     assert found.verdict is Verdict.NOTE
     assert found.cure.startswith(f'write url = "{by_id}"; ')

@@ -153,7 +153,7 @@ def test_the_unit_names_the_fault_and_its_trace_is_one_however_time_is_passed(on
     ("where", "name"),
     [
         ("device.py _leaving", "answers a little late"),
-        ("detector.py advance", "panel late"),
+        ("detector.py _advance", "panel late"),
     ],
 )
 def test_one_forgotten_deadline_of_a_device_shows(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from hal.detectors.stream_panel_heard import SHOWN_BYTES
 from hal.frames import DealerLink, PullLink, PushLink, RouterLink
 from hal.ports import Direction, FrameLink, Kind, LinkError
 from rig.bench import load_bench
@@ -70,7 +71,7 @@ def test_a_pixel_that_changed_on_its_way_is_an_error_with_the_reason() -> None:
 
 
 def test_a_long_part_is_never_among_the_bytes_that_are_shown() -> None:
-    heard = Hearing(UNIT).message("frames", FROM, 0, [START[0], bytes(1 << 20)])
+    heard = Hearing(UNIT).message("frames", FROM, 0, [START[0], bytes(SHOWN_BYTES + 1)])
     assert heard.raw == START[0]
 
 
@@ -129,7 +130,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 @pytest.mark.wire
 def test_every_message_passes_unchanged_both_ways(site: Site, tmp_path: Path) -> None:
     site.consume()
-    dealer = site.client[0]
+    dealer: Any = site.client[0]
     site.until(lambda: site.push.has_peer and getattr(dealer, "has_peer", False))
     dealer.write(0, [ASKED])
     site.until(lambda: site.got["panel"])
@@ -157,7 +158,7 @@ def test_every_message_passes_unchanged_both_ways(site: Site, tmp_path: Path) ->
 @pytest.mark.wire
 def test_a_panel_that_nobody_takes_frames_of_has_no_consumer_in_us(site: Site) -> None:
     """Else it would prepare, and the frame would have nowhere to go."""
-    dealer = site.client[0]
+    dealer: Any = site.client[0]
     site.until(lambda: getattr(dealer, "has_peer", False))
     dealer.write(0, [ASKED])
     site.until(lambda: site.got["panel"])
@@ -170,8 +171,8 @@ def test_a_panel_that_nobody_takes_frames_of_has_no_consumer_in_us(site: Site) -
 
 @pytest.mark.wire
 def test_what_a_panel_that_is_gone_was_asked_is_told_as_lost(site: Site) -> None:
-    dealer = site.client[0]
-    site.until(lambda: getattr(dealer, "has_peer", False))
+    dealer: Any = site.client[0]
+    site.until(lambda: dealer.has_peer and site.middle._dealer.has_peer)
     site.router.close()
     site.router = RouterLink(f"ipc://{site.middle._folder}/other")
     site.until(lambda: site.passed)
