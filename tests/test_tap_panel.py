@@ -57,6 +57,13 @@ def test_control_is_told_by_its_kind_number_and_shot() -> None:
     assert told("panel", FROM, refused)[1] == "refused: busy, another controller is served"
 
 
+def test_a_control_message_that_is_none_is_noise_with_the_reason() -> None:
+    assert told("panel", FROM, b"nonsense") == (
+        Kind.NOISE, "no valid JSON: Expecting value: line 1 column 1 (char 0)",
+    )  # fmt: skip
+    assert told("panel", TO, b"{}") == (Kind.NOISE, "v: must be an integer from 3 to 3, got None")
+
+
 def test_a_frame_is_told_with_series_size_and_hash_and_without_its_pixels() -> None:
     heard = Hearing(UNIT).message("frames", FROM, 0, IMAGE)
     assert heard.text == "series 3 frame 0: 2 x 2 px, 301 bytes, hash ok, S-1"
