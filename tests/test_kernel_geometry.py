@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from firmware_py.decide import account, dap
 from firmware_py.decide.controller import step
 from firmware_py.decide.dap import SETTLE_US, calculated_dgycm2, hold, output_ugy_per_mas
 from firmware_py.decide.geometry import causes
 from firmware_py.decide.interlocks import inhibits
-from firmware_py.decide.memory import Limits, Memory, State, Unread
+from firmware_py.decide.memory import Ending, Limits, Memory, State, Unread
 from hal.now import Now
 from hal.types import (
     DapData,
@@ -166,6 +167,16 @@ def test_blades_that_open_in_the_beam_end_it_in_that_scan() -> None:
     assert (outputs.expose_from_us, outputs.enable) == (None, False)
 
 
+@pytest.mark.req("SR-53", "F27")
+def test_the_report_has_where_the_tube_stood_but_not_if_that_ended_the_beam() -> None:
+    memory = samples.exposing(limits=LIMITS, placed=GOOD)
+    ending = Ending(ordered_us=T_US, reason=EndReason.FAULT, fault="DOOR_OPEN")
+    known = account._unproved(memory, ending, T_US)
+    assert (known.sid_mm, known.field_rows_mm, known.field_columns_mm) == (1150.0, 350.0, 350.0)
+    moved = account._unproved(memory, replace(ending, fault="SID_WRONG"), T_US)
+    assert (moved.sid_mm, moved.field_rows_mm, moved.field_columns_mm) == (None, None, None)
+
+
 def test_people_may_move_the_tube_away_while_the_image_is_read_out() -> None:
     memory = samples.memory(State.READOUT, limits=LIMITS, beam=samples.BEAM)
     after, _ = step(memory, samples.inputs(geometry=replace(GOOD, sid_mm=None)))
@@ -294,6 +305,15 @@ def test_a_fifth_between_measured_and_computed_is_told(measured: float, doubt: s
     made = told(waiting(), dose(dap_dgycm2=measured))
     assert made is not None
     assert made.dap_doubt == doubt
+
+
+def test_the_ends_of_the_band_still_agree() -> None:
+    own = replace(DAP, deviation_pct=25.0, deviation_dgycm2=0.25)
+    for field in ({}, {"field_rows_mm": None, "field_columns_mm": None}):
+        assert dap._agree(0.75, 1.0, report(**field), own)
+        assert dap._agree(1.25, 1.0, report(**field), own)
+        assert not dap._agree(1.2501, 1.0, report(**field), own)
+    assert not dap._agree(0.7499, 1.0, report(), own)
 
 
 def test_of_a_small_beam_two_steps_of_the_meter_are_no_deviation() -> None:
