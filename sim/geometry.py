@@ -18,6 +18,18 @@ class SimGeometry:
         """`field_mm`: rows, columns."""
         self.sid_mm, self.field_mm = sid_mm, field_mm
 
+    def stands(
+        self,
+        *,
+        sid_mm: float | None = None,
+        rows_mm: float | None = None,
+        columns_mm: float | None = None,
+    ) -> bool:
+        """All that is named is so already."""
+        rows, columns = self.field_mm
+        asked = ((sid_mm, self.sid_mm), (rows_mm, rows), (columns_mm, columns))
+        return all(wanted is None or wanted == there for wanted, there in asked)
+
     def move(
         self,
         *,

@@ -82,6 +82,8 @@ def _geometry(
     columns_mm: float | None = None,
 ) -> None:
     """The tube moved, or the collimator's knobs turned: the light field, at the receptor."""
+    if world.geometry.stands(sid_mm=sid_mm, rows_mm=rows_mm, columns_mm=columns_mm):
+        return  # nothing moves: said of a panel that integrates, too
     mishaps.no_window(world, "the tube")
     if world.dap is not None:
         world.dap.field_moves(world.t_us)

@@ -225,7 +225,11 @@ def window_open(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("verb", "args", "what"),
-    [("phantom", {"name": "none"}, "the phantom"), ("panel", {"in_beam": False}, "the panel")],
+    [
+        ("phantom", {"name": "none"}, "the phantom"),
+        ("panel", {"in_beam": False}, "the panel"),
+        ("geometry", {"sid_mm": 1500.0}, "the tube"),
+    ],
 )
 def test_nothing_is_moved_while_the_panel_integrates(
     world: World, verb: str, args: Mapping[str, Any], what: str
@@ -233,6 +237,7 @@ def test_nothing_is_moved_while_the_panel_integrates(
     window_open(world)
     with pytest.raises(ScriptError, match=f"{what} stays where it is while the panel integrates"):
         do(world, verb, args)
+    do(world, "geometry", {"sid_mm": world.geometry.sid_mm})  # where it stands already
     do(world, "panel", {"drop_frame": True})
     assert (world.panel.phantom_name, world.panel.in_beam) == ("hand", True)
 

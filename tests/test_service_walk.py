@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import select
 import subprocess
 from collections.abc import Iterator
@@ -66,8 +67,9 @@ def test_a_contact_that_opens_in_prep_is_found_mended_and_proved(
     assert ended(shot).returncode == 4
     found = dxrig("why", code=0)
     assert (found["layer"], found["pin"]["name"]) == ("interlock contact", "door")
-    assert found["sentence"].startswith("Door (input 2) opened in PREP")
-    assert found["sentence"].endswith(": the unit ended the sequence before any beam.")
+    # The safety relay drops 8 ms after its loop opened: one look at the room may show both.
+    told = r"Door \(input 2\) opened( \(and CHAIN_OPEN\))? in PREP: the unit ended the sequence "
+    assert re.fullmatch(told + r"before any beam\.", found["sentence"])
     assert not_ok(dxrig("io", "--once", code=0)) == ["input 2", "input 4"]
 
     live.do("free", contact="door")
