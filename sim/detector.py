@@ -32,7 +32,7 @@ from hal.handshakes import T_PREP_MAX_US
 from hal.now import NEVER_US, Now, earliest_us, since
 from hal.ports import PanelFrame
 from hal.types import PanelState
-from sim import phantom
+from sim import phantom, phantoms
 from sim.detector_faults import INJECTIONS
 from sim.geometry import SimGeometry
 from sim.injection import fresh
@@ -155,12 +155,12 @@ class SimPanel:
 
     @property
     def phantom_name(self) -> str:
-        """What stands in the beam before it: one of `phantom.NAMES`, else ValueError."""
+        """What stands in the beam before it: one of `phantoms.NAMES`, else ValueError."""
         return self._phantom_name
 
     @phantom_name.setter
     def phantom_name(self, name: str) -> None:
-        self._phantom_name = phantom.known(name)
+        self._phantom_name = phantoms.known(name)
 
     def maps(self) -> TrueMaps:
         """The truth, for a bench that starts with a valid set; offsets of a 1 s window."""

@@ -26,6 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import beam, panel_defects, phantom
+from sim.arrival import Arrival
+from sim.shapes import Shape
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -87,17 +89,15 @@ class PixelModel:
         field_mm: tuple[float, float] = phantom.FIELD_MM,
         aluminium_mm: float = beam.INHERENT_MM_AL,
         copper_mm: float = 0.0,
-        objects: tuple[phantom.Shape, ...] = phantom.OBJECTS,
+        objects: tuple[Shape, ...] = phantom.OBJECTS,
         bow_pct: float = BOW_PCT,
     ) -> None:
-        """`objects` and `field_mm` are the phantom "hand"; "none" is the open beam."""
+        """`objects` are what the phantom "hand" is made of; `field_mm` the collimator's."""
         self.rows_px, self.columns_px, self.pitch_mm = rows_px, columns_px, pitch_mm
         self.seed, self.bits, self.sid_mm, self.bow_pct = seed, bits, sid_mm, bow_pct
         self._filtration = {"aluminium_mm": aluminium_mm, "copper_mm": copper_mm}
         self._field_mm = field_mm
-        self._bare_mm = phantom.thickness_maps(
-            rows_px, columns_px, pitch_mm, field_mm=None, objects=objects
-        )
+        self._arrival = Arrival(rows_px, columns_px, pitch_mm, objects)
         self._draw_maps(_stream(seed, _MAP_STREAM))
         self._responses: dict[_Scene, Floats] = {}
 
@@ -211,14 +211,10 @@ class PixelModel:
 
     def _response(self, kv: float, phantom_name: str, field_mm: tuple[float, float]) -> Floats:
         response = self._gain * np.float32(COUNTS_PER_UGY)
-        if phantom.known(phantom_name) != phantom.NONE:
-            response *= beam.transmission(kv, self._behind(field_mm), **self._filtration)
-        return response
-
-    def _behind(self, field_mm: tuple[float, float]) -> dict[str, Floats]:
-        """Material -> mm in the way of each pixel, the collimator's lead with it."""
-        lead = phantom.shutters(self.rows_px, self.columns_px, self.pitch_mm, field_mm)
-        return {**self._bare_mm, "lead": self._bare_mm["lead"] + lead}
+        part = self._arrival.share(
+            phantom_name, field_mm, lambda maps: beam.transmission(kv, maps, **self._filtration)
+        )
+        return response if part is None else response * part
 
     # --- what this panel is like
 
