@@ -36,6 +36,7 @@ from sim import phantom, phantoms
 from sim.detector_faults import INJECTIONS
 from sim.geometry import SimGeometry
 from sim.injection import fresh
+from sim.optics import PLAIN
 from sim.panel_battery import PanelBattery
 from sim.pixels import LAG_SHARES, Exposure, PixelModel, TrueMaps
 
@@ -316,6 +317,7 @@ class SimPanel:
             frame_count=self._frame_count,
             sid_mm=self._geometry.sid_mm if self._geometry else None,
             field_mm=self._geometry.field_mm if self._geometry else None,
+            optics=self._geometry.optics.now() if self._geometry else PLAIN,
         )  # fmt: skip
         self._pending = _Exposed(
             exposure=exposure, earlier=tuple(self._earlier), start_us=self._opened_us,
@@ -344,7 +346,7 @@ class SimPanel:
         this = exposed.exposure
         raw = self._pixels.frame(
             this.mas, this.kv, window_us, this.frame_count, this.phantom_name, exposed.earlier,
-            sid_mm=this.sid_mm, field_mm=this.field_mm,
+            sid_mm=this.sid_mm, field_mm=this.field_mm, optics=this.optics,
         )  # fmt: skip
         data = self._spoiled(raw).astype(np.dtype("<u2"), copy=False).tobytes()
         data = data[: max(0, len(data) - self.short_frame)] + bytes(self.long_frame_bytes)

@@ -27,11 +27,12 @@ from numpy.typing import NDArray
 
 from sim import beam, panel_defects, phantom
 from sim.arrival import Arrival
+from sim.optics import PLAIN, Optics
 from sim.shapes import Shape
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-_Scene = tuple[float, str, tuple[float, float]]  # kV, phantom, field
+_Scene = tuple[float, str, tuple[float, float], Optics, float]  # kV, phantom, field, ..., SID
 Light = tuple[Floats, np.float32]
 """(counts per uGy of open beam, rows x columns; uGy)"""
 
@@ -72,6 +73,7 @@ class Exposure:
     frame_count: int  # of the frames before it, since power-on
     sid_mm: float | None = None  # None: the model's own
     field_mm: tuple[float, float] | None = None  # rows, columns at the detector
+    optics: Optics = PLAIN
 
 
 class PixelModel:
@@ -129,12 +131,13 @@ class PixelModel:
         *,
         sid_mm: float | None = None,
         field_mm: tuple[float, float] | None = None,
+        optics: Optics = PLAIN,
     ) -> NDArray[np.uint16]:
         """Raw counts, rows x columns. No charge: a dark frame, with the lag of `earlier`."""
         light = self._light(
             Exposure(
                 mas=mas, kv=kv, phantom_name=phantom_name, frame_count=frame_count,
-                sid_mm=sid_mm, field_mm=field_mm,
+                sid_mm=sid_mm, field_mm=field_mm, optics=optics,
             )
         )  # fmt: skip
         lags = self._lags(frame_count, earlier)
@@ -202,17 +205,29 @@ class PixelModel:
     def _response_at(self, one: Exposure) -> Floats:
         """Counts per uGy of open beam in each pixel; to 0.1 kV, the newest are kept."""
         field_mm = self._field_mm if one.field_mm is None else one.field_mm
-        key = (round(one.kv, 1), one.phantom_name, field_mm)
+        sid_mm = 0.0 if one.optics == PLAIN else one.sid_mm or self.sid_mm  # else it matters not
+        key = (round(one.kv, 1), one.phantom_name, field_mm, one.optics, sid_mm)
         if key not in self._responses:
             if len(self._responses) > len(LAG_SHARES):  # more than one frame can show
                 del self._responses[next(iter(self._responses))]
             self._responses[key] = self._response(*key)
         return self._responses[key]
 
-    def _response(self, kv: float, phantom_name: str, field_mm: tuple[float, float]) -> Floats:
+    def _response(
+        self,
+        kv: float,
+        phantom_name: str,
+        field_mm: tuple[float, float],
+        optics: Optics,
+        sid_mm: float,
+    ) -> Floats:
         response = self._gain * np.float32(COUNTS_PER_UGY)
         part = self._arrival.share(
-            phantom_name, field_mm, lambda maps: beam.transmission(kv, maps, **self._filtration)
+            phantom_name,
+            field_mm,
+            lambda maps: beam.transmission(kv, maps, **self._filtration),
+            optics,
+            sid_mm,
         )
         return response if part is None else response * part
 

@@ -181,12 +181,13 @@ Examples:
   dxrig sim do phantom --set name=chest
   dxrig sim do panel --set in_beam=false
   dxrig sim do geometry --set sid_mm=1500
+  dxrig sim do optics --set focus_mm=1.2 --set lift_mm=100 --set scatter=true
 
 Without values: press, release, "open door", "close door", "press e-stop", "pull e-stop",
 "press reset", "release reset", "key off", "key on", "lose OFF once", arc,
 "charge battery".
 
-With --set: weld, line, generator, panel, phantom, geometry, wiring, room, collimator, dap,
+With --set: weld, line, generator, panel, phantom, geometry, optics, wiring, room, collimator, dap,
 "trip generator", battery, mischief, stick, free, bounce, glitch, "press often", "power off",
 "power on", reboot, "lose answer", "false command", garbage, heal;
 without --set each says which names it takes. "charge battery" takes charge, 0 to 1;
