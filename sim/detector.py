@@ -32,10 +32,11 @@ from hal.handshakes import T_PREP_MAX_US
 from hal.now import NEVER_US, Now, earliest_us, since
 from hal.ports import PanelFrame
 from hal.types import PanelState
-from sim import phantom
+from sim import phantom, phantoms
 from sim.detector_faults import INJECTIONS
 from sim.geometry import SimGeometry
 from sim.injection import fresh
+from sim.optics import PLAIN
 from sim.panel_battery import PanelBattery
 from sim.pixels import LAG_SHARES, Exposure, PixelModel, TrueMaps
 
@@ -155,12 +156,12 @@ class SimPanel:
 
     @property
     def phantom_name(self) -> str:
-        """What stands in the beam before it: one of `phantom.NAMES`, else ValueError."""
+        """What stands in the beam before it: one of `phantoms.NAMES`, else ValueError."""
         return self._phantom_name
 
     @phantom_name.setter
     def phantom_name(self, name: str) -> None:
-        self._phantom_name = phantom.known(name)
+        self._phantom_name = phantoms.known(name)
 
     def maps(self) -> TrueMaps:
         """The truth, for a bench that starts with a valid set; offsets of a 1 s window."""
@@ -316,6 +317,7 @@ class SimPanel:
             frame_count=self._frame_count,
             sid_mm=self._geometry.sid_mm if self._geometry else None,
             field_mm=self._geometry.field_mm if self._geometry else None,
+            optics=self._geometry.optics.now() if self._geometry else PLAIN,
         )  # fmt: skip
         self._pending = _Exposed(
             exposure=exposure, earlier=tuple(self._earlier), start_us=self._opened_us,
@@ -344,7 +346,7 @@ class SimPanel:
         this = exposed.exposure
         raw = self._pixels.frame(
             this.mas, this.kv, window_us, this.frame_count, this.phantom_name, exposed.earlier,
-            sid_mm=this.sid_mm, field_mm=this.field_mm,
+            sid_mm=this.sid_mm, field_mm=this.field_mm, optics=this.optics,
         )  # fmt: skip
         data = self._spoiled(raw).astype(np.dtype("<u2"), copy=False).tobytes()
         data = data[: max(0, len(data) - self.short_frame)] + bytes(self.long_frame_bytes)

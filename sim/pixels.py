@@ -28,12 +28,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import beam, phantom, pixel_noise, scintillator
+from sim.arrival import Arrival
+from sim.optics import PLAIN, Optics
 from sim.panel_maps import PanelMaps
+from sim.shapes import Shape
 from sim.sharpness import blurred, noise_kernel, signal_kernel
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-_Scene = tuple[float, str, tuple[float, float]]  # kV, phantom, field
+_Scene = tuple[float, str, tuple[float, float], Optics, float]  # kV, phantom, field, ..., SID
 
 COUNTS_PER_UGY = scintillator.COUNTS_PER_UGY
 BOW_PCT = 1.0  # missing at full scale
@@ -67,6 +70,7 @@ class Exposure:
     frame_count: int  # of the frames before it, since power-on
     sid_mm: float | None = None  # None: the model's own
     field_mm: tuple[float, float] | None = None  # rows, columns at the detector
+    optics: Optics = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +102,15 @@ class PixelModel:
         field_mm: tuple[float, float] = phantom.FIELD_MM,
         aluminium_mm: float = beam.INHERENT_MM_AL,
         copper_mm: float = 0.0,
-        objects: tuple[phantom.Shape, ...] = phantom.OBJECTS,
+        objects: tuple[Shape, ...] = phantom.OBJECTS,
         bow_pct: float = BOW_PCT,
     ) -> None:
-        """`objects` and `field_mm` are the phantom "hand"; "none" is the open beam."""
+        """`objects` are what the phantom "hand" is made of; `field_mm` the collimator's."""
         self.rows_px, self.columns_px, self.pitch_mm = rows_px, columns_px, pitch_mm
         self.seed, self.bits, self.sid_mm, self.bow_pct = seed, bits, sid_mm, bow_pct
         self._filtration = {"aluminium_mm": aluminium_mm, "copper_mm": copper_mm}
         self._field_mm = field_mm
-        self._bare_mm = phantom.thickness_maps(
-            rows_px, columns_px, pitch_mm, field_mm=None, objects=objects
-        )
+        self._arrival = Arrival(rows_px, columns_px, pitch_mm, objects)
         self._panel = PanelMaps(
             np.random.Generator(pixel_noise.stream(seed, _MAP_STREAM)),
             np.random.Generator(pixel_noise.stream(seed, _DRIFT_STREAM)),
@@ -147,13 +149,14 @@ class PixelModel:
         *,
         sid_mm: float | None = None,
         field_mm: tuple[float, float] | None = None,
+        optics: Optics = PLAIN,
         warmer_k: float = 0.0,
     ) -> NDArray[np.uint16]:
         """Raw counts, rows x columns. No charge: a dark frame, with the lag of `earlier`."""
         light = self._light(
             Exposure(
                 mas=mas, kv=kv, phantom_name=phantom_name, frame_count=frame_count,
-                sid_mm=sid_mm, field_mm=field_mm,
+                sid_mm=sid_mm, field_mm=field_mm, optics=optics,
             )
         )  # fmt: skip
         lags = self._lags(frame_count, earlier)
@@ -238,41 +241,55 @@ class PixelModel:
     def _response_at(self, one: Exposure) -> _Response:
         """To 0.1 kV; the newest are kept."""
         field_mm = self._field_mm if one.field_mm is None else one.field_mm
-        key = (round(one.kv, 1), one.phantom_name, field_mm)
+        sid_mm = 0.0 if one.optics == PLAIN else one.sid_mm or self.sid_mm  # else it matters not
+        key = (round(one.kv, 1), one.phantom_name, field_mm, one.optics, sid_mm)
         if key not in self._responses:
             if len(self._responses) > len(LAG_SHARES):  # more than one frame can show
                 del self._responses[next(iter(self._responses))]
             self._responses[key] = self._response(*key)
         return self._responses[key]
 
-    def _response(self, kv: float, phantom_name: str, field_mm: tuple[float, float]) -> _Response:
+    def _response(
+        self,
+        kv: float,
+        phantom_name: str,
+        field_mm: tuple[float, float],
+        optics: Optics,
+        sid_mm: float,
+    ) -> _Response:
         quality = scintillator.quality(kv, **self._filtration)
         counts = np.float32(quality.counts_per_ugy)
         quanta_per_ugy = quality.quanta_per_mm2_per_ugy * self.pitch_mm**2
         grain = np.float32(quality.counts_per_ugy / np.sqrt(quanta_per_ugy))
-        if phantom.known(phantom_name) == phantom.NONE:
+        where = (phantom_name, field_mm, optics, sid_mm)
+        arriving = self._share(kv, scintillator.signal_weight(), *where)
+        noisy = self._share(kv, scintillator.variance_weight(), *where)
+        if arriving is None or noisy is None:
             return _Response(np.asarray(counts), np.asarray(grain))
-        behind = self._behind(field_mm)
-        through = self._through(kv, behind, scintillator.signal_weight())
-        noisy = self._through(kv, behind, scintillator.variance_weight())
-        signal = np.pad(through * counts, len(signal_kernel(self.pitch_mm)) - 1, mode="edge")
-        np.sqrt(noisy, out=noisy)
-        noisy *= grain
+        kernel = signal_kernel(self.pitch_mm)
+        signal = np.pad(arriving * counts, len(kernel) - 1, mode="edge")
         return _Response(
-            counts=blurred(signal, signal_kernel(self.pitch_mm)),
-            grain=np.pad(noisy, self._reach_px, mode="edge"),
+            counts=blurred(signal, kernel),
+            grain=np.pad(np.sqrt(noisy) * grain, self._reach_px, mode="edge"),
         )
 
-    def _through(
-        self, kv: float, behind: dict[str, Floats], weight: scintillator.Doubles
-    ) -> Floats:
-        """The part of the signal, or of its variance, that is left behind what is in the way."""
-        return beam.transmission(kv, behind, response=weight, **self._filtration)
-
-    def _behind(self, field_mm: tuple[float, float]) -> dict[str, Floats]:
-        """Material -> mm in the way of each pixel, the collimator's lead with it."""
-        lead = phantom.shutters(self.rows_px, self.columns_px, self.pitch_mm, field_mm)
-        return {**self._bare_mm, "lead": self._bare_mm["lead"] + lead}
+    def _share(
+        self,
+        kv: float,
+        weight: scintillator.Doubles,
+        phantom_name: str,
+        field_mm: tuple[float, float],
+        optics: Optics,
+        sid_mm: float,
+    ) -> Floats | None:
+        """The part of the signal, or of its variance, that arrives; None: all, everywhere."""
+        return self._arrival.share(
+            phantom_name,
+            field_mm,
+            lambda maps: beam.transmission(kv, maps, response=weight, **self._filtration),
+            optics,
+            sid_mm,
+        )
 
 
 def _of(light: _Light, rows: slice) -> Floats:

@@ -7,10 +7,11 @@ by `tests.image_quality`, which knows nothing of the simulator. The truth is loo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,24 +41,12 @@ NYQUIST_PER_MM = 0.5 / PITCH_MM
 ARRIVING_PER_MM2_UGY = quality(KV, ALUMINIUM_MM).fluence_per_mm2_per_ugy  # a spectrum's, 1.6
 
 
-class EdgePanel(PixelModel):
-    """Its phantom "hand" is the edge of something opaque, exact to the part of each pixel."""
+class Turned(PixelModel):
+    """The same panel, with what lies on it turned by 90 degrees."""
 
-    across_rows = False
-
-    def _through(self, kv: float, behind: Mapping[str, Floats], weight: object) -> Floats:
-        across = ((np.arange(self.columns_px) + 0.5) / self.columns_px - 0.5)[None, :]
-        down = ((np.arange(self.rows_px) + 0.5) / self.rows_px - 0.5)[:, None]
-        angle = np.deg2rad(EDGE_DEG)
-        away_px = (across * np.cos(angle) + down * np.sin(angle)) * self.columns_px
-        lit = np.mean([np.clip(0.5 + one, 0.0, 1.0) for one in _parts(away_px, angle)], axis=0)
-        return np.asarray(lit.T if self.across_rows else lit, np.float32)
-
-
-def _parts(away_px: NDArray[np.float64], angle: float) -> Iterator[NDArray[np.float64]]:
-    """A pixel in 32 strips down: exact to a thousandth of it."""
-    for strip in (np.arange(32) + 0.5) / 32 - 0.5:
-        yield (away_px + strip * np.sin(angle)) / np.cos(angle)
+    def _share(self, *which: Any) -> Floats | None:
+        share = super()._share(*which)
+        return None if share is None else share.T.copy()
 
 
 @dataclass(frozen=True)
@@ -68,9 +57,7 @@ class Bench:
 
     def turned(self) -> Bench:
         """The same panel, its edge along the rows."""
-        model = edge_panel()
-        model.across_rows = True
-        return replace(self, model=model)
+        return replace(self, model=panel(Turned))
 
     def image(self, mas: float, number: int, name: str = phantom.NONE) -> NDArray[np.float64]:
         """As a file, and read again."""
@@ -92,7 +79,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    model = edge_panel()
+    model = panel()
     darks = mean_of(model, 0.0, range(128))  # few of them would add to the electronic floor
     flats = mean_of(model, mas_of(20.0), range(100, 140))
     panel_set = a_set(
@@ -101,8 +88,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(model, panel_set, tmp_path_factory.mktemp("files"))
 
 
-def edge_panel() -> EdgePanel:
-    return EdgePanel(
+def panel(kind: type[PixelModel] = PixelModel) -> PixelModel:
+    return kind(
         rows_px=SIZE_PX, columns_px=SIZE_PX, pitch_mm=PITCH_MM, aluminium_mm=ALUMINIUM_MM, bow_pct=0
     )
 
@@ -136,10 +123,10 @@ def bands(curve: Curve, width_per_mm: float = 0.25) -> Curve:
 
 @cache
 def measured_mtf(bench: Bench, across: str = "columns") -> Curve:
-    image = np.mean([bench.image(mas_of(40.0), 200 + n, "hand") for n in range(4)], axis=0)
+    image = np.mean([bench.image(mas_of(40.0), 200 + n, "edge") for n in range(4)], axis=0)
     if across == "rows":
         upright = bench.turned()
-        image = np.mean([upright.image(mas_of(40.0), 200 + n, "hand") for n in range(4)], axis=0).T
+        image = np.mean([upright.image(mas_of(40.0), 200 + n, "edge") for n in range(4)], axis=0).T
     return edge_mtf(image, PITCH_MM)
 
 

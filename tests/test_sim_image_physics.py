@@ -93,6 +93,12 @@ def test_the_mtf_is_one_half_where_real_panels_have_it(pitch_mm: float) -> None:
     assert sharpness.mtf(1.20, pitch_mm) > 0.5 > sharpness.mtf(1.37, pitch_mm)
 
 
+def test_mtf_and_noise_power_are_the_written_ones() -> None:
+    """By hand: 1 / (1 + (f / 1.33)^2) and sin(x) / x at 1 and 2 mm-1, pitch 0.14 mm."""
+    assert sharpness.scintillator_mtf([1.0, 2.0]) == pytest.approx([0.63885, 0.30663], abs=1e-5)
+    assert sharpness.mtf([0.0, 1.0, 2.0], 0.14) == pytest.approx([1.0, 0.61845, 0.26859], abs=1e-5)
+
+
 def test_noise_that_folds_back_is_a_half_of_it_at_nyquist() -> None:
     """The first fold is the mirror image, as strong there as what it mirrors."""
     once = sharpness.mtf(2.5, 0.2) ** 2
@@ -218,17 +224,23 @@ def test_few_quanta_are_never_so_uneven_that_a_gaussian_is_wrong() -> None:
         assert skew.max() < 0.14
 
 
-def test_behind_an_object_quanta_are_fewer_and_each_tells_more() -> None:
-    """The beam is hardened: noise falls less than the root of the signal."""
+def test_behind_aluminium_signal_and_noise_are_those_of_the_hardened_spectrum() -> None:
+    """Its photons are fewer, and each of them tells more."""
     model = flat(pitch_mm=0.8)
     one = Exposure(mas=1.0, kv=80.0, phantom_name="hand", frame_count=0)
     response = model._response_at(one)
     reach = len(sharpness.noise_kernel(0.8)) - 1
-    per_quantum = response.grain[reach:-reach, reach:-reach] ** 2 / response.counts.clip(1.0)
-    air, wedge = np.s_[48:57, 160:170], np.s_[131:136, 220:235]  # its step of 16 mm
-    open_field = quality(80.0).counts_per_ugy / (quality(80.0).quanta_per_mm2_per_ugy * 0.8**2)
-    assert np.median(per_quantum[air]) == pytest.approx(open_field, rel=0.01)
-    assert 1.1 < np.median(per_quantum[wedge]) / open_field < 1.6
+    grain = response.grain[reach:-reach, reach:-reach]
+    air, wedge = np.s_[48:57, 160:170], np.s_[132:136, 220:236]  # the wedge's step of 16 mm
+    beam_there = beam.spectrum(80.0)
+    for place, aluminium_mm in ((air, 0.0), (wedge, 16.0)):
+        behind = beam_there.behind({"aluminium": aluminium_mm})
+        left = behind.kerma_ugy_per_mas / beam_there.kerma_ugy_per_mas
+        found = scintillator.quality_of(behind)
+        counts = left * found.counts_per_ugy
+        quanta = left * found.quanta_per_mm2_per_ugy * 0.8**2
+        assert np.median(response.counts[place]) == pytest.approx(counts, rel=0.01)
+        assert np.median(grain[place]) == pytest.approx(counts / np.sqrt(quanta), rel=0.01)
 
 
 # --- frames
