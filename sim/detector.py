@@ -89,6 +89,9 @@ class SimPanel:
     zero_frame: bool
     saturated_frame: bool
     dead_rows_count: int
+    warmer_k: float
+    aged_pct: float
+    hot_row_counts: int
     knocked: bool
     in_beam: bool
 
@@ -322,7 +325,8 @@ class SimPanel:
         self._pending = _Exposed(
             exposure=exposure, earlier=tuple(self._earlier), start_us=self._opened_us,
             stop_us=at_us, shot_id=self._shot_id, complete=complete, series=self._armed_count,
-            index=self._series_index,
+            index=self._series_index, warmer_k=self.warmer_k,
+            aged_pct=self.aged_pct,
         )  # fmt: skip
         self._earlier.append(exposure)  # dropped or never fetched, it was there
         self._enter(PanelState.READOUT, at_us + self._times.readout_us + self.late_frame_us)
@@ -347,6 +351,7 @@ class SimPanel:
         raw = self._pixels.frame(
             this.mas, this.kv, window_us, this.frame_count, this.phantom_name, exposed.earlier,
             sid_mm=this.sid_mm, field_mm=this.field_mm, optics=this.optics,
+            warmer_k=exposed.warmer_k, aged_pct=exposed.aged_pct,
         )  # fmt: skip
         data = self._spoiled(raw).astype(np.dtype("<u2"), copy=False).tobytes()
         data = data[: max(0, len(data) - self.short_frame)] + bytes(self.long_frame_bytes)
@@ -366,6 +371,10 @@ class SimPanel:
             first = max(0, (len(raw) - self.dead_rows_count) // 2)
             raw = raw.copy()
             raw[first : first + self.dead_rows_count] = 0
+        if self.hot_row_counts:
+            raw = raw.copy()
+            middle = raw[len(raw) // 2]
+            middle += np.minimum(self._pixels.full_scale_counts - middle, self.hot_row_counts)
         return raw
 
 
@@ -381,3 +390,5 @@ class _Exposed:
     complete: bool
     series: int
     index: int  # in its series
+    warmer_k: float
+    aged_pct: float

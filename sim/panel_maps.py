@@ -3,8 +3,8 @@
 The gain falls towards the rim with the scintillator, differs from pixel to pixel, and has
 seams: read-out amplifiers of `AMPLIFIER_COLUMNS` each, for the upper and the lower half, with
 a gain and an offset of their own. Warmer, every pixel's offset drifts by counts a kelvin of
-its own, and its dark current doubles every `DOUBLING_K` (from memory, unverified); all figures
-but the defects' limits are synthetic.
+its own, and its dark current doubles every `DOUBLING_K` (from memory, unverified). Aged, each
+gain has moved by a share of its own. All figures but the defects' limits are synthetic.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import panel_defects
+from sim.pixel_noise import stream, white
 
 Floats = NDArray[np.float32]
 
@@ -24,6 +25,7 @@ AMPLIFIER_COLUMNS = 128
 _SEAM_GAIN, _SEAM_OFFSET_COUNTS = 0.005, 4.0  # at most, either way
 _DRIFT_COUNTS_PER_K, _DRIFT_SIGMA = 1.5, 0.3
 DOUBLING_K = 8.0
+_MAPS, _DRIFT, _AGE = ((1 << 64) - k for k in (1, 2, 3))  # streams: no frame has these numbers
 
 
 class PanelMaps:
@@ -31,16 +33,15 @@ class PanelMaps:
 
     def __init__(
         self,
-        rng: np.random.Generator,
-        drift_rng: np.random.Generator,
+        seed: int,
         shape: tuple[int, int],
         *,
         full_scale_counts: int,
         bow_pct: float,
     ) -> None:
         self._shape, self._full_scale_counts = shape, full_scale_counts
-        self._drift_rng = drift_rng
-        self._drift: Floats | None = None
+        self._seed, self._later = seed, dict[int, Floats]()
+        rng = np.random.Generator(stream(seed, _MAPS))
         columns = rng.standard_normal((1, shape[1]), dtype=np.float32)
         self._offset = np.float32(6.0) * rng.standard_normal(shape, dtype=np.float32)
         self._offset += np.float32(OFFSET_COUNTS) + np.float32(8.0) * columns
@@ -58,18 +59,26 @@ class PanelMaps:
         offset: Floats = dark * self._dark[rows]
         offset += self._offset[rows]
         if warmer_k:
-            offset += np.float32(warmer_k) * self._drifts()[rows]
+            drift = np.float32(_DRIFT_SIGMA) * self._own(_DRIFT)[rows]
+            drift += np.float32(_DRIFT_COUNTS_PER_K)
+            drift[self.defects.classes["dead"][rows]] = 0.0
+            offset += np.float32(warmer_k) * drift
             np.clip(offset, 0.0, self._full_scale_counts, out=offset)
         return offset
 
-    def _drifts(self) -> Floats:
-        """Counts a kelvin. Drawn when it is asked for: few panels ever get warm."""
-        if self._drift is None:
-            drift = self._drift_rng.standard_normal(self._shape, dtype=np.float32)
-            drift = np.float32(_DRIFT_SIGMA) * drift + np.float32(_DRIFT_COUNTS_PER_K)
-            drift[self.defects.classes["dead"]] = 0.0
-            self._drift = drift
-        return self._drift
+    def gain_now(self, rows: slice, aged_pct: float = 0.0) -> Floats:
+        """Of these rows; moved since calibration by a share of this sigma, a dead pixel not."""
+        gain: Floats = self.gain[rows]
+        if aged_pct:
+            moved = np.float32(aged_pct / 100.0) * self._own(_AGE)[rows]
+            gain = gain * np.maximum(np.float32(1.0) + moved, np.float32(0.0))
+        return gain
+
+    def _own(self, what: int) -> Floats:
+        """A Gaussian number for each pixel. Drawn when it is asked for: few panels need it."""
+        if what not in self._later:
+            self._later[what] = white(stream(self._seed, what), *self._shape)
+        return self._later[what]
 
     def _apply_defects(self, bow_pct: float) -> None:
         defects, classes = self.defects, self.defects.classes

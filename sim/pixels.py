@@ -44,8 +44,6 @@ BOW_PCT = 1.0  # missing at full scale
 # 3.3: the first within 2-10 %, the others at 25 % of saturation). Nothing later.
 LAG_SHARES = (0.020, 0.007, 0.004, 0.003)
 _BLOCK_ROWS = 32  # the working set of one block stays in the cache
-_MAP_STREAM = (1 << 64) - 1  # no frame has this number
-_DRIFT_STREAM = _MAP_STREAM - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +110,7 @@ class PixelModel:
         self._field_mm = field_mm
         self._arrival = Arrival(rows_px, columns_px, pitch_mm, objects)
         self._panel = PanelMaps(
-            np.random.Generator(pixel_noise.stream(seed, _MAP_STREAM)),
-            np.random.Generator(pixel_noise.stream(seed, _DRIFT_STREAM)),
+            seed,
             (rows_px, columns_px),
             full_scale_counts=self.full_scale_counts,
             bow_pct=bow_pct,
@@ -151,8 +148,12 @@ class PixelModel:
         field_mm: tuple[float, float] | None = None,
         optics: Optics = PLAIN,
         warmer_k: float = 0.0,
+        aged_pct: float = 0.0,
     ) -> NDArray[np.uint16]:
-        """Raw counts, rows x columns. No charge: a dark frame, with the lag of `earlier`."""
+        """Raw counts, rows x columns. No charge: a dark frame, with the lag of `earlier`.
+
+        `warmer_k`, `aged_pct`: than when `maps` was true; see `sim.panel_maps`.
+        """
         light = self._light(
             Exposure(
                 mas=mas, kv=kv, phantom_name=phantom_name, frame_count=frame_count,
@@ -167,7 +168,9 @@ class PixelModel:
             counts = pixel_noise.white(electronics, *raw[rows].shape) * self._panel.sigma[rows]
             counts += self._panel.offset(window_us / 1e6, warmer_k, rows)
             if light is not None or lags:
-                counts += self._bent(self._signal(rows, light, quanta, lags), rows)
+                signal = self._signal(rows, light, quanta, lags)
+                signal *= self._panel.gain_now(rows, aged_pct)
+                counts += self._bent(signal, rows)
             np.rint(counts, out=counts)
             np.clip(counts, 0.0, self.full_scale_counts, out=counts)
             raw[rows] = counts
@@ -209,6 +212,7 @@ class PixelModel:
     def _signal(
         self, rows: slice, light: _Light | None, quanta: Floats | None, lags: list[_Light]
     ) -> Floats:
+        """Before the gain."""
         panel = self._panel
         if light is None or quanta is None:
             signal = np.zeros_like(panel.gain[rows])
@@ -218,7 +222,6 @@ class PixelModel:
             signal += _of(light, rows)
         for lag in lags:
             signal += panel.defects.lag[rows] * _of(lag, rows)
-        signal *= panel.gain[rows]
         return signal
 
     def _bent(self, signal: Floats, rows: slice) -> Floats:

@@ -319,9 +319,23 @@ def test_a_warm_panels_offset_drifts_and_its_dark_current_doubles_in_eight_kelvi
     assert dark(10_000_000, 8.0) - dark(0, 8.0) == pytest.approx(2.0 * gathered, rel=0.01)
 
 
+def test_an_aged_panel_has_another_gain_map_with_the_same_defects() -> None:
+    model = flat(bow_pct=0.0)
+    good, truth = ~model.maps(0).defects, model.maps(0)
+    frames = [model.frame(1.0, 80.0, 0, 3, "none", aged_pct=pct) for pct in (0.0, 5.0, 5.0)]
+    before, after = ((one - truth.offset)[good] for one in frames[:2])
+    assert np.std(after / before) == pytest.approx(0.05, rel=0.03)
+    assert np.mean(after / before) == pytest.approx(1.0, abs=0.001)
+    assert np.array_equal(frames[1], frames[2])
+    dead = truth.classes["dead"]
+    assert np.array_equal(frames[0][dead], frames[1][dead])
+
+
 def test_pixels_drift_by_amounts_of_their_own_that_a_seed_fixes() -> None:
     frames = [flat().frame(0.0, 80.0, 0, 3, warmer_k=k).astype(float) for k in (0.0, 20.0, 20.0)]
     good = ~flat().maps(0).defects
     drift = (frames[1] - frames[0])[good] / 20.0
+    dead = flat().maps(0).classes["dead"]
+    assert np.array_equal(frames[0][dead], frames[1][dead])
     assert drift.std() == pytest.approx(0.3, abs=0.02)
     assert np.array_equal(frames[1], frames[2])
