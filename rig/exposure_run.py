@@ -63,6 +63,21 @@ def check_hand(hand: str | None, ports: Ports) -> None:
         )
 
 
+def check_phantom(name: str | None, ports: Ports) -> None:
+    if name is None:
+        return
+    if not ports.simulated:
+        raise UsageError(
+            "--phantom: only a simulated beam can be given one; on a real bench a person places it"
+        )
+    from sim.phantoms import known
+
+    try:
+        known(name)
+    except ValueError as error:
+        raise UsageError(f"--phantom: {error}") from error
+
+
 def folder_for(bench: Bench, state: Path, out: Path | None) -> Path:
     if out is not None:
         return new_folder(out)
@@ -82,8 +97,10 @@ def expose(
     view: LiveLines,
     deferred: str | None = None,
     sid_mm: float | None = None,
+    phantom: str | None = None,
 ) -> tuple[Outcome, dict[str, Any]]:
-    """The bench must be held. `deferred`: why the warm-up waits; `sid_mm`: of this exposure.
+    """The bench must be held. `deferred`: why the warm-up waits; `sid_mm`: of this exposure;
+    `phantom`: what is put into a simulated beam, left out: what stands there.
 
     Returns what was seen, too.
     """
@@ -96,6 +113,7 @@ def expose(
     with _disk_told(folder):
         room_on_disk([folder], ports.unit)
         (folder / "work").mkdir()
+        stands = _phantom(ports, phantom)
         at = datetime.now(UTC)
         session = session_for(
             bench,
@@ -122,7 +140,7 @@ def expose(
             raise type(error)(f"{error}{next_} (run folder: {folder})") from error
         if outcome.interrupted and not _has_lived(folder):
             raise Ended(f"ended by the operator before the unit ran; run folder: {folder}")
-        return outcome, _answer(bench, ports, session, technique, outcome)
+        return outcome, _answer(bench, ports, session, technique, outcome, stands)
 
 
 def _warn(tube: TubeConfig, technique: Technique, state: Path) -> None:
@@ -187,10 +205,24 @@ def _hand(ports: Ports, view: LiveLines, sid_mm: float | None, *, by_hand: bool)
     return SimulatedHand(ports.simulator)
 
 
+def _phantom(ports: Ports, name: str | None) -> dict[str, str]:
+    """What stands in a simulated beam, for run.json; nobody knows what lies in a real one."""
+    if ports.simulator is None:
+        return {}
+    if name is not None:
+        ask(ports.simulator, {"kind": "do", "verb": "phantom", "args": {"name": name}})
+    return {"phantom": str(ask(ports.simulator, {"kind": "show"})["phantom"])}
+
+
 def _answer(
-    bench: Bench, ports: Ports, session: Session, technique: Technique, outcome: Outcome
+    bench: Bench,
+    ports: Ports,
+    session: Session,
+    technique: Technique,
+    outcome: Outcome,
+    stands: dict[str, str],
 ) -> dict[str, Any]:
-    """As `dxrig demo` answers; `faults` are sentences for people."""
+    """As `dxrig demo` answers; `faults` are sentences for people. `stands`: see `_phantom`."""
     folder = session.folder.resolve()
     written = finish(
         folder,
@@ -201,6 +233,7 @@ def _answer(
         seed=(ports.simulator or {}).get("seed"),
         scenario=None,
         started_at=session.started_at.isoformat(),
+        **stands,
     )
     record, _ = lives(folder)[0]
     why = outcome.told

@@ -19,6 +19,7 @@ from functools import cache
 
 from hal.ports import AecChoice
 from sim import beam, phantom
+from sim.arrival import Arrival
 from sim.injection import Injection, fresh
 
 # Their middles at the panel, in mm from its own (synthetic), and half the side of a square one.
@@ -114,20 +115,23 @@ class Chambers:
 @cache
 def let_through(phantom_name: str, chamber: str, kv: float) -> float:
     """The part of the kerma that reaches this chamber, as the mean over its face."""
-    if phantom_name == phantom.NONE:
-        return 1.0
-    return float(beam.transmission(kv, _behind(chamber)).mean())
-
-
-@cache
-def _behind(chamber: str) -> dict[str, phantom.Floats]:
-    """Material -> mm over the chamber's face, cut out of the phantom's maps."""
     columns, rows = (round(size / PITCH_MM) for size in phantom.FIELD_MM)
-    maps = phantom.thickness_maps(rows, columns, PITCH_MM)
+    part = _before_chambers().share(
+        phantom_name, phantom.FIELD_MM, lambda maps: beam.transmission(kv, maps)
+    )
+    if part is None:
+        return 1.0
     x_mm, y_mm = PLACES_MM[chamber]
     across = slice(*(_index(x_mm + off, columns) for off in (-HALF_MM, HALF_MM)))
     down = slice(*(_index(y_mm + off, rows) for off in (-HALF_MM, HALF_MM)))
-    return {name: thickness[down, across] for name, thickness in maps.items()}
+    return float(part[down, across].mean())
+
+
+@cache
+def _before_chambers() -> Arrival:
+    """The hand's field, looked at in steps of 2 mm."""
+    columns, rows = (round(size / PITCH_MM) for size in phantom.FIELD_MM)
+    return Arrival(rows, columns, PITCH_MM)
 
 
 def _index(at_mm: float, count: int) -> int:

@@ -32,10 +32,11 @@ from hal.handshakes import T_PREP_MAX_US
 from hal.now import NEVER_US, Now, earliest_us, since
 from hal.ports import PanelFrame
 from hal.types import PanelState
-from sim import phantom
+from sim import phantom, phantoms
 from sim.detector_faults import INJECTIONS
 from sim.geometry import SimGeometry
 from sim.injection import fresh
+from sim.optics import PLAIN
 from sim.panel_battery import PanelBattery
 from sim.pixels import LAG_SHARES, Exposure, PixelModel, TrueMaps
 
@@ -88,6 +89,9 @@ class SimPanel:
     zero_frame: bool
     saturated_frame: bool
     dead_rows_count: int
+    warmer_k: float
+    aged_pct: float
+    hot_row_counts: int
     knocked: bool
     in_beam: bool
 
@@ -155,12 +159,12 @@ class SimPanel:
 
     @property
     def phantom_name(self) -> str:
-        """What stands in the beam before it: one of `phantom.NAMES`, else ValueError."""
+        """What stands in the beam before it: one of `phantoms.NAMES`, else ValueError."""
         return self._phantom_name
 
     @phantom_name.setter
     def phantom_name(self, name: str) -> None:
-        self._phantom_name = phantom.known(name)
+        self._phantom_name = phantoms.known(name)
 
     def maps(self) -> TrueMaps:
         """The truth, for a bench that starts with a valid set; offsets of a 1 s window."""
@@ -316,11 +320,13 @@ class SimPanel:
             frame_count=self._frame_count,
             sid_mm=self._geometry.sid_mm if self._geometry else None,
             field_mm=self._geometry.field_mm if self._geometry else None,
+            optics=self._geometry.optics.now() if self._geometry else PLAIN,
         )  # fmt: skip
         self._pending = _Exposed(
             exposure=exposure, earlier=tuple(self._earlier), start_us=self._opened_us,
             stop_us=at_us, shot_id=self._shot_id, complete=complete, series=self._armed_count,
-            index=self._series_index,
+            index=self._series_index, warmer_k=self.warmer_k,
+            aged_pct=self.aged_pct,
         )  # fmt: skip
         self._earlier.append(exposure)  # dropped or never fetched, it was there
         self._enter(PanelState.READOUT, at_us + self._times.readout_us + self.late_frame_us)
@@ -344,7 +350,8 @@ class SimPanel:
         this = exposed.exposure
         raw = self._pixels.frame(
             this.mas, this.kv, window_us, this.frame_count, this.phantom_name, exposed.earlier,
-            sid_mm=this.sid_mm, field_mm=this.field_mm,
+            sid_mm=this.sid_mm, field_mm=this.field_mm, optics=this.optics,
+            warmer_k=exposed.warmer_k, aged_pct=exposed.aged_pct,
         )  # fmt: skip
         data = self._spoiled(raw).astype(np.dtype("<u2"), copy=False).tobytes()
         data = data[: max(0, len(data) - self.short_frame)] + bytes(self.long_frame_bytes)
@@ -364,6 +371,10 @@ class SimPanel:
             first = max(0, (len(raw) - self.dead_rows_count) // 2)
             raw = raw.copy()
             raw[first : first + self.dead_rows_count] = 0
+        if self.hot_row_counts:
+            raw = raw.copy()
+            middle = raw[len(raw) // 2]
+            middle += np.minimum(self._pixels.full_scale_counts - middle, self.hot_row_counts)
         return raw
 
 
@@ -379,3 +390,5 @@ class _Exposed:
     complete: bool
     series: int
     index: int  # in its series
+    warmer_k: float
+    aged_pct: float

@@ -37,6 +37,17 @@ INJECTIONS = {
     "dead_rows_count": Injection(
         "so many rows in the middle of each frame are 0 (F39)", 0, between=(0, 4608
     )),
+    "warmer_k": Injection(
+        "so much warmer than at its calibration: offsets and dark current move",
+        0.0, between=(-20.0, 40.0),
+    ),
+    "aged_pct": Injection(
+        "its pixels' gains have moved so far (sigma): any gain map of before is stale",
+        0.0, between=(0.0, 20.0),
+    ),
+    "hot_row_counts": Injection(
+        "the middle row stands so many counts higher", 0, between=(0, 65535)
+    ),
     "knocked": Injection("a knock: a panel that detects by itself triggers without X-rays (F42)"),
     "in_beam": Injection(
         "False: the panel stands aside, no kerma reaches it and its frames are dark",

@@ -7,6 +7,7 @@ receptor again, as people do; a field is given in mm at the receptor.
 from __future__ import annotations
 
 from sim.injection import Injection
+from sim.optics import SimOptics
 
 SID_MM = Injection("", None, float, (300.0, 4000.0))
 FIELD_MM = Injection("", None, float, (0.0, 2000.0))
@@ -17,6 +18,7 @@ class SimGeometry:
     def __init__(self, *, sid_mm: float, field_mm: tuple[float, float]) -> None:
         """`field_mm`: rows, columns."""
         self.sid_mm, self.field_mm = sid_mm, field_mm
+        self.optics = SimOptics()
 
     def stands(
         self,

@@ -19,6 +19,7 @@ from sim import (
     device,
     generator_faults,
     generator_wires,
+    optics,
     room,
     sensors,
     wiring,
@@ -59,6 +60,7 @@ def targets_of(world: World, verb: str) -> Targets:
         "room": [(world.room, room.INJECTIONS)],
         "collimator": [(world.collimator, sensors.COLLIMATOR)] if world.collimator else [],
         "dap": [(world.dap, sensors.DAP)] if world.dap else [],
+        "optics": [(world.geometry.optics, optics.INJECTIONS)],
     }
     return found[verb]
 
@@ -80,6 +82,7 @@ NAMES: dict[str, tuple[str, ...]] = {  # verb -> what may be set by name
     "room": tuple(room.INJECTIONS),
     "collimator": tuple(sensors.COLLIMATOR),
     "dap": tuple(sensors.DAP),
+    "optics": tuple(optics.INJECTIONS),
     "line": tuple(device.LINE),
 }
 
@@ -121,6 +124,11 @@ def set_dap(world: World, **values: Any) -> None:
     if world.dap is None:
         raise NotHereError("no meter stands in the beam on this bench")
     inject(targets_of(world, "dap"), values)
+
+
+def set_optics(world: World, **values: Any) -> None:
+    no_window(world, "what rays meet")
+    inject(targets_of(world, "optics"), values)
 
 
 # --- lines
@@ -342,7 +350,7 @@ def weld(world: World, relay: str) -> None:
     relays[relay].welded = True
 
 
-PLACES = ("generator", "panel", "room", "wiring", "collimator", "dap", "line")
+PLACES = ("generator", "panel", "room", "wiring", "collimator", "dap", "optics", "line")
 
 
 def heal_all(world: World, what: str) -> None:

@@ -15,16 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.shapes import BLUNT, Bone, Bounds, Box, Disk, Limb
+from sim.shapes import BLUNT, Bone, Bounds, Box, Disk, Limb, Shape
 
 Floats = NDArray[np.float32]
-Shape = Box | Disk | Limb | Bone
 
 FIELD_MM = (200.0, 200.0)  # rows, columns: the collimated field at the detector plane
 SHUTTER_MM = 2.0  # lead; nothing comes through
 DEFAULT = "hand"  # the hand with all that lies beside it
 NONE = "none"  # an open beam on the whole panel, collimator and all, as flats need it
-NAMES = (DEFAULT, NONE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +38,6 @@ class Edge:
     at_mm: float
     along_mm: tuple[float, float]
     denser_after: bool
-
-
-def known(name: str) -> str:
-    """The same name, if there is such a phantom; else ValueError."""
-    if name not in NAMES:
-        raise ValueError(f"no phantom {name!r}; there are {', '.join(NAMES)}")
-    return name
 
 
 # --- the hand: per ray the base, then (degrees from vertical, length, shaft, head) -----------
@@ -199,14 +190,12 @@ def thickness_maps(
     objects: tuple[Shape, ...] = OBJECTS,
 ) -> dict[str, Floats]:
     """Material -> rows x columns of mm. No objects: the bare field; no field: no shutters."""
-    maps = {
-        name: np.zeros((rows_px, columns_px), np.float32)
-        for name in ("water", "bone", "aluminium", "lead")
-    }
-    y, x = _axis_mm(rows_px, pitch_mm)[:, None], _axis_mm(columns_px, pitch_mm)[None, :]
+    materials = dict.fromkeys(("water", "bone", "aluminium", "lead", *_materials(objects)))
+    maps = {name: np.zeros((rows_px, columns_px), np.float32) for name in materials}
+    y, x = axis_mm(rows_px, pitch_mm)[:, None], axis_mm(columns_px, pitch_mm)[None, :]
     flesh = np.zeros((rows_px, columns_px), np.float32)
     for shape in objects:
-        patch = _patch(shape.bounds(), rows_px, columns_px, pitch_mm)
+        patch = patch_of(shape.bounds(), rows_px, columns_px, pitch_mm)
         thickness = shape.thickness(x[:, patch[1]], y[patch[0]], pitch_mm)
         if isinstance(shape, Limb):
             flesh[patch] += thickness**4  # fourth-power mean: limbs melt into each other
@@ -219,11 +208,15 @@ def thickness_maps(
     return maps
 
 
+def _materials(objects: tuple[Shape, ...]) -> Iterable[str]:
+    return (shape.material for shape in objects)
+
+
 def shutters(
     rows_px: int, columns_px: int, pitch_mm: float, field_mm: tuple[float, float]
 ) -> Floats:
     """The collimator's lead, rows x columns of mm."""
-    y, x = _axis_mm(rows_px, pitch_mm)[:, None], _axis_mm(columns_px, pitch_mm)[None, :]
+    y, x = axis_mm(rows_px, pitch_mm)[:, None], axis_mm(columns_px, pitch_mm)[None, :]
     lead: Floats = np.float32(SHUTTER_MM) * (1.0 - _field(x, y, field_mm, pitch_mm))
     return lead
 
@@ -233,12 +226,12 @@ def _field(x: Floats, y: Floats, field_mm: tuple[float, float], pitch_mm: float)
     return _box("field", (-half_x, -half_y, half_x, half_y), 1.0).thickness(x, y, pitch_mm)
 
 
-def _axis_mm(count: int, pitch_mm: float) -> Floats:
+def axis_mm(count: int, pitch_mm: float) -> Floats:
     """Pixel centres, 0 in the middle of the panel."""
     return ((np.arange(count) + 0.5 - count / 2.0) * pitch_mm).astype(np.float32)
 
 
-def _patch(bounds: Bounds, rows_px: int, columns_px: int, pitch_mm: float) -> tuple[slice, slice]:
+def patch_of(bounds: Bounds, rows_px: int, columns_px: int, pitch_mm: float) -> tuple[slice, slice]:
     left, top, right, bottom = bounds
 
     def inside(low_mm: float, high_mm: float, count: int) -> slice:

@@ -1,20 +1,22 @@
-"""From kerma to raw counts: one plain panel, one Gaussian number per pixel.
+"""From kerma to raw counts: light, chance, gain, read-out.
 
-    s = gain * COUNTS_PER_UGY * (kerma * transmission + lag)
-    raw = offset + dark * window + s * (1 - bow * s / full scale) + noise
+    light  = response * kerma, blurred by the panel's MTF          (per scene, kept)
+    quanta = chance whose variance is the spectrum's, blurred by it (per frame)
+    s      = gain * (light + quanta + lag)
+    raw    = offset(window, warmth) + s * (1 - bow * s / full scale) + electronic noise
 
-clipped to the ADC's range. Quantum noise is Gaussian (honest above some 50 quanta per
-pixel; below, electronic noise rules here) and joined with electronic noise in one draw.
-Lag is linear and time-invariant, by frames: a share of each of the last exposures, seen
-with the kV and the phantom of that time; it adds no noise of its own. Single pixels
-deviate in gain, noise, lag and bow: see `sim.panel_defects`. Left out on purpose, for a
-later model: blur (MTF), scatter, heel effect, ghosts (a gain that remembers), line noise,
-energy response of the scintillator, temperature.
+clipped to the ADC's range. So the quanta's noise is correlated from pixel to pixel and the
+electronics' is white: MTF, noise power and DQE are those that `sim.image_truth` writes down.
+How a scene lets photons through depends on their energy, and so do signal and noise
+(`sim.scintillator`). Lag is linear and time-invariant, by frames: a share of each of the last
+exposures, seen with the kV and the phantom of that time; it adds no noise of its own. Single
+pixels deviate in gain, noise, lag and bow: see `sim.panel_defects`. Left out on purpose, for
+a later model: scatter, heel effect, ghosts (a gain that remembers), line noise.
 
-The scale is a design choice: 100 counts per uGy, so 14 bits end at about 160 uGy and an
-open field of 80 kV, 1 mAs at 1 m (78 uGy) stands near the middle. Real panels are more
-sensitive: a 139 um panel is linear to about 64 uGy (qc-and-physics.md 3.4), and a
-portable source at so few mAs on an open field would saturate it.
+The scale is a design choice: 100 counts per uGy of 80 kV behind 2.5 mm Al, so 14 bits end at
+about 160 uGy and an open field of 80 kV, 1 mAs at 1 m (78 uGy) stands near the middle. Real
+panels are more sensitive: a 139 um panel is linear to about 64 uGy (qc-and-physics.md 3.4),
+and a portable source at so few mAs on an open field would saturate it.
 """
 
 from __future__ import annotations
@@ -25,27 +27,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim import beam, panel_defects, phantom
+from sim import beam, phantom, pixel_noise, scintillator
+from sim.arrival import Arrival
+from sim.optics import PLAIN, Optics
+from sim.panel_maps import PanelMaps
+from sim.shapes import Shape
+from sim.sharpness import blurred, noise_kernel, signal_kernel
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-_Scene = tuple[float, str, tuple[float, float]]  # kV, phantom, field
-Light = tuple[Floats, np.float32]
-"""(counts per uGy of open beam, rows x columns; uGy)"""
+_Scene = tuple[float, str, tuple[float, float], Optics, float]  # kV, phantom, field, ..., SID
 
-COUNTS_PER_UGY = 100.0
-OFFSET_COUNTS = 300.0
-DARK_COUNTS_PER_S = 4.0
-ELECTRONIC_COUNTS = 2.0  # sigma
-QUANTA_PER_UGY_MM2 = 30_600.0  # 600 per uGy in a 140 um pixel at RQA5 (qc-and-physics.md 3.4)
-DQE = 0.65  # at frequency 0; published panels have 0.6-0.7
-HOT_COUNTS = 8000.0  # a noisy pixel has so much more offset
+COUNTS_PER_UGY = scintillator.COUNTS_PER_UGY
 BOW_PCT = 1.0  # missing at full scale
 # Share of a signal that is seen again in the 1st, 2nd, ... frame after it (qc-and-physics.md
 # 3.3: the first within 2-10 %, the others at 25 % of saturation). Nothing later.
 LAG_SHARES = (0.020, 0.007, 0.004, 0.003)
 _BLOCK_ROWS = 32  # the working set of one block stays in the cache
-_MAP_STREAM = (1 << 64) - 1  # no frame has this number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +68,21 @@ class Exposure:
     frame_count: int  # of the frames before it, since power-on
     sid_mm: float | None = None  # None: the model's own
     field_mm: tuple[float, float] | None = None  # rows, columns at the detector
+    optics: Optics = PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    """To 1 uGy of open beam, before the gain. One number each where all pixels get the same."""
+
+    counts: Floats  # rows x columns, blurred
+    grain: Floats  # sigma before the blur; as many pixels more on each side as it reaches
+
+
+@dataclass(frozen=True, slots=True)
+class _Light:
+    response: _Response
+    ugy: np.float32
 
 
 class PixelModel:
@@ -87,19 +100,23 @@ class PixelModel:
         field_mm: tuple[float, float] = phantom.FIELD_MM,
         aluminium_mm: float = beam.INHERENT_MM_AL,
         copper_mm: float = 0.0,
-        objects: tuple[phantom.Shape, ...] = phantom.OBJECTS,
+        objects: tuple[Shape, ...] = phantom.OBJECTS,
         bow_pct: float = BOW_PCT,
     ) -> None:
-        """`objects` and `field_mm` are the phantom "hand"; "none" is the open beam."""
+        """`objects` are what the phantom "hand" is made of; `field_mm` the collimator's."""
         self.rows_px, self.columns_px, self.pitch_mm = rows_px, columns_px, pitch_mm
         self.seed, self.bits, self.sid_mm, self.bow_pct = seed, bits, sid_mm, bow_pct
         self._filtration = {"aluminium_mm": aluminium_mm, "copper_mm": copper_mm}
         self._field_mm = field_mm
-        self._bare_mm = phantom.thickness_maps(
-            rows_px, columns_px, pitch_mm, field_mm=None, objects=objects
+        self._arrival = Arrival(rows_px, columns_px, pitch_mm, objects)
+        self._panel = PanelMaps(
+            seed,
+            (rows_px, columns_px),
+            full_scale_counts=self.full_scale_counts,
+            bow_pct=bow_pct,
         )
-        self._draw_maps(_stream(seed, _MAP_STREAM))
-        self._responses: dict[_Scene, Floats] = {}
+        self._kernel = noise_kernel(pitch_mm)
+        self._responses: dict[_Scene, _Response] = {}
 
     @property
     def full_scale_counts(self) -> int:
@@ -107,14 +124,14 @@ class PixelModel:
 
     def maps(self, window_us: int) -> TrueMaps:
         """A window's offset includes the dark current that gathers in it."""
-        offset = self._offset + np.float32(window_us / 1e6) * self._dark
-        classes = {name: mask.copy() for name, mask in self._defects.classes.items()}
+        defects = self._panel.defects
+        classes = {name: mask.copy() for name, mask in defects.classes.items()}
         return TrueMaps(
-            offset=offset,
-            gain=self._gain.copy(),
+            offset=self._panel.offset(window_us / 1e6),
+            gain=self._panel.gain.copy(),
             defects=np.logical_or.reduce([*classes.values()]),
             classes=classes,
-            near_limit={name: mask.copy() for name, mask in self._defects.near_limit.items()},
+            near_limit={name: mask.copy() for name, mask in defects.near_limit.items()},
             bow_pct=self.bow_pct,
         )
 
@@ -129,30 +146,46 @@ class PixelModel:
         *,
         sid_mm: float | None = None,
         field_mm: tuple[float, float] | None = None,
+        optics: Optics = PLAIN,
+        warmer_k: float = 0.0,
+        aged_pct: float = 0.0,
     ) -> NDArray[np.uint16]:
-        """Raw counts, rows x columns. No charge: a dark frame, with the lag of `earlier`."""
+        """Raw counts, rows x columns. No charge: a dark frame, with the lag of `earlier`.
+
+        `warmer_k`, `aged_pct`: than when `maps` was true; see `sim.panel_maps`.
+        """
         light = self._light(
             Exposure(
                 mas=mas, kv=kv, phantom_name=phantom_name, frame_count=frame_count,
-                sid_mm=sid_mm, field_mm=field_mm,
+                sid_mm=sid_mm, field_mm=field_mm, optics=optics,
             )
         )  # fmt: skip
         lags = self._lags(frame_count, earlier)
-        rng = _stream(self.seed, frame_count)
+        quanta = None if light is None else self._quanta(light, frame_count)
+        electronics = pixel_noise.stream(self.seed, frame_count, pixel_noise.ELECTRONICS)
         raw = np.empty((self.rows_px, self.columns_px), np.uint16)
-        for top in range(0, self.rows_px, _BLOCK_ROWS):
-            rows = slice(top, top + _BLOCK_ROWS)
-            self._fill(raw[rows], rows, rng, light, lags, window_us / 1e6)
+        for rows in self._blocks(self.rows_px):
+            counts = pixel_noise.white(electronics, *raw[rows].shape) * self._panel.sigma[rows]
+            counts += self._panel.offset(window_us / 1e6, warmer_k, rows)
+            if light is not None or lags:
+                signal = self._signal(rows, light, quanta, lags)
+                signal *= self._panel.gain_now(rows, aged_pct)
+                counts += self._bent(signal, rows)
+            np.rint(counts, out=counts)
+            np.clip(counts, 0.0, self.full_scale_counts, out=counts)
+            raw[rows] = counts
         return raw
 
-    def _light(self, one: Exposure) -> Light | None:
+    # --- what the beam leaves
+
+    def _light(self, one: Exposure) -> _Light | None:
         sid_mm = self.sid_mm if one.sid_mm is None else one.sid_mm
         kerma_ugy = beam.kerma_ugy(one.kv, one.mas, sid_mm, **self._filtration)
         if not kerma_ugy:
             return None
-        return self._response_at(one), np.float32(kerma_ugy)
+        return _Light(self._response_at(one), np.float32(kerma_ugy))
 
-    def _lags(self, frame_count: int, earlier: Sequence[Exposure]) -> list[Light]:
+    def _lags(self, frame_count: int, earlier: Sequence[Exposure]) -> list[_Light]:
         """What is left of each exposure that this frame still sees."""
         shares = dict(enumerate(LAG_SHARES, start=1))  # by age in frames
         lags = []
@@ -160,96 +193,109 @@ class PixelModel:
             share = shares.get(frame_count - one.frame_count)
             light = self._light(one) if share else None
             if share and light:
-                lags.append((light[0], light[1] * np.float32(share)))
+                lags.append(_Light(light.response, light.ugy * np.float32(share)))
         return lags
 
-    def _fill(
-        self,
-        raw: NDArray[np.uint16],
-        rows: slice,
-        rng: np.random.Generator,
-        light: Light | None,
-        lags: list[Light],
-        window_s: float,
-    ) -> None:
-        counts = rng.standard_normal(raw.shape, dtype=np.float32)
-        sigma, signal = self._sigma[rows], np.zeros(raw.shape, np.float32)
-        if light is not None:
-            signal += light[0][rows] * light[1]
-            sigma = np.sqrt(signal * np.float32(self._counts_per_quantum()) + sigma * sigma)
-        counts *= sigma
-        if lags:
-            signal += self._defects.lag[rows] * sum(response[rows] * ugy for response, ugy in lags)
-        if light is not None or lags:
-            counts += self._bent(signal, rows)
-        counts += self._offset[rows]
-        counts += self._dark[rows] * np.float32(window_s)
-        np.rint(counts, out=counts)
-        np.clip(counts, 0.0, self.full_scale_counts, out=counts)
-        raw[...] = counts
+    def _quanta(self, light: _Light, frame_count: int) -> Floats:
+        """Chance before the blur, in counts; the kernel's reach more on each side."""
+        chance = pixel_noise.stream(self.seed, frame_count, pixel_noise.QUANTA)
+        more = 2 * self._reach_px
+        quanta = np.empty((self.rows_px + more, self.columns_px + more), np.float32)
+        grain = light.response.grain
+        root_ugy = np.sqrt(light.ugy)
+        for rows in self._blocks(len(quanta)):
+            drawn = pixel_noise.white(chance, *quanta[rows].shape)
+            sigma = root_ugy * (grain[rows] if grain.ndim else grain)
+            np.multiply(drawn, sigma, out=quanta[rows])
+        return quanta
+
+    def _signal(
+        self, rows: slice, light: _Light | None, quanta: Floats | None, lags: list[_Light]
+    ) -> Floats:
+        """Before the gain."""
+        panel = self._panel
+        if light is None or quanta is None:
+            signal = np.zeros_like(panel.gain[rows])
+        else:
+            around = slice(rows.start, rows.stop + 2 * self._reach_px)
+            signal = blurred(quanta[around], self._kernel)
+            signal += _of(light, rows)
+        for lag in lags:
+            signal += panel.defects.lag[rows] * _of(lag, rows)
+        return signal
 
     def _bent(self, signal: Floats, rows: slice) -> Floats:
         """Bent no further beyond full scale: more beam never shows less."""
         missing = np.minimum(signal / np.float32(self.full_scale_counts), np.float32(1.0))
-        missing *= self._bow[rows]
+        missing *= self._panel.bow[rows]
         bent: Floats = signal - signal * missing
         return bent
 
-    def _counts_per_quantum(self) -> float:
-        """Variance over mean: detected quanta are Poisson (gain differences left aside)."""
-        return COUNTS_PER_UGY / (DQE * QUANTA_PER_UGY_MM2 * self.pitch_mm**2)
+    @property
+    def _reach_px(self) -> int:
+        return len(self._kernel) - 1
 
-    def _response_at(self, one: Exposure) -> Floats:
-        """Counts per uGy of open beam in each pixel; to 0.1 kV, the newest are kept."""
+    def _blocks(self, rows_count: int) -> list[slice]:
+        tops = range(0, rows_count, _BLOCK_ROWS)
+        return [slice(top, min(top + _BLOCK_ROWS, rows_count)) for top in tops]
+
+    # --- scenes
+
+    def _response_at(self, one: Exposure) -> _Response:
+        """To 0.1 kV; the newest are kept."""
         field_mm = self._field_mm if one.field_mm is None else one.field_mm
-        key = (round(one.kv, 1), one.phantom_name, field_mm)
+        sid_mm = 0.0 if one.optics == PLAIN else one.sid_mm or self.sid_mm  # else it matters not
+        key = (round(one.kv, 1), one.phantom_name, field_mm, one.optics, sid_mm)
         if key not in self._responses:
             if len(self._responses) > len(LAG_SHARES):  # more than one frame can show
                 del self._responses[next(iter(self._responses))]
             self._responses[key] = self._response(*key)
         return self._responses[key]
 
-    def _response(self, kv: float, phantom_name: str, field_mm: tuple[float, float]) -> Floats:
-        response = self._gain * np.float32(COUNTS_PER_UGY)
-        if phantom.known(phantom_name) != phantom.NONE:
-            response *= beam.transmission(kv, self._behind(field_mm), **self._filtration)
-        return response
+    def _response(
+        self,
+        kv: float,
+        phantom_name: str,
+        field_mm: tuple[float, float],
+        optics: Optics,
+        sid_mm: float,
+    ) -> _Response:
+        quality = scintillator.quality(kv, **self._filtration)
+        counts = np.float32(quality.counts_per_ugy)
+        quanta_per_ugy = quality.quanta_per_mm2_per_ugy * self.pitch_mm**2
+        grain = np.float32(quality.counts_per_ugy / np.sqrt(quanta_per_ugy))
+        where = (phantom_name, field_mm, optics, sid_mm)
+        arriving = self._share(kv, scintillator.signal_weight(), *where)
+        noisy = self._share(kv, scintillator.variance_weight(), *where)
+        if arriving is None or noisy is None:
+            return _Response(np.asarray(counts), np.asarray(grain))
+        kernel = signal_kernel(self.pitch_mm)
+        signal = np.pad(arriving * counts, len(kernel) - 1, mode="edge")
+        return _Response(
+            counts=blurred(signal, kernel),
+            grain=np.pad(np.sqrt(noisy) * grain, self._reach_px, mode="edge"),
+        )
 
-    def _behind(self, field_mm: tuple[float, float]) -> dict[str, Floats]:
-        """Material -> mm in the way of each pixel, the collimator's lead with it."""
-        lead = phantom.shutters(self.rows_px, self.columns_px, self.pitch_mm, field_mm)
-        return {**self._bare_mm, "lead": self._bare_mm["lead"] + lead}
-
-    # --- what this panel is like
-
-    def _draw_maps(self, rng: np.random.Generator) -> None:
-        shape = (self.rows_px, self.columns_px)
-        columns = rng.standard_normal((1, self.columns_px), dtype=np.float32)
-        self._offset = np.float32(6.0) * rng.standard_normal(shape, dtype=np.float32)
-        self._offset += np.float32(OFFSET_COUNTS) + np.float32(8.0) * columns
-        self._dark = np.abs(rng.standard_normal(shape, dtype=np.float32)) + np.float32(3.2)
-        self._dark *= np.float32(DARK_COUNTS_PER_S / 4.0)
-        self._gain = np.float32(0.02) * rng.standard_normal(shape, dtype=np.float32)
-        self._defects = panel_defects.draw(rng, *shape)
-        self._apply_defects()
-
-    def _apply_defects(self) -> None:
-        defects, classes = self._defects, self._defects.classes
-        self._gain[defects.gain != 1.0] = 0.0  # no chance: exactly as far beyond as is said
-        self._gain += self._shading() * defects.gain
-        self._sigma = np.float32(ELECTRONIC_COUNTS) * defects.sigma
-        self._bow = np.float32(self.bow_pct / 100.0) - defects.bend
-        self._offset[classes["noisy"]] += np.float32(HOT_COUNTS)
-        self._dark[classes["dead"]] = 0.0
-        self._offset[defects.stuck] = self.full_scale_counts
-
-    def _shading(self) -> Floats:
-        """The scintillator is thinner towards the rim: 6 % less in the corners."""
-        y = np.linspace(-1.0, 1.0, self.rows_px, dtype=np.float32)[:, None]
-        x = np.linspace(-1.0, 1.0, self.columns_px, dtype=np.float32)[None, :]
-        return np.float32(1.02) - np.float32(0.03) * (x * x + y * y)
+    def _share(
+        self,
+        kv: float,
+        weight: scintillator.Doubles,
+        phantom_name: str,
+        field_mm: tuple[float, float],
+        optics: Optics,
+        sid_mm: float,
+    ) -> Floats | None:
+        """The part of the signal, or of its variance, that arrives; None: all, everywhere."""
+        return self._arrival.share(
+            phantom_name,
+            field_mm,
+            lambda maps: beam.transmission(kv, maps, response=weight, **self._filtration),
+            optics,
+            sid_mm,
+        )
 
 
-def _stream(seed: int, frame_count: int) -> np.random.Generator:
-    """A stream of its own for each frame: Philox keyed by both numbers."""
-    return np.random.Generator(np.random.Philox(key=np.array([seed, frame_count], np.uint64)))
+def _of(light: _Light, rows: slice) -> Floats:
+    counts = light.response.counts
+    seen: Floats = light.ugy * (counts[rows] if counts.ndim else counts)
+    return seen

@@ -74,10 +74,10 @@ class Limb:
         return _around(self.start_mm, self.end_mm, max(self.radii_mm))
 
     def thickness(self, x: Floats, y: Floats, pitch_mm: float) -> Floats:
-        along, away_mm = _along_and_away(x, y, self.start_mm, self.end_mm)
+        along, away_mm = along_and_away(x, y, self.start_mm, self.end_mm)
         first, last = self.radii_mm
         radius = np.float32(first) + np.float32(last - first) * along
-        return np.float32(self.depth) * _chord(radius, away_mm)
+        return np.float32(self.depth) * chord(radius, away_mm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +97,90 @@ class Bone:
         return _around(self.start_mm, self.end_mm, self.head_mm)
 
     def thickness(self, x: Floats, y: Floats, pitch_mm: float) -> Floats:
-        along, away_mm = _along_and_away(x, y, self.start_mm, self.end_mm, BLUNT)
+        along, away_mm = along_and_away(x, y, self.start_mm, self.end_mm, BLUNT)
         flare = np.abs(np.float32(2.0) * along - np.float32(1.0)) ** np.float32(2.6)
         radius = np.float32(self.shaft_mm) + np.float32(self.head_mm - self.shaft_mm) * flare
         cortex_mm = np.float32(self.cortex_mm) * (1.0 - np.float32(self.thinning) * flare)
-        whole = _chord(radius, away_mm)
-        return whole - np.float32(1.0 - self.marrow) * _chord(radius - cortex_mm, away_mm)
+        whole = chord(radius, away_mm)
+        return whole - np.float32(1.0 - self.marrow) * chord(radius - cortex_mm, away_mm)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HalfPlane:
+    """A plate that ends in one straight edge through the origin and covers all to its left.
+
+    The edge leans `tilt_deg` clockwise from the columns. The covered part of a pixel is exact.
+    """
+
+    material: str
+    tilt_deg: float
+    thickness_mm: float
+    reach_mm: float = 1000.0  # as far as any panel goes
+
+    def bounds(self) -> Bounds:
+        return -self.reach_mm, -self.reach_mm, self.reach_mm, self.reach_mm
+
+    def thickness(self, x: Floats, y: Floats, pitch_mm: float) -> Floats:
+        angle = math.radians(self.tilt_deg)
+        # How far left of the edge a pixel's centre lies, and how wide a pixel is seen from there.
+        inside_mm = -(x * np.float32(math.cos(angle)) + y * np.float32(math.sin(angle)))
+        wide_mm, narrow_mm = _widths(pitch_mm * math.cos(angle), pitch_mm * math.sin(angle))
+        covered = _square_behind_edge(inside_mm, wide_mm, narrow_mm)
+        return np.float32(self.thickness_mm) * covered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Star:
+    """Sectors of equal angle, every other one a plate: lines that become finer to the middle.
+
+    A pixel shows the mean along the arc through its centre, one pixel long: so contrast is lost
+    towards the middle as in a real one, and comes back inverted where lines are finer than it.
+    """
+
+    material: str
+    radius_mm: float
+    pairs_count: int
+    thickness_mm: float
+
+    def bounds(self) -> Bounds:
+        r = self.radius_mm
+        return -r, -r, r, r
+
+    def thickness(self, x: Floats, y: Floats, pitch_mm: float) -> Floats:
+        from_middle_mm: Floats = np.maximum(np.hypot(x, y), np.float32(pitch_mm))
+        turns = (np.arctan2(y, x) * (self.pairs_count / (2.0 * math.pi))).astype(np.float32)
+        wide: Floats = pitch_mm * self.pairs_count / (2.0 * math.pi) / from_middle_mm
+        half: Floats = wide * np.float32(0.5)
+        covered = (_plate_turns(turns + half) - _plate_turns(turns - half)) / wide
+        rim = np.clip((np.float32(self.radius_mm) - from_middle_mm) / np.float32(pitch_mm) + 0.5,
+                      0.0, 1.0)  # fmt: skip
+        mm: Floats = np.float32(self.thickness_mm) * covered * rim
+        return mm
+
+
+def _plate_turns(turns: Floats) -> Floats:
+    """How much plate lies between 0 and here, in turns of a line pair; its first half is plate."""
+    whole = np.floor(turns)
+    passed: Floats = np.float32(0.5) * whole + np.minimum(turns - whole, np.float32(0.5))
+    return passed
+
+
+def _widths(one_mm: float, other_mm: float) -> tuple[float, float]:
+    """A pixel across an edge: (the wide, the narrow) of its two sides, none quite 0."""
+    one_mm, other_mm = abs(one_mm), abs(other_mm)
+    return max(one_mm, other_mm), max(min(one_mm, other_mm), 1e-6 * max(one_mm, other_mm))
+
+
+def _square_behind_edge(inside_mm: Floats, wide_mm: float, narrow_mm: float) -> Floats:
+    """The part of a square behind an edge: a ramp with parabolas at both ends, exact."""
+    # Symmetric: what is missing at a distance inside is what is there at the same distance outside.
+    away = np.abs(inside_mm)
+    flat_mm, end_mm = (wide_mm - narrow_mm) / 2.0, (wide_mm + narrow_mm) / 2.0
+    left = np.clip(np.float32(end_mm) - away, 0.0, np.float32(narrow_mm))
+    missing = left * left / np.float32(2.0 * wide_mm * narrow_mm)
+    missing += np.clip(np.float32(flat_mm) - away, 0.0, None) / np.float32(wide_mm)
+    covered: Floats = np.where(inside_mm > 0.0, 1.0 - missing, missing)
+    return covered
 
 
 def _covered(at_mm: Floats, low_mm: float, high_mm: float, pitch_mm: float) -> Floats:
@@ -114,7 +192,7 @@ def _covered(at_mm: Floats, low_mm: float, high_mm: float, pitch_mm: float) -> F
     return covered
 
 
-def _along_and_away(
+def along_and_away(
     x: Floats,
     y: Floats,
     start_mm: tuple[float, float],
@@ -136,7 +214,7 @@ def _along_and_away(
     return on_line / np.float32(length), away
 
 
-def _chord(radius: Floats, away_mm: Floats) -> Floats:
+def chord(radius: Floats, away_mm: Floats) -> Floats:
     """Length of the ray through a cylinder that it passes at this distance."""
     squared: Floats = np.maximum(radius * np.abs(radius) - away_mm * away_mm, 0.0)
     return np.float32(2.0) * np.sqrt(squared)
@@ -145,3 +223,9 @@ def _chord(radius: Floats, away_mm: Floats) -> Floats:
 def _around(start_mm: tuple[float, float], end_mm: tuple[float, float], r_mm: float) -> Bounds:
     (x0, y0), (x1, y1) = start_mm, end_mm
     return min(x0, x1) - r_mm, min(y0, y1) - r_mm, max(x0, x1) + r_mm, max(y0, y1) + r_mm
+
+
+Shape = Box | Disk | Limb | Bone
+"""What adds up, in mm."""
+Plate = Box | HalfPlane | Star
+"""What has sharp edges, and covers a part of each pixel."""

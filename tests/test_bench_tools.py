@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from tools.bench import image, journal, report
+from tools.bench import frame, image, journal, report
 from tools.bench.__main__ import BENCHMARKS, find, main
 from tools.bench.timing import Benchmark, Case, Measured, in_turn, one_core
 
@@ -29,6 +29,8 @@ CASES = {
                    *(["minimalmodbus"] if find_spec("minimalmodbus") else [])],
     "image": ["memory copy", "correct, no kernel here: numpy", "... and linearity, lag",
               "correct, numpy", "... and linearity, lag", "OpenCV, float32", "OpenCV, Q15"],
+    "frame": ["a Gaussian number a pixel", "two of them", "dark", "flat", "hand",
+              "hand, of a new kV", "hand, corrected, and its preview"],
     "release": ["contact -> the room's answer that shows it",
                 "contact -> the first byte of OFF", "contact -> HV below 10 %, by the chain"],
     "startup": ["python -c pass", "dxrig --help"],
@@ -46,6 +48,8 @@ def clock_of(*spans_us: int) -> Callable[[], int]:
 def tiny(name: str) -> Benchmark:
     if name == "image":
         return image.image(0, size_px=64)
+    if name == "frame":
+        return frame.frame(0, size_px=64)
     if name == "journal":
         return journal.journal(0, many_count=120)
     return find(name)(0)

@@ -263,6 +263,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "panel": {},
     "phantom": {"name": "none"},
     "geometry": {"sid_mm": 1500.0, "rows_mm": 100.0},
+    "optics": {"lift_mm": 50.0},
     "collimator": {"sensor_failed": True},
     "dap": {"dap_dead": True},
     "wiring": {"lamp_intact": False},

@@ -69,6 +69,28 @@ def test_an_exposure_by_the_simulated_hand(live: LiveBench) -> None:
 
 
 @pytest.mark.wire
+def test_what_stands_in_the_beam_is_chosen_stays_and_is_written_down(
+    live: LiveBench, tmp_path: Path
+) -> None:
+    chosen, later = tmp_path / "chosen", tmp_path / "later"
+    short = ("expose", "--kvp", "70", "--mas", "0.3")
+    try:
+        done = live.run(*short, "--phantom", "border", "--out", str(chosen))
+        assert done.returncode == 0, done.stderr
+        assert live.show()["phantom"] == "border"
+        assert live.run(*short, "--out", str(later)).returncode == 0
+        for folder in (chosen, later):
+            assert json.loads((folder / "run.json").read_text())["phantom"] == "border"
+            assert replay(folder).differences == ()
+        refused = live.run(*short, "--phantom", "bordr")
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert refused.stderr.endswith("star, border; did you mean 'border'?\n")
+        assert live.show()["phantom"] == "border"
+    finally:
+        live.do("phantom", name="hand")
+
+
+@pytest.mark.wire
 def test_its_files_go_where_they_are_wanted_and_nowhere_twice(
     live: LiveBench, tmp_path: Path
 ) -> None:

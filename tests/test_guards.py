@@ -182,6 +182,18 @@ def test_the_simulated_hand_does_not_exist_on_a_real_bench(live: LiveBench) -> N
     check_hand(None, real(live))
 
 
+def test_only_a_simulated_beam_can_be_given_a_phantom(live: LiveBench) -> None:
+    from rig.exposure_run import check_phantom
+
+    with pytest.raises(UsageError, match="only a simulated beam can be given one"):
+        check_phantom("chest", real(live))
+    check_phantom(None, real(live))
+    simulated = ports_of(bench_of("portable"))
+    check_phantom("chest", simulated)
+    with pytest.raises(UsageError, match=r"--phantom: no phantom 'ches'; .*did you mean 'chest'"):
+        check_phantom("ches", simulated)
+
+
 def test_a_disk_without_room_for_an_exposure_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +214,7 @@ def test_a_disk_without_room_for_an_exposure_is_told(
     [
         ((), 4, "add --allow-exposure"),
         (("--hand", "auto", "--allow-exposure"), 2, "exists only in a simulated room"),
+        (("--phantom", "star", "--allow-exposure"), 2, "only a simulated beam can be given one"),
         (("--rung", "wire"), 3, "no simulator of bench mine runs"),
     ],
 )

@@ -94,6 +94,8 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "sim/shapes.py:Bone.marrow": "a ratio",
     "sim/shapes.py:Bone.thinning": "a ratio",
     "sim/shapes.py:Limb.depth": "a ratio: thickness over width",
+    "sim/phantoms/tubes.py:Tube.core": "a ratio",
+    "sim/phantoms/tubes.py:Tube.depth": "a ratio: thickness over width",
 }
 
 

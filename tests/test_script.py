@@ -229,6 +229,7 @@ def window_open(world: World) -> None:
         ("phantom", {"name": "none"}, "the phantom"),
         ("panel", {"in_beam": False}, "the panel"),
         ("geometry", {"sid_mm": 1500.0}, "the tube"),
+        ("optics", {"lift_mm": 50.0}, "what rays meet"),
     ],
 )
 def test_nothing_is_moved_while_the_panel_integrates(
@@ -330,7 +331,15 @@ def test_every_verb_but_the_units_is_tried_in_a_file() -> None:
         "trip generator", "phantom",
     }  # fmt: skip
     tried = {  # file -> verbs
-        "test_sim_injections.py": {"generator", "panel", "wiring", "room", "line", "heal"},
+        "test_sim_injections.py": {
+            "generator",
+            "panel",
+            "wiring",
+            "room",
+            "line",
+            "heal",
+            "optics",
+        },
         "test_sim_contacts.py": {"stick", "free", "bounce", "glitch", "press often"},
         "test_sim_lines.py": {"lose answer", "garbage", "power off", "power on", "reboot"},
         "test_sim_generator_faults.py": {"false command"},

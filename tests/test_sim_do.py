@@ -90,3 +90,12 @@ def test_the_last_word_before_the_beam_went_off_is_shown(live: LiveBench) -> Non
     assert set(beam["heard_us"]) == {"generator", "room", "panel"}
     assert 0 <= beam["off_us"] - beam["heard_us"]["room"] < 100_000
     assert "last word to room, ms" in live.run("sim", "show", "beams").stdout
+
+
+def test_the_help_names_every_phantom() -> None:
+    from sim.phantoms import NAMES
+
+    text = (
+        CliRunner().invoke(main, ["sim", "do", "--help"]).output.replace(",", "").replace(".", "")
+    )
+    assert [name for name in NAMES if name not in text.split()] == []

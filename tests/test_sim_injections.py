@@ -14,6 +14,7 @@ from sim import (
     generator_faults,
     generator_wires,
     mishaps,
+    optics,
     room,
     rotor,
     wiring,
@@ -28,6 +29,7 @@ TABLES: dict[str, Table] = {
     "wiring": wiring.INJECTIONS,
     "room": room.INJECTIONS,
     "line": device.LINE,
+    "optics": optics.INJECTIONS,
 }
 ROTARY: Table = rotor.INJECTIONS | generator_wires.R2CP_DESK
 ALL = [("vj_ixs", verb, name) for verb, table in TABLES.items() for name in table]
@@ -215,6 +217,8 @@ def test_heal_does_not_close_what_latched(made: SimWorld) -> None:
 
 
 def test_heal_says_which_places_there_are(made: SimWorld) -> None:
-    told = "what = 'bench': must be all, generator, panel, room, wiring, collimator, dap, line"
+    told = (
+        "what = 'bench': must be all, generator, panel, room, wiring, collimator, dap, optics, line"
+    )
     with pytest.raises(ScriptError, match=told):
         do(made.world, "heal", {"what": "bench"})

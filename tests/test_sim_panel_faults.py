@@ -243,6 +243,43 @@ def test_so_many_rows_in_the_middle_are_dead(made: SimWorld, count: int) -> None
     assert abs(dead.mean() - 31.5) <= 0.5
 
 
+def open_window(made: SimWorld, shot: str) -> NDArray[np.uint16]:
+    (frame,) = images(window(made, shot))
+    return pixels(frame)
+
+
+def test_a_row_is_hot_and_never_beyond_full_scale(made: SimWorld) -> None:
+    armed(made)
+    sound = open_window(made, "shot-1")
+    made.do("panel", hot_row_counts=2000)
+    hot = open_window(made.after_ms(3_000), "shot-2").astype(int)
+    assert np.median(hot[32] - sound[32]) == pytest.approx(2000, abs=5)
+    assert np.abs(np.median(hot[31] - sound[31].astype(int))) < 5
+    made.do("panel", hot_row_counts=65535)
+    assert np.all(open_window(made.after_ms(3_000), "shot-3")[32] == 16383)
+
+
+def test_a_warm_panel_stands_higher_and_a_cool_one_lower(made: SimWorld) -> None:
+    armed(made)
+    levels = []
+    for number, warmer_k in enumerate((0.0, 20.0, -10.0)):
+        made.do("panel", warmer_k=warmer_k)
+        levels.append(float(np.median(open_window(made.after_ms(3_000), f"shot-{number}"))))
+    assert levels[1] - levels[0] == pytest.approx(20 * 1.5 + 4 * 0.5 * 4.7, abs=4)
+    assert levels[2] - levels[0] == pytest.approx(-10 * 1.5, abs=3)
+
+
+def test_an_aged_panel_no_longer_fits_its_gain_map(made: SimWorld) -> None:
+    armed(made)
+    made.do("phantom", name="none")
+    made.do("panel", aged_pct=3.0)
+    made.world.panel._kerma_source = lambda _from, _to: (1.0, 80.0)
+    signal = open_window(made, "shot-1") - made.world.panel.maps().offset
+    good = ~made.world.panel.maps().defects
+    residual = signal[good] / made.world.panel.maps().gain[good]
+    assert np.std(residual) / np.mean(residual) == pytest.approx(0.03, rel=0.1)
+
+
 def test_the_window_and_the_times_are_those_of_a_healthy_panel(made: SimWorld) -> None:
     (frame,) = images(window(armed(made)))
     assert (frame.shot_id, frame.stop_us - frame.start_us) == ("shot-1", 500 * MS)

@@ -44,6 +44,7 @@ class Order:
     at: Path | None
     rung: str | None
     hand: str | None
+    phantom: str | None
     out: Path | None
     wait_s: float
     allow_exposure: bool
@@ -61,6 +62,7 @@ Examples:
   dxrig expose --bench mobile --kvp 80 --mas 2.5 --sid-mm 1500
   dxrig expose --bench mine.toml --kvp 70 --mas 0.5 --allow-exposure
   dxrig expose --bench room --kvp 50 --aec left,right --density +1
+  dxrig expose --bench mobile --kvp 110 --mas 1.6 --phantom chest
 
 Without a real bench it needs `dxrig sim up`. A real bench (rung = "bench" in its file) needs
 the key switch on and --allow-exposure, and a person at the handswitch.
@@ -83,6 +85,11 @@ them or by an interlock; 4 refused before any beam; 130 released, stopped or int
     "--hand",
     type=click.Choice(["auto", "none"]),
     help="auto: the simulated hand presses (default in a simulated room); none: you do.",
+)
+@click.option(
+    "--phantom",
+    metavar="NAME",
+    help="What stands in a simulated beam from now on: `dxrig sim show phantom` lists them.",
 )
 @click.option(
     "--rung",
@@ -114,7 +121,7 @@ def command(ctx: click.Context, /, bench: str | None, **options: Any) -> None:
 def _run(bench: Bench, order: Order) -> int:
     from rig.aec_plan import asked_for
     from rig.bench_lock import hold_bench
-    from rig.exposure_run import check_hand, expose, technique_of
+    from rig.exposure_run import check_hand, check_phantom, expose, technique_of
     from rig.exposure_view import LiveLines
     from rig.guards import ports_of
     from rig.state_dir import bench_state
@@ -125,6 +132,7 @@ def _run(bench: Bench, order: Order) -> int:
     )
     ports = ports_of(bench, at=order.at, rung=order.rung)
     check_hand(order.hand, ports)
+    check_phantom(order.phantom, ports)
     by_hand = order.hand == "none" or not ports.simulated
     state = bench_state(bench.name)
     with hold_bench(state, "dxrig expose"):
@@ -139,6 +147,7 @@ def _run(bench: Bench, order: Order) -> int:
             allowed=order.allow_exposure,
             deferred=order.defer_warmup,
             sid_mm=order.sid_mm,
+            phantom=order.phantom,
             view=LiveLines(order.progress, person=by_hand),
         )
     with _output_told(made["run"]):

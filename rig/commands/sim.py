@@ -178,19 +178,24 @@ Examples:
   dxrig sim do "press reset"
   dxrig sim do weld --set relay=enable
   dxrig sim do line --set device=room --set silent=true
-  dxrig sim do phantom --set name=none
+  dxrig sim do phantom --set name=chest
   dxrig sim do panel --set in_beam=false
   dxrig sim do geometry --set sid_mm=1500
+  dxrig sim do optics --set focus_mm=1.2 --set lift_mm=100 --set scatter=true
 
 Without values: press, release, "open door", "close door", "press e-stop", "pull e-stop",
 "press reset", "release reset", "key off", "key on", "lose OFF once", arc,
 "charge battery".
 
-With --set: weld, line, generator, panel, phantom, geometry, wiring, room, collimator, dap,
+With --set: weld, line, generator, panel, phantom, geometry, optics, wiring, room, collimator, dap,
 "trip generator", battery, mischief, stick, free, bounce, glitch, "press often", "power off",
 "power on", reboot, "lose answer", "false command", garbage, heal;
-without --set each says which names it takes. Phantoms: hand, none (an open beam on the
-whole panel). "charge battery" takes charge, 0 to 1; "panel battery" that, or shown_pct.
+without --set each says which names it takes. "charge battery" takes charge, 0 to 1;
+"panel battery" that, or shown_pct.
+
+Phantoms: hand, none (an open beam on the whole panel), chest, flat_rqr, flat_rqa3, flat_rqa5,
+flat_rqa7, flat_rqa9, al_wedge, cu_wedge, pmma_100, pmma_200, low_contrast, edge, bars, star,
+border.
 
 Once opened (door, emergency stop), the safety chain stays open until "press reset".
 """,

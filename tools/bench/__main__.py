@@ -25,6 +25,7 @@ BENCHMARKS = {  # name: module of tools.bench
     "modbus_tcp": "modbus_read",
     "modbus_rtu": "modbus_read",
     "image": "image",
+    "frame": "frame",
     "release": "release",
     "startup": "startup",
     "journal": "journal",

@@ -22,6 +22,7 @@ OFFSET_COUNTS = 300
 CALLS_COUNT = 5  # the median one finds its maps where the one before left them
 THREADS_COUNT = 2  # for OpenCV, since the kernel has as many
 Q15 = 1 << 15
+CALIBRATED, EXPIRES = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 
 
 def image(seconds: float, size_px: int = SIZE_PX) -> Benchmark:
@@ -82,9 +83,7 @@ def _panel_set(
     return PanelSet(
         panel_id="BENCH",
         unit_serial="BENCH",
-        parts=all_parts(
-            created=datetime(2026, 1, 1, tzinfo=UTC), valid_until=datetime(2027, 1, 1, tzinfo=UTC)
-        ),
+        parts=all_parts(created=CALIBRATED, valid_until=EXPIRES),
         offset=np.full(shape, OFFSET_COUNTS, np.float32),
         gain=chance.normal(1.0, 0.03, shape).astype(np.float32),
         defects=chance.random(shape) < DEFECT_SHARE,

@@ -1,0 +1,81 @@
+"""What part of the beam arrives at each pixel: past the blades, through the phantom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sim import phantom
+from sim.arrival import KEPT_COUNT, Arrival
+from sim.phantoms import NAMES, PHANTOMS
+
+Floats = NDArray[np.float32]
+ROWS_PX, COLUMNS_PX, PITCH_MM = 250, 240, 0.8
+OPAQUE = {"lead", "tungsten"}
+
+
+def see_through(maps: Mapping[str, Floats]) -> Floats:
+    """A part for each material, by no physics."""
+    total = sum((mm * np.float32(k + 1) / 40 for k, mm in enumerate(maps.values())), np.float32(0))
+    return np.exp(-np.asarray(total, np.float32))
+
+
+def opaque_or_not(maps: Mapping[str, Floats]) -> Floats:
+    ((name, mm),) = maps.items()
+    return np.where((mm > 0) & (name in OPAQUE), np.float32(0), np.float32(1))
+
+
+def test_the_hand_arrives_as_its_maps_and_the_shutters_say() -> None:
+    arrival = Arrival(ROWS_PX, COLUMNS_PX, PITCH_MM)
+    part = arrival.share("hand", (150.0, 120.0), see_through)
+    maps = phantom.thickness_maps(ROWS_PX, COLUMNS_PX, PITCH_MM, field_mm=(150.0, 120.0))
+    assert part is not None
+    assert np.array_equal(part, see_through(maps))
+
+
+def test_an_open_beam_is_all_there_is() -> None:
+    arrival = Arrival(ROWS_PX, COLUMNS_PX, PITCH_MM)
+    assert arrival.share("none", (10.0, 10.0), see_through) is None
+    assert arrival.share("flat_rqr", (10.0, 10.0), see_through) is None
+
+
+def test_behind_an_opaque_edge_a_half_covered_pixel_has_half_its_beam() -> None:
+    arrival = Arrival(ROWS_PX, COLUMNS_PX, PITCH_MM)
+    part = arrival.share("edge", (10.0, 10.0), opaque_or_not)
+    covered = PHANTOMS["edge"].covered(ROWS_PX, COLUMNS_PX, PITCH_MM)
+    assert part is not None
+    assert np.array_equal(part, 1.0 - covered[("tungsten", 1.0)])
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if PHANTOMS[name].whole_panel])
+def test_what_wants_the_whole_panel_has_no_collimator(name: str) -> None:
+    arrival = Arrival(60, 60, 4.0)
+    wide, narrow = (arrival.share(name, (w, w), see_through) for w in (200.0, 20.0))
+    assert (wide is None and narrow is None) or np.array_equal(wide, narrow)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not PHANTOMS[name].whole_panel])
+def test_what_lies_in_the_field_is_cut_by_the_collimator(name: str) -> None:
+    arrival = Arrival(60, 60, 4.0)
+    part = arrival.share(name, (80.0, 60.0), lambda maps: np.exp(-1e4 * maps["lead"])
+                         if "lead" in maps else np.ones((1, 1), np.float32))  # fmt: skip
+    assert part is not None
+    lit = part > 0.5
+    rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
+    assert (rows[0], rows[-1], columns[0], columns[-1]) == (20, 39, 23, 36)
+
+
+def test_only_the_newest_phantoms_are_kept() -> None:
+    arrival = Arrival(40, 40, 5.0)
+    for name in ("pmma_100", "bars", "star", "border", "star"):
+        arrival.share(name, (150.0, 150.0), see_through)
+    assert [name for name, _ in arrival._kept] == ["star", "border"]
+    assert KEPT_COUNT == 2
+
+
+def test_a_phantom_that_is_none_arrives_nowhere() -> None:
+    with pytest.raises(ValueError, match="no phantom 'foot'; there are hand, none"):
+        Arrival(40, 40, 5.0).share("foot", (150.0, 150.0), see_through)

@@ -1,0 +1,287 @@
+"""Magnification, penumbra, blur, fall-off and scatter, each against its formula."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sim.arrival import Arrival
+from sim.optics import (
+    BLADES_MM,
+    INJECTIONS,
+    PLAIN,
+    Optics,
+    SimOptics,
+    blurred,
+    fall_off,
+    light_field,
+    opening,
+    pixel_middles_mm,
+)
+from sim.phantoms import PHANTOMS
+from sim.phantoms.border import OPENING_MM
+from sim.phantoms.resolution import EDGE_TILT_DEG
+from sim.pixels import PixelModel
+from sim.scatter import (
+    GAP_FROM_MM,
+    GRID_PRIMARY,
+    SPR_MM,
+    SPREAD_MM,
+    bucky_factor,
+    scattered,
+    through_grid,
+    water_mm,
+)
+
+Floats = NDArray[np.float32]
+SIZE_PX, PITCH_MM, SID_MM, FIELD_MM = 400, 0.5, 1000.0, (120.0, 100.0)
+
+
+def opaque(maps: Mapping[str, Floats]) -> Floats:
+    """Lead and tungsten stop everything, the rest nothing."""
+    shape = next(iter(maps.values())).shape
+    stopped = [mm > 0.0 for name, mm in maps.items() if name in ("lead", "tungsten")]
+    there = np.logical_or.reduce(stopped) if stopped else np.zeros(shape, np.bool_)
+    return np.where(there, np.float32(0.0), np.float32(1.0))
+
+
+def share(name: str, optics: Optics, sid_mm: float = SID_MM) -> Floats:
+    part = Arrival(SIZE_PX, SIZE_PX, PITCH_MM).share(name, FIELD_MM, opaque, optics, sid_mm)
+    assert part is not None
+    return part
+
+
+def crossings_mm(profile: Floats) -> list[float]:
+    """Where a profile passes one half, between pixel middles on a straight line."""
+    at_mm = pixel_middles_mm(len(profile), PITCH_MM)
+    found = []
+    for k in np.flatnonzero(np.diff(profile > 0.5)):
+        low, high = float(profile[k]), float(profile[k + 1])
+        found.append(float(at_mm[k]) + PITCH_MM * (0.5 - low) / (high - low))
+    return found
+
+
+def width_of_rise_mm(profile: Floats) -> float:
+    """From none to all of a straight ramp, by its variance: that of an even slope."""
+    slope = np.abs(np.diff(profile.astype(np.float64)))
+    at_mm = np.arange(len(slope)) * PITCH_MM
+    middle = float((slope * at_mm).sum() / slope.sum())
+    variance = float((slope * (at_mm - middle) ** 2).sum() / slope.sum())
+    return math.sqrt(12.0 * variance - 2.0 * PITCH_MM**2)  # less the pixel's own, and that of diff
+
+
+# --- the formulae
+
+
+def test_magnification_blur_and_penumbra_are_those_of_similar_triangles() -> None:
+    optics = Optics(focus_mm=1.2, lift_mm=200.0)
+    assert optics.magnification(1000.0) == 1.25
+    assert optics.blur_mm(1000.0) == pytest.approx(0.3)
+    assert optics.penumbra_mm(1000.0) == pytest.approx(1.2 * 3.0)
+    assert BLADES_MM == 250.0
+    assert (PLAIN.magnification(1000.0), PLAIN.blur_mm(1000.0), PLAIN.penumbra_mm(1000.0)) == (
+        1.0, 0.0, 0.0,
+    )  # fmt: skip
+
+
+def test_a_room_s_optics_are_plain_at_first() -> None:
+    room = SimOptics()
+    assert room.now() == PLAIN
+    room.lift_mm = 30.0
+    assert room.now() == Optics(lift_mm=30.0)
+    assert [*INJECTIONS] == [*Optics.__dataclass_fields__]
+
+
+# --- magnification
+
+
+@pytest.mark.parametrize(("lift_mm", "sid_mm"), [(0.0, 1000.0), (100.0, 1000.0), (200.0, 1200.0)])
+def test_what_is_lifted_is_larger_and_the_field_is_not(lift_mm: float, sid_mm: float) -> None:
+    optics = Optics(lift_mm=lift_mm, focus_mm=1e-6)
+    part = share("border", optics, sid_mm)
+    wide_mm = OPENING_MM[1] * sid_mm / (sid_mm - lift_mm)
+    inside = min(wide_mm, FIELD_MM[1]) / 2.0
+    assert crossings_mm(part[SIZE_PX // 2]) == pytest.approx([-inside, inside], abs=PITCH_MM / 8.0)
+    alone = Arrival(SIZE_PX, SIZE_PX, PITCH_MM).share(
+        "border", (200.0, 200.0), opaque, optics, sid_mm
+    )
+    assert alone is not None
+    found = crossings_mm(alone[SIZE_PX // 2])
+    assert found[1:3] == pytest.approx([-wide_mm / 2.0, wide_mm / 2.0], abs=PITCH_MM / 8.0)
+
+
+# --- the focus: penumbra and blur
+
+
+@pytest.mark.parametrize("focus_mm", [0.6, 1.2, 3.0])
+@pytest.mark.parametrize("sid_mm", [1000.0, 1800.0])
+def test_the_field_s_edge_is_a_ramp_as_wide_as_the_penumbra(focus_mm: float, sid_mm: float) -> None:
+    optics = Optics(focus_mm=focus_mm)
+    part = share("pmma_100", optics, sid_mm)
+    half = part[SIZE_PX // 2, : SIZE_PX // 2]
+    assert crossings_mm(part[SIZE_PX // 2]) == pytest.approx([-50.0, 50.0], abs=0.01)
+    assert width_of_rise_mm(half) == pytest.approx(optics.penumbra_mm(sid_mm), abs=0.01)
+    total = float(part.sum(dtype=np.float64)) * PITCH_MM**2
+    assert total == pytest.approx(FIELD_MM[0] * FIELD_MM[1], rel=1e-5)
+
+
+@pytest.mark.parametrize(("focus_mm", "lift_mm"), [(1.2, 200.0), (3.0, 200.0), (3.0, 250.0)])
+def test_an_edge_above_the_panel_is_blurred_by_the_focus(focus_mm: float, lift_mm: float) -> None:
+    optics = Optics(focus_mm=focus_mm, lift_mm=lift_mm)
+    sharp, soft = (share("edge", o) for o in (replace(optics, focus_mm=0.0), optics))
+
+    def variance(part: Floats) -> float:
+        """Of the slope along the rows, in mm2: variances add."""
+        found = []
+        for row in part[50:350:10]:
+            slope = np.abs(np.diff(row.astype(np.float64)))
+            at_mm = np.arange(len(slope)) * PITCH_MM
+            middle = float((slope * at_mm).sum() / slope.sum())
+            found.append(float((slope * (at_mm - middle) ** 2).sum() / slope.sum()))
+        return float(np.mean(found))
+
+    lean = math.tan(math.radians(EDGE_TILT_DEG))
+    wide_mm = optics.blur_mm(SID_MM)
+    excess = variance(soft) - variance(sharp)
+    assert excess == pytest.approx(wide_mm**2 / 12.0 * (1.0 + lean**2), abs=5e-4)
+
+
+@pytest.mark.parametrize("width_px", [0.1, 0.3, 1.0, 2.0, 2.83, 2.9, 4.9, 7.0])
+def test_a_blur_moves_nothing_and_loses_nothing(width_px: float) -> None:
+    picture = np.zeros((41, 41), np.float32)
+    picture[20, 17] = 1.0
+    soft = blurred(picture, width_px)
+    assert float(soft.sum()) == pytest.approx(1.0, abs=1e-6)
+    assert (soft.sum(axis=0) * np.arange(41)).sum() == pytest.approx(17.0, abs=1e-4)
+    assert (soft.sum(axis=1) * np.arange(41)).sum() == pytest.approx(20.0, abs=1e-4)
+    line = soft.sum(axis=0, dtype=np.float64)
+    variance = float((line * (np.arange(41) - 17.0) ** 2).sum())
+    assert variance == pytest.approx(width_px**2 / 12.0, abs=1e-5)
+    assert float(soft.min()) >= 0.0
+    assert float(line.max()) == float(line[17])
+    assert float(np.abs(blurred(np.full((9, 9), 0.7, np.float32), width_px) - 0.7).max()) < 1e-6
+
+
+def test_no_width_is_no_blur() -> None:
+    picture = np.arange(12.0, dtype=np.float32).reshape(3, 4)
+    assert blurred(picture, 0.0) is picture
+
+
+def test_a_slit_narrower_than_its_penumbra_has_less_than_all_the_light() -> None:
+    at_mm = pixel_middles_mm(401, 0.05)
+    light = opening(at_mm, -0.5, 0.5, 2.0, 0.05)
+    assert float(light.max()) == pytest.approx(0.5, abs=0.01)
+    assert float(light.sum()) * 0.05 == pytest.approx(1.0, abs=1e-9)
+
+
+# --- the light field's fault
+
+
+@pytest.mark.parametrize("focus_mm", [0.0, 1.2])
+def test_an_x_ray_field_beside_the_light_field_stands_so_far_off(focus_mm: float) -> None:
+    optics = Optics(focus_mm=focus_mm, light_off_rows_mm=-7.0, light_off_columns_mm=12.0)
+    part = share("pmma_100", optics)
+    row, column = SIZE_PX // 2 - 14, SIZE_PX // 2 + 24
+    assert crossings_mm(part[row]) == pytest.approx([-38.0, 62.0], abs=0.3)
+    assert crossings_mm(part[:, column]) == pytest.approx([-67.0, 53.0], abs=0.3)
+    centred = light_field(
+        pixel_middles_mm(SIZE_PX, PITCH_MM), pixel_middles_mm(SIZE_PX, PITCH_MM), FIELD_MM,
+        replace(optics, light_off_rows_mm=0.0, light_off_columns_mm=0.0), SID_MM, PITCH_MM,
+    )  # fmt: skip
+    assert np.allclose(part[36:350, 60:], centred[50:364, 36:-24], atol=1e-6)
+
+
+# --- fall-off
+
+
+def test_the_corners_have_the_cube_of_the_cosine() -> None:
+    at_mm = np.array([-200.0, 0.0, 150.0])
+    found = fall_off(at_mm, at_mm, 1000.0)
+    for k, y in enumerate(at_mm):
+        for j, x in enumerate(at_mm):
+            angle = math.atan(math.hypot(x, y) / 1000.0)
+            assert found[k, j] == pytest.approx(math.cos(angle) ** 3, rel=1e-6)
+    part = share("none", Optics(fall_off=True))
+    assert np.array_equal(part, fall_off(*(pixel_middles_mm(SIZE_PX, PITCH_MM),) * 2, SID_MM))
+
+
+# --- scatter and grid
+
+
+def test_scatter_of_a_slab_in_a_square_field_is_its_closed_form() -> None:
+    """In the middle: as much as the field catches of the Gaussian."""
+    for half_mm in (30.0, 60.0, 100.0):
+        lit = np.zeros((200, 200), np.float32)
+        cells = round(half_mm / 1.0)
+        lit[100 - cells : 100 + cells, 100 - cells : 100 + cells] = 1.0
+        found = scattered(lit, 130.0, 1.0)[98:102, 98:102].mean()
+        caught = math.erf(half_mm / (math.sqrt(2.0) * SPREAD_MM)) ** 2
+        assert found == pytest.approx(130.0 / SPR_MM * caught, rel=0.01)
+
+
+def test_scatter_keeps_its_sum_in_a_wide_room_and_reaches_outside_the_field() -> None:
+    lit = np.zeros((1000, 1000), np.float32)
+    lit[480:520, 480:520] = 1.0
+    found = scattered(lit, 65.0, 1.0)
+    assert float(found.sum(dtype=np.float64)) == pytest.approx(1600.0, rel=1e-3)
+    assert found[500, 600] > 0.1 * found[500, 500] > 0.0
+    assert np.abs(found - found[::-1, ::-1]).max() < 1e-3 * found.max()
+
+
+@pytest.mark.parametrize("gap_mm", [50.0, 200.0])
+def test_an_air_gap_weakens_scatter_by_its_inverse_square(gap_mm: float) -> None:
+    lit = np.zeros((1200, 1200), np.float32)
+    lit[590:610, 590:610] = 1.0
+    near, far = (float(scattered(lit, 65.0, 1.0, g).sum(dtype=np.float64)) for g in (0.0, gap_mm))
+    assert far / near == pytest.approx((GAP_FROM_MM / (GAP_FROM_MM + gap_mm)) ** 2, rel=2e-3)
+
+
+def test_what_scatters_is_what_is_light() -> None:
+    one = np.ones((2, 2), np.float32)
+    maps = {"water": one, "pmma": 10 * one, "lead": 5 * one, "tungsten": one, "copper": one}
+    assert np.allclose(water_mm(maps), 1.0 + 11.9)
+    assert water_mm({"lead": one}) == 0.0
+
+
+def test_a_grid_takes_more_of_the_scatter_than_of_the_primary() -> None:
+    one = np.ones((2, 2), np.float32)
+    assert np.allclose(through_grid(one, 3 * one, 0.0), 4.0)
+    assert np.allclose(through_grid(one, 3 * one, 10.0), GRID_PRIMARY + 3 * 0.13)
+    assert bucky_factor(3.0, 10.0) == pytest.approx(4.0 / (0.7 + 0.39))
+    assert bucky_factor(3.0, 0.0) == 1.0
+    assert 2.0 < bucky_factor(3.0, 8.0) < bucky_factor(3.0, 12.0) < 6.0
+
+
+def test_scatter_and_grid_join_what_arrives() -> None:
+    slab = PHANTOMS["pmma_200"]
+    primary = share("pmma_200", Optics(focus_mm=1e-6))
+    both = share("pmma_200", Optics(focus_mm=1e-6, scatter=True))
+    gridded = share("pmma_200", Optics(focus_mm=1e-6, scatter=True, grid_ratio=10.0))
+    spread = scattered(primary, 1.19 * slab.slab_mm["pmma"], PITCH_MM)
+    assert np.allclose(both, primary + spread, rtol=1e-5)
+    assert np.allclose(gridded, 0.70 * primary + 0.13 * spread, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["none", "flat_rqa5"])
+def test_a_filter_at_the_tube_scatters_nothing_into_the_panel(name: str) -> None:
+    assert np.array_equal(share(name, Optics(scatter=True)), np.ones((SIZE_PX, SIZE_PX)))
+
+
+# --- in a frame
+
+
+def test_a_frame_shows_the_optics_of_its_exposure_and_plain_ones_change_nothing() -> None:
+    model = PixelModel(rows_px=128, columns_px=128, pitch_mm=1.6)
+    plain = model.frame(1.0, 70.0, 1_000_000, 3, "hand")
+    assert np.array_equal(plain, model.frame(1.0, 70.0, 1_000_000, 3, "hand", optics=PLAIN))
+    seen = [
+        model.frame(1.0, 70.0, 1_000_000, 3, "hand", optics=optics, sid_mm=sid_mm)
+        for sid_mm in (None, 1200.0)
+        for optics in (Optics(lift_mm=100.0), Optics(scatter=True), Optics(fall_off=True))
+    ]
+    assert len({frame.tobytes() for frame in [plain, *seen]}) == 7
