@@ -225,7 +225,7 @@ class PixelModel:
         part = self._arrival.share(
             phantom_name,
             field_mm,
-            lambda maps: beam.transmission(kv, maps, **self._filtration),
+            lambda maps: beam.transmission(kv, maps, response=None, **self._filtration),
             optics,
             sid_mm,
         )
