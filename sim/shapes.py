@@ -106,27 +106,37 @@ class Bone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HalfPlane:
-    """A plate that ends in one straight edge through the origin and covers all to its left.
+class TiltedPlate:
+    """A rectangular plate, the middle of whose right edge is the origin.
 
-    The edge leans `tilt_deg` clockwise from the columns. The covered part of a pixel is exact.
+    It leans `tilt_deg` clockwise. The covered part of a pixel is exact but at its corners.
     """
 
     material: str
     tilt_deg: float
+    width_mm: float
+    height_mm: float
     thickness_mm: float
-    reach_mm: float = 1000.0  # as far as any panel goes
 
     def bounds(self) -> Bounds:
-        return -self.reach_mm, -self.reach_mm, self.reach_mm, self.reach_mm
+        r = math.hypot(self.width_mm, self.height_mm / 2.0)
+        return -r, -r, r, r
 
     def thickness(self, x: Floats, y: Floats, pitch_mm: float) -> Floats:
         angle = math.radians(self.tilt_deg)
-        # How far left of the edge a pixel's centre lies, and how wide a pixel is seen from there.
-        inside_mm = -(x * np.float32(math.cos(angle)) + y * np.float32(math.sin(angle)))
+        cos, sin = np.float32(math.cos(angle)), np.float32(math.sin(angle))
+        along, down = x * cos + y * sin, y * cos - x * sin
         wide_mm, narrow_mm = _widths(pitch_mm * math.cos(angle), pitch_mm * math.sin(angle))
-        covered = _square_behind_edge(inside_mm, wide_mm, narrow_mm)
-        return np.float32(self.thickness_mm) * covered
+        covered = np.full(along.shape, self.thickness_mm, np.float32)
+        half_mm = np.float32(self.height_mm / 2.0)
+        for inside_mm in (
+            -along,
+            along + np.float32(self.width_mm),
+            half_mm - down,
+            half_mm + down,
+        ):
+            covered *= _square_behind_edge(inside_mm, wide_mm, narrow_mm)
+        return covered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,5 +237,5 @@ def _around(start_mm: tuple[float, float], end_mm: tuple[float, float], r_mm: fl
 
 Shape = Box | Disk | Limb | Bone
 """What adds up, in mm."""
-Plate = Box | HalfPlane | Star
+Plate = Box | TiltedPlate | Star
 """What has sharp edges, and covers a part of each pixel."""
