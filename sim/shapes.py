@@ -194,12 +194,14 @@ def _square_behind_edge(inside_mm: Floats, wide_mm: float, narrow_mm: float) -> 
 
 
 def _covered(at_mm: Floats, low_mm: float, high_mm: float, pitch_mm: float) -> Floats:
-    """The part of each pixel between two edges, exact."""
-    half_mm = np.float32(pitch_mm / 2.0)
-    low = np.maximum(at_mm - half_mm, np.float32(low_mm))
-    high = np.minimum(at_mm + half_mm, np.float32(high_mm))
-    covered: Floats = np.clip((high - low) / np.float32(pitch_mm), 0.0, 1.0)
-    return covered
+    """The part of each pixel between two edges, exact: 1 inside to the last digit."""
+    middle_mm = at_mm.astype(np.float64)  # one row or column: a float32 pixel is not always whole
+    low = np.maximum(middle_mm - pitch_mm / 2.0, low_mm)
+    high = np.minimum(middle_mm + pitch_mm / 2.0, high_mm)
+    covered = (high - low) / pitch_mm
+    covered[np.abs(covered - 1.0) < 1e-9] = 1.0
+    inside: Floats = np.clip(covered, 0.0, 1.0).astype(np.float32)
+    return inside
 
 
 def along_and_away(
