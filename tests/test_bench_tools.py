@@ -29,6 +29,7 @@ CASES = {
                    *(["minimalmodbus"] if find_spec("minimalmodbus") else [])],
     "image": ["memory copy", "correct, no kernel here: numpy", "... and linearity, lag",
               "correct, numpy", "... and linearity, lag", "OpenCV, float32", "OpenCV, Q15"],
+    "tube_day": ["1200 exponentials", "an anode of order 1", "an anode of order 2"],
     "release": ["contact -> the room's answer that shows it",
                 "contact -> the first byte of OFF", "contact -> HV below 10 %, by the chain"],
     "startup": ["python -c pass", "dxrig --help"],

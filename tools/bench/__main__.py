@@ -25,6 +25,7 @@ BENCHMARKS = {  # name: module of tools.bench
     "modbus_tcp": "modbus_read",
     "modbus_rtu": "modbus_read",
     "image": "image",
+    "tube_day": "tube_day",
     "release": "release",
     "startup": "startup",
     "journal": "journal",
