@@ -40,7 +40,7 @@ class HuMemory:
     load_j: float = 0.0
     at_us: int = 0
     was_ready: bool = True
-    beams: tuple[tuple[int, float], ...] = ()  # (when, J) of those that count for the mean
+    spent_j: tuple[tuple[int, float], ...] = ()  # (when, J) of those that count for the mean
 
     def after(self, t_us: int) -> HuMemory:
         """At that time, which is not before `at_us`, without an exposure in between."""
@@ -55,8 +55,8 @@ class HuMemory:
         now, energy_j = self.after(t_us), kv * mas
         load_j = now.load_j + energy_j
         ready = now.was_ready and load_j < self._share_j("off_pct")
-        beams = (*self._of_the_hour(t_us), (t_us, energy_j))
-        return replace(now, load_j=load_j, was_ready=ready, beams=beams)
+        spent_j = (*self._of_the_hour(t_us), (t_us, energy_j))
+        return replace(now, load_j=load_j, was_ready=ready, spent_j=spent_j)
 
     def ready(self, t_us: int) -> bool:
         """Off at 80 % and more of the permissible load, on again at 67 % and less."""
@@ -73,8 +73,8 @@ class HuMemory:
 
     def mean_w(self, t_us: int, more_j: float = 0.0) -> float:
         """Of the last hour, with a further exposure."""
-        spent_j = sum(energy_j for _, energy_j in self._of_the_hour(t_us))
-        return float((spent_j + more_j) / rule("mobilett-plus", "mean_over_s"))
+        hour_j = sum(energy_j for _, energy_j in self._of_the_hour(t_us))
+        return float((hour_j + more_j) / rule("mobilett-plus", "mean_over_s"))
 
     def refusal(self, t_us: int, kv: float, mas: float) -> str:
         """Why this exposure is not made; "": it is."""
@@ -89,7 +89,7 @@ class HuMemory:
 
     def _of_the_hour(self, t_us: int) -> tuple[tuple[int, float], ...]:
         now, hour_us = Now(t_us), 1_000_000 * rule("mobilett-plus", "mean_over_s")
-        return tuple(beam for beam in self.beams if not now.reached(beam[0] + hour_us))
+        return tuple(beam for beam in self.spent_j if not now.reached(beam[0] + hour_us))
 
     @staticmethod
     def _share_j(name: str) -> float:

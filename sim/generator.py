@@ -19,9 +19,11 @@ from hal.ports import AecChoice, GeneratorReading
 from sim.battery import EFFICIENCY, LOW_V, Battery, Mains
 from sim.beamline import BeamCourse, Regulation
 from sim.chambers import Chambers
+from sim.filament import filament_of
 from sim.generator_faults import INJECTIONS
 from sim.injection import fresh
 from sim.rotor import Rotor
+from sim.tube_data import tube_sheet
 
 RAMP_US = 150_000  # the document says "< 0.5 s"
 RAMP_REPLY_US = 500_000  # ENBL1 is answered at the end of the ramp, and not later than this
@@ -41,6 +43,7 @@ class Ratings:
 
     model_number: str = "IXS120BP120P366"
     serial_number: str = "S17085-A00001"
+    tube: str = "vj-ixs120"  # its data sheet: sim/tubes/
     ramp_us: int = RAMP_US
     ramp_reply_us: int = RAMP_REPLY_US
     fall_us: int = FALL_US
@@ -67,6 +70,7 @@ class MonoblockModel:
     kv_off_pct: float
     ma_off_pct: float
     filament_open: bool
+    filament_thinner_pct: float
     slow_rise_us: int | None
     slow_fall_us: int | None
     stuck_oil_c: float | None
@@ -81,6 +85,7 @@ class MonoblockModel:
         self.courses: list[BeamCourse] = []  # every beam since power-up: the simulator's integral
         self.chambers: Chambers | None = None  # those of the bench, where it has some
         self.beam_changed = False  # read and cleared by the world
+        self._filament = filament_of(tube_sheet(self.ratings.tube))
         self._noise = random.Random(f"monoblock-{seed}")
         self._ambient_c, self._oil_c = ambient_c, ambient_c
         self._segment_us = 0  # since when there has been this beam, or this pause
@@ -401,9 +406,20 @@ class MonoblockModel:
             kv=max(0.0, kv * (1 + self._shown())),
             ma=max(0.0, ma * (1 + self._shown())),
             oil_c=self._oil_at(t_us),
-            filament_a=0.0 if self.filament_open else 1.55 + 0.3 * ma,
+            filament_a=self._filament_a(t_us, ruling),
             battery_v=self._volts(t_us),
         )
+
+    def _filament_a(self, t_us: int, ruling: Regulation) -> float:
+        """Hot for the full current from a beam's start to its end, else on standby."""
+        if self.filament_open:
+            return 0.0
+        filament = self._filament.worn(self.filament_thinner_pct)
+        if not self.beam_on(t_us):
+            return filament.shown_a(0.0, 0.0)
+        course = self.courses[-1]
+        kv, ma = course.kv * ruling.kv_pct / 100, course.ma * ruling.ma_pct / 100
+        return filament.shown_a(kv, ma)
 
     def battery_pct(self, t_us: int) -> float | None:
         told = self.battery.told(self._energy_j(t_us) / EFFICIENCY)

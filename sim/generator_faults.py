@@ -28,6 +28,10 @@ INJECTIONS = {
         0.0, between=(-100.0, 400.0),
     ),
     "filament_open": Injection("no emission: kV without mA, and no filament current (F22)"),
+    "filament_thinner_pct": Injection(
+        "worn: so much less filament current for the same mA, and only its reading shows it",
+        0.0, between=(0.0, 20.0),
+    ),
     "slow_rise_us": Injection(
         "kV and mA rise so slowly, from the next start on (F08)",
         None, int, between=(0, 10_000_000),

@@ -20,6 +20,7 @@ ANODE_C, AMBIENT_C = 60.0, 22.0  # the scale on which the store of heat is told
 RATINGS = Ratings(
     model_number="SIM-RAD32",
     serial_number="R32-00001",
+    tube="sim-rad32",
     ramp_us=3_000,  # 1-5 ms in medical tanks is background knowledge (protocols.md 10.2)
     ramp_reply_us=3_000,
     fall_us=2_000,

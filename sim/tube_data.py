@@ -49,7 +49,7 @@ FACTS: dict[str, tuple[str, float, float]] = {
     "filament_a": ("filament current of the point from which its emission is counted", 0.1, 20.0),
     "filament_k": ("... its temperature there", 1500.0, 3000.0),
     "filament_ma": ("... its emission there", 0.001, 5000.0),
-    "filament_power": ("temperature goes with the current to this power", 0.5, 0.71),
+    "filament_exponent": ("temperature goes with the current to this power", 0.5, 0.71),
     "filament_tau_s": ("time constant of its temperature", 0.01, 10.0),
     "filament_standby_a": ("current between beams", 0.0, 20.0),
     "filament_max_a": ("most filament current", 0.1, 20.0),

@@ -91,9 +91,13 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "hal/room_io/mapped_table.py:_Key.most": "of whatever the key counts",
     "hal/room_io/mapped_table.py:_Key.words": "of whatever the key counts",
     "hal/types.py:RecorderSample.level_counts": "raw counts, as the name says",
+    "sim/filament.py:Filament.exponent": "a ratio",
+    "sim/filament.py:Filament.point_k": "kelvin",
     "sim/shapes.py:Bone.marrow": "a ratio",
     "sim/shapes.py:Bone.thinning": "a ratio",
     "sim/shapes.py:Limb.depth": "a ratio: thickness over width",
+    "sim/tube_data.py:Fact.value": "in the unit that ends its name",
+    "sim/tube_heat.py:Store.order": "a ratio: 1 or 2",
 }
 
 

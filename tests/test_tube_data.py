@@ -54,7 +54,7 @@ def test_every_sheet_that_ships_is_good(name: str) -> None:
 def test_rotating_and_stationary_anodes_ship() -> None:
     sheets = [tube_sheet(name) for name in shipped_tubes()]
     anodes = [sheet.anode for sheet in sheets]
-    assert (len(sheets), anodes.count("rotating"), anodes.count("stationary")) == (12, 10, 2)
+    assert (len(sheets), anodes.count("rotating"), anodes.count("stationary")) == (13, 10, 3)
 
 
 @pytest.mark.parametrize(("name", "fact", "value", "mark"), TABLE)
@@ -77,8 +77,9 @@ def test_only_what_a_document_gives_counts_as_verified() -> None:
     assert marks == {"stated": True, "computed": True, "memory": False, "chosen": False}
 
 
-def test_of_the_default_unit_nothing_counts_as_verified() -> None:
-    assert not any(fact.verified for fact in tube_sheet("sim-rad32").facts.values())
+@pytest.mark.parametrize("name", ["sim-rad32", "sim-supply160"])
+def test_of_a_tube_like_no_product_nothing_counts_as_verified(name: str) -> None:
+    assert not any(fact.verified for fact in tube_sheet(name).facts.values())
 
 
 def test_what_a_sheet_does_not_have_is_told_with_what_it_would_be() -> None:
