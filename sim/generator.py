@@ -219,7 +219,7 @@ class MonoblockModel:
         if self.slow_fall_us is not None:
             self.courses[-1].fall_us = self.slow_fall_us
         self.beam_changed = True
-        self._timer_end_us = self._arc_us = None
+        self._timer_end_us = None
         self.gassy_tube *= CLEANED
         self._on_s += (t_us - self.courses[-1].on_us) / 1e6
 

@@ -84,6 +84,11 @@ def test_an_exposure_on_top_of_what_is_left_takes_ready_away() -> None:
     assert (memory.load_j, memory.was_ready) == (80_000.0, False)
 
 
+def test_an_exposure_in_between_does_not_bring_ready_back() -> None:
+    memory = HuMemory().exposed(0, 100.0, 820.0).exposed(100 * S, 50.0, 0.4)
+    assert (memory.load_j, memory.was_ready) == (76_820.0, False)
+
+
 def test_when_it_is_ready_again_is_the_first_moment_at_which_it_is() -> None:
     hot = HuMemory().exposed(123_456, 100.0, 833.3)
     assert hot.ready_us() % 250_000 == 0

@@ -93,6 +93,7 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "hal/types.py:RecorderSample.level_counts": "raw counts, as the name says",
     "sim/filament.py:Filament.exponent": "a ratio",
     "sim/filament.py:Filament.point_k": "kelvin",
+    "sim/generator.py:MonoblockModel.gassy_tube": "a likelihood",
     "sim/shapes.py:Bone.marrow": "a ratio",
     "sim/shapes.py:Bone.thinning": "a ratio",
     "sim/shapes.py:Limb.depth": "a ratio: thickness over width",

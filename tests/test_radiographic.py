@@ -161,6 +161,16 @@ def test_an_anode_that_is_hot_already_ends_the_beam_the_sooner() -> None:
     assert (end_us - RUN_UP_US) / S == pytest.approx(0.1 * ANODE_J / mean_w + 0.0015, abs=1e-4)
 
 
+def test_what_the_cables_discharge_warms_the_anode_too() -> None:
+    model = _long_beam()
+    assert model.start(RUN_UP_US)
+    model.stop(RUN_UP_US + 100_000)
+    before_j, after_j = (model.heat(RUN_UP_US + us).anode_j for us in (100_000, 102_000))
+    assert after_j - before_j == pytest.approx(32_000 * 0.002 / 2, abs=0.05)
+    cooled_j = 1_600 * 0.1 / 255  # half of its heat, a tenth of a second
+    assert after_j == pytest.approx(32_000 * (0.1 - 0.0015 + 0.001) - cooled_j, abs=0.05)
+
+
 def test_looking_often_or_seldom_gives_the_same_heat_to_the_last_bit() -> None:
     often, seldom = _long_beam(), _long_beam()
     for model, every_us in ((often, 1_000), (seldom, 10 * S)):

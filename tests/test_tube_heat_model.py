@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sim.tube_data import TubeError, tube_sheet
-from sim.tube_heat import Heat, Store, TubeHeat, tube_heat
+from sim.tube_heat import Heat, Store, TubeHeat, _gauss, tube_heat
 
 DAY_S = 86_400.0
 MAXIRAY_KHU, MAXIRAY_KHU_PER_MINUTE = 350.0, 75.0
@@ -141,6 +141,13 @@ def simpson(of: Callable[[float], float], end_s: float, count: int) -> float:
     step_s = end_s / count
     values = [of(step_s * i) for i in range(count + 1)]
     return (values[0] + values[-1] + 4 * sum(values[1:-1:2]) + 2 * sum(values[2:-1:2])) * step_s / 3
+
+
+def test_the_rule_for_a_housing_beside_order_2_is_exact_for_polynomials_to_degree_19() -> None:
+    for degree in range(20):
+        assert _gauss(lambda s, n=degree: (n + 1) * s**n, 0.0, 1.0) == pytest.approx(  # type: ignore[misc]
+            1.0, rel=2e-15
+        )
 
 
 def test_the_housing_is_hottest_after_the_anode_and_then_cools_with_its_own_time() -> None:
