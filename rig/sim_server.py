@@ -27,6 +27,7 @@ from rig.injections import steps_of
 from rig.model import setting_of
 from rig.run_model import beams_of
 from rig.simulator import OPTIONAL
+from sim.arcs import gas_after
 from sim.build import Ends, build_world
 from sim.generator_wires import wire_of
 from sim.script import NotOnThisBenchError, Script, ScriptError, Step, do
@@ -49,7 +50,8 @@ class SimServer:
         """`sockets`: a short private folder for socket files.
 
         `uncalibrated` and `idle_s` say how a unit finds the bench: without a calibration
-        set of its panel; so long after the tube's last beam (0 = warmed up just now).
+        set of its panel; so long after the tube's last beam (0 = warmed up just now), so that
+        it arcs the sooner.
         `faults`: injections that are there from the start on. Raises UsageError for one that
         can't be.
         """
@@ -86,6 +88,7 @@ class SimServer:
             **self._beside,
         )
         self.world = build_world(setting, ends)
+        self.world.generator.gassy_tube = gas_after(idle_s)
         self.world.on_event = lambda t_us, name: self._publish("event", name=name, t_us=t_us)
         self.faults = list(faults)
         for step in injected:

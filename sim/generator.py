@@ -16,12 +16,15 @@ from dataclasses import dataclass, replace
 from hal.generators.vj_ixs_wire import FAULT_BITS
 from hal.now import NEVER_US, Now
 from hal.ports import AecChoice, GeneratorReading
+from sim.arcs import CLEANED, ArcChance
 from sim.battery import EFFICIENCY, LOW_V, Battery, Mains
 from sim.beamline import BeamCourse, Regulation
 from sim.chambers import Chambers
+from sim.filament import filament_of
 from sim.generator_faults import INJECTIONS
 from sim.injection import fresh
 from sim.rotor import Rotor
+from sim.tube_data import tube_sheet
 
 RAMP_US = 150_000  # the document says "< 0.5 s"
 RAMP_REPLY_US = 500_000  # ENBL1 is answered at the end of the ramp, and not later than this
@@ -41,6 +44,7 @@ class Ratings:
 
     model_number: str = "IXS120BP120P366"
     serial_number: str = "S17085-A00001"
+    tube: str = "vj-ixs120"  # its data sheet: sim/tubes/
     ramp_us: int = RAMP_US
     ramp_reply_us: int = RAMP_REPLY_US
     fall_us: int = FALL_US
@@ -67,6 +71,9 @@ class MonoblockModel:
     kv_off_pct: float
     ma_off_pct: float
     filament_open: bool
+    filament_thinner_pct: float
+    gassy_tube: float
+    worn_anode_pct: float
     slow_rise_us: int | None
     slow_fall_us: int | None
     stuck_oil_c: float | None
@@ -81,6 +88,10 @@ class MonoblockModel:
         self.courses: list[BeamCourse] = []  # every beam since power-up: the simulator's integral
         self.chambers: Chambers | None = None  # those of the bench, where it has some
         self.beam_changed = False  # read and cleared by the world
+        sheet = tube_sheet(self.ratings.tube)
+        self._filament = filament_of(sheet)
+        self._arc_chance = ArcChance(seed, sheet["kv_max"])
+        self._arc_us: int | None = None  # when this beam arcs
         self._noise = random.Random(f"monoblock-{seed}")
         self._ambient_c, self._oil_c = ambient_c, ambient_c
         self._segment_us = 0  # since when there has been this beam, or this pause
@@ -182,6 +193,7 @@ class MonoblockModel:
         self._regulate(t_us)
         self.beam_changed = True
         self._timer_end_us = None if self._time_us is None else t_us + self._time_us
+        self._arc_us = self._next_arc_us(t_us + course.ramp_us)
 
     def _regulate(self, t_us: int) -> None:
         """What faults make of kV and mA from now on."""
@@ -208,6 +220,7 @@ class MonoblockModel:
             self.courses[-1].fall_us = self.slow_fall_us
         self.beam_changed = True
         self._timer_end_us = None
+        self.gassy_tube *= CLEANED
         self._on_s += (t_us - self.courses[-1].on_us) / 1e6
 
     def beam_on(self, t_us: int) -> bool:
@@ -249,6 +262,14 @@ class MonoblockModel:
         self._arcs_us = [*self._recent_arcs_us(Now(t_us)), t_us]
         if len(self._arcs_us) >= ARCS_TO_LATCH:
             self.trip(t_us, "arc")
+
+    def _next_arc_us(self, after_us: int) -> int | None:
+        return self._arc_chance.next_us(self.gassy_tube, self.courses[-1].kv, after_us)
+
+    def _follow_arcs(self, now: Now) -> None:
+        while self._arc_us is not None and now.reached(self._arc_us):
+            self.arc(self._arc_us)
+            self._arc_us = self._next_arc_us(self._arc_us) if self.beam_on(now.t_us) else None
 
     def _recent_arcs_us(self, now: Now) -> list[int]:
         return [at_us for at_us in self._arcs_us if not now.reached(at_us + ARC_WARNING_US)]
@@ -300,8 +321,11 @@ class MonoblockModel:
             self._begin(now.t_us)
         if not self.beam_on(now.t_us):
             return
+        self._follow_arcs(now)
+        if not self.beam_on(now.t_us):
+            return
         self._regulate(now.t_us)
-        for end_us, bit in self._ends():
+        for end_us, bit in self._ends(now.t_us):
             if now.reached(end_us):
                 self._latched |= {bit} if bit else set()
                 self._end(now.t_us)
@@ -315,12 +339,12 @@ class MonoblockModel:
             if self._may_start(now.t_us):
                 self._begin(now.t_us)
 
-    def _ends(self) -> Iterator[tuple[int, str | None]]:
+    def _ends(self, t_us: int) -> Iterator[tuple[int, str | None]]:
         """What will end this beam if nobody else does, and the bit that it latches."""
         if self.stray_beam:
             return
         course = self.courses[-1]
-        yield self._hot_us(course), "over_temperature"
+        yield self._hot_us(course, t_us), "over_temperature"
         yield self._drained_us(course), "battery_low"
         if self._timer_end_us is not None and not self.timer_dead:
             yield self._timer_end_us, None
@@ -341,10 +365,17 @@ class MonoblockModel:
         """Put into the tube since this segment began: kV x mAs, the ramp at full kV."""
         return self.courses[-1].energy_j(self._segment_us, t_us) if self.courses else 0.0
 
+    def _taken_j(self, t_us: int) -> float:
+        """From the battery since this segment began."""
+        return self._energy_j(t_us) / EFFICIENCY
+
     def _close_segment(self, t_us: int) -> None:
-        self._oil_c = self._real_oil_c(t_us)
-        self.battery.take(self._energy_j(t_us) / EFFICIENCY)
+        self._keep_heat(t_us)
+        self.battery.take(self._taken_j(t_us))
         self._segment_us = t_us
+
+    def _keep_heat(self, t_us: int) -> None:
+        self._oil_c = self._real_oil_c(t_us)
 
     def _oil_at(self, t_us: int) -> float:
         """As the thermometer has it."""
@@ -359,7 +390,8 @@ class MonoblockModel:
         left = math.exp(-age_s / self.ratings.oil_tau_s)
         return self._ambient_c + (self._oil_c - self._ambient_c) * left + warmed_c
 
-    def _hot_us(self, course: BeamCourse) -> int:
+    def _hot_us(self, course: BeamCourse, t_us: int) -> int:
+        """When this beam makes it too hot; too early is harmless, since it is asked again then."""
         if self.stuck_oil_c is not None:
             return NEVER_US
         left_c = self.ratings.oil_limit_c - self._oil_c
@@ -374,11 +406,11 @@ class MonoblockModel:
     def _volts(self, t_us: int) -> float:
         course = self.courses[-1] if self.courses else None
         power_w = _full_power_w(course, t_us) * course.level(t_us) ** 2 if course else 0.0
-        return self.battery.volts(power_w / EFFICIENCY, self._energy_j(t_us) / EFFICIENCY)
+        return self.battery.volts(power_w / EFFICIENCY, self._taken_j(t_us))
 
     def charge(self, t_us: int) -> float:
         """Of the battery, 0..1, with what this segment has taken."""
-        return self.battery.left(self._energy_j(t_us) / EFFICIENCY)
+        return self.battery.left(self._taken_j(t_us))
 
     def charge_battery(self, t_us: int, charge: float) -> None:
         """As a charger leaves it; ValueError beyond 0..1 and during a beam."""
@@ -401,12 +433,23 @@ class MonoblockModel:
             kv=max(0.0, kv * (1 + self._shown())),
             ma=max(0.0, ma * (1 + self._shown())),
             oil_c=self._oil_at(t_us),
-            filament_a=0.0 if self.filament_open else 1.55 + 0.3 * ma,
+            filament_a=self._filament_a(t_us, ruling),
             battery_v=self._volts(t_us),
         )
 
+    def _filament_a(self, t_us: int, ruling: Regulation) -> float:
+        """Hot for the full current from a beam's start to its end, else on standby."""
+        if self.filament_open:
+            return 0.0
+        filament = self._filament.worn(self.filament_thinner_pct)
+        if not self.beam_on(t_us):
+            return filament.shown_a(0.0, 0.0)
+        course = self.courses[-1]
+        kv, ma = course.kv * ruling.kv_pct / 100, course.ma * ruling.ma_pct / 100
+        return filament.shown_a(kv, ma)
+
     def battery_pct(self, t_us: int) -> float | None:
-        told = self.battery.told(self._energy_j(t_us) / EFFICIENCY)
+        told = self.battery.told(self._taken_j(t_us))
         return None if told is None else 100 * told
 
     def account(self, t_us: int) -> tuple[float, float]:
@@ -420,6 +463,11 @@ class MonoblockModel:
     def _shown(self) -> float:
         """What an indication is off, by chance."""
         return 0.002 * self._noise.gauss(0, 1)
+
+    @property
+    def output_factor(self) -> float:
+        """Kerma is so much of what kV and mAs of a new tube give."""
+        return 1.0 - self.worn_anode_pct / 100
 
     def on_time_s(self) -> float:
         return self._on_s

@@ -28,6 +28,18 @@ INJECTIONS = {
         0.0, between=(-100.0, 400.0),
     ),
     "filament_open": Injection("no emission: kV without mA, and no filament current (F22)"),
+    "filament_thinner_pct": Injection(
+        "worn: so much less filament current for the same mA, and only its reading shows it",
+        0.0, between=(0.0, 20.0),
+    ),
+    "gassy_tube": Injection(
+        "so likely is an arc at the tube's highest kV, less below; each beam cleans a tenth",
+        0.0, between=(0.0, 1.0),
+    ),
+    "worn_anode_pct": Injection(
+        "a roughened target: so much less output at the same kV and mAs; no reading shows it",
+        0.0, between=(0.0, 60.0),
+    ),
     "slow_rise_us": Injection(
         "kV and mA rise so slowly, from the next start on (F08)",
         None, int, between=(0, 10_000_000),
@@ -41,4 +53,4 @@ INJECTIONS = {
         None, float, between=(-50.0, 150.0),
     ),
 }  # fmt: skip
-FROM_NEXT_START = ("ma_factor", "kv_factor", "slow_rise_us")
+FROM_NEXT_START = ("gassy_tube", "ma_factor", "kv_factor", "slow_rise_us")

@@ -12,27 +12,52 @@ from sim.injection import Injection, fresh
 
 FULL_RPM = 3_000.0
 RUN_UP_US, BRAKE_US = 1_500_000, 5_000_000  # stand to full speed, and back
+ALLOWED_US = 10_000_000  # on time for an exposure that is in a battery's figures (GE AMX-II)
+MINUTE_US = 60_000_000
 INJECTIONS = {
+    "rotor_slow_us": Injection(
+        "it needs so long to full speed: a bad bearing (F24)",
+        None,
+        int,
+        between=(RUN_UP_US, 60_000_000),
+    ),
+    "rotor_starts_count": Injection(
+        "its starter allows so many starts in 60 s and then lets it stand; a Spellman PMX 2",
+        None,
+        int,
+        between=(1, 60),
+    ),
     "rotor_stuck": Injection("the rotor stands, whatever is ordered (F24)"),
     "rotor_lies": Injection("at speed is told from the order on, wherever it is (F13)"),
 }
 
 
 class Rotor:
+    rotor_slow_us: int | None
+    rotor_starts_count: int | None
     rotor_stuck: bool
     rotor_lies: bool
 
     def __init__(self) -> None:
         self._from_us, self._from_rpm = 0, 0.0
         self._wanted_us: int | None = None  # since when it shall turn
+        self._starts_us: list[int] = []  # of the last minute
+        self._long_us = 0  # see `long_us`
         fresh(self, INJECTIONS)
 
     def run_up(self, t_us: int) -> None:
-        if self._wanted_us is None:
+        if self._wanted_us is None and self._may_start(Now(t_us)):
+            self._starts_us.append(t_us)
             self._turn(t_us, t_us)
+
+    def _may_start(self, now: Now) -> bool:
+        recent = [at_us for at_us in self._starts_us if not now.reached(at_us + MINUTE_US)]
+        self._starts_us = recent
+        return self.rotor_starts_count is None or len(recent) < self.rotor_starts_count
 
     def brake(self, t_us: int) -> None:
         if self._wanted_us is not None:
+            self._long_us = self.long_us(t_us)
             self._turn(t_us, None)
 
     def _turn(self, t_us: int, wanted_us: int | None) -> None:
@@ -45,7 +70,10 @@ class Rotor:
         age_us = t_us - self._from_us
         if self._wanted_us is None:
             return max(0.0, self._from_rpm - FULL_RPM * age_us / BRAKE_US)
-        return min(FULL_RPM, self._from_rpm + FULL_RPM * age_us / RUN_UP_US)
+        return min(FULL_RPM, self._from_rpm + FULL_RPM * age_us / self._run_up_us())
+
+    def _run_up_us(self) -> int:
+        return RUN_UP_US if self.rotor_slow_us is None else self.rotor_slow_us
 
     def at_speed(self, now: Now) -> bool:
         """As its starter tells it."""
@@ -57,4 +85,10 @@ class Rotor:
         """When it turns at full speed."""
         if self._wanted_us is None or self.rotor_stuck:
             return NEVER_US
-        return self._from_us + round((1.0 - self._from_rpm / FULL_RPM) * RUN_UP_US)
+        return self._from_us + round((1.0 - self._from_rpm / FULL_RPM) * self._run_up_us())
+
+    def long_us(self, t_us: int) -> int:
+        """How long it has been kept turning beyond ALLOWED_US, of every time that it was."""
+        if self._wanted_us is None:
+            return self._long_us
+        return self._long_us + max(0, t_us - self._wanted_us - ALLOWED_US)

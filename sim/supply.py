@@ -13,6 +13,7 @@ from sim.generator import MonoblockModel, Ratings
 SUPPLY = Ratings(
     model_number="SWM9999-999",  # pymeasure's example of a DSP part number
     serial_number="56234",  # ... and of its version
+    tube="sim-supply160",
     ramp_us=300_000,
     fall_us=60_000,
     watchdog_us=None,

@@ -31,6 +31,7 @@ CASES = {
               "correct, numpy", "... and linearity, lag", "OpenCV, float32", "OpenCV, Q15"],
     "frame": ["a Gaussian number a pixel", "two of them", "dark", "flat", "hand",
               "hand, of a new kV", "hand, corrected, and its preview"],
+    "tube_day": ["1200 exponentials", "an anode of order 1", "an anode of order 2"],
     "release": ["contact -> the room's answer that shows it",
                 "contact -> the first byte of OFF", "contact -> HV below 10 %, by the chain"],
     "startup": ["python -c pass", "dxrig --help"],

@@ -95,9 +95,14 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "sim/optics.py:SimOptics.grid_ratio": "a grid's own number: height over distance of its strips",
     "sim/phantoms/tubes.py:Tube.core": "a ratio",
     "sim/phantoms/tubes.py:Tube.depth": "a ratio: thickness over width",
+    "sim/filament.py:Filament.exponent": "a ratio",
+    "sim/filament.py:Filament.point_k": "kelvin",
+    "sim/generator.py:MonoblockModel.gassy_tube": "a likelihood",
     "sim/shapes.py:Bone.marrow": "a ratio",
     "sim/shapes.py:Bone.thinning": "a ratio",
     "sim/shapes.py:Limb.depth": "a ratio: thickness over width",
+    "sim/tube_data.py:Fact.value": "in the unit that ends its name",
+    "sim/tube_heat.py:Store.order": "a ratio: 1 or 2",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from hal.types import GeneratorState
 from rig.bench import load_bench
 from rig.run_model import ModelRun
 from rig.scenario import SHIPPED, load_scenario
-from sim.radiographic import ANODE_J, RadiographicModel
+from sim.radiographic import RadiographicModel
 from sim.rotor import BRAKE_US, FULL_RPM, RUN_UP_US, Rotor
+from sim.tube_heat import Heat
 
 
 def started(**faults: bool) -> Rotor:
@@ -99,18 +101,120 @@ def test_a_full_charge_is_a_megajoule_in_the_tube() -> None:
     assert model.charge(RUN_UP_US + 1_100_000) == pytest.approx(1 - 8_000 / 1e6, abs=2e-5)
 
 
-def test_the_store_of_heat_ends_a_beam_at_300_khu() -> None:
+ANODE_J, ANODE_W, HOUSING_J = 222_000.0, 870.0, 1_110_000.0
+S = 1_000_000
+
+
+def _long_beam(kv: float = 80.0, ma: float = 400.0) -> RadiographicModel:
+    """Begun at RUN_UP_US, and nothing but heat will end it."""
     model = _ready_to_beam()
     model.rotor.run_up(0)
     model.charge_battery(0, 1.0)
-    model.set_ma(0, 400.0)
+    model.set_kv(0, kv)
+    model.set_ma(0, ma)
     model.set_time_us(0, None)
-    model.start(RUN_UP_US)
-    now = Now(RUN_UP_US)
-    model.command_seen(RUN_UP_US)
-    model.set_watchdog(RUN_UP_US, on=False)
-    model.advance(now)
-    assert now.next_us == RUN_UP_US + round(1e6 * ANODE_J / 32_000) + 1_500
+    model.set_watchdog(0, on=False)
+    return model
+
+
+def _ended_us(model: RadiographicModel, t_us: int) -> tuple[int, int]:
+    """(when the beam was over, after how many looks) if one only looks when the model wants it."""
+    for looks in range(100):
+        now = Now(t_us)
+        model.advance(now)
+        if not model.beam_on(t_us):
+            return t_us, looks
+        t_us = now.next_us
+    raise AssertionError("it does not end")
+
+
+def test_a_full_anode_ends_a_beam_and_what_it_loses_meanwhile_counts() -> None:
+    model = _long_beam()
+    assert model.start(RUN_UP_US)
+    end_us, looks = _ended_us(model, RUN_UP_US)
+    # dQ/dt = P - Q / tau; the ramp of 3 ms counts half.
+    tau_s = ANODE_J / ANODE_W
+    full_s = -tau_s * math.log(1 - ANODE_J / (32_000 * tau_s))
+    assert full_s == pytest.approx(7.03355, abs=1e-5)
+    assert (end_us - RUN_UP_US) / S == pytest.approx(full_s + 0.0015, abs=1e-4)
+    assert looks <= 6
+    assert "over_temperature" in model.fault_bits(end_us)
+
+
+def test_a_power_that_the_anode_loses_as_fast_never_ends_a_beam() -> None:
+    model = _long_beam(kv=80.0, ma=10.0)  # 800 W of 870
+    assert model.start(RUN_UP_US)
+    t_us = RUN_UP_US
+    for _ in range(50):
+        model.advance(Now(t_us))
+        assert model.beam_on(t_us)
+        t_us += 20 * S
+    assert model.heat(t_us).anode_j == pytest.approx(ANODE_J * 800 / 870, rel=0.03)
+
+
+def test_an_anode_that_is_hot_already_ends_the_beam_the_sooner() -> None:
+    model = _long_beam()
+    model.warm(RUN_UP_US, Heat(anode_j=0.9 * ANODE_J))
+    assert model.start(RUN_UP_US)
+    end_us, _ = _ended_us(model, RUN_UP_US)
+    mean_w = 32_000 - 0.95 * ANODE_W
+    assert (end_us - RUN_UP_US) / S == pytest.approx(0.1 * ANODE_J / mean_w + 0.0015, abs=1e-4)
+
+
+def test_what_the_cables_discharge_warms_the_anode_too() -> None:
+    model = _long_beam()
+    assert model.start(RUN_UP_US)
+    model.stop(RUN_UP_US + 100_000)
+    before_j, after_j = (model.heat(RUN_UP_US + us).anode_j for us in (100_000, 102_000))
+    assert after_j - before_j == pytest.approx(32_000 * 0.002 / 2, abs=0.05)
+    cooled_j = 1_600 * 0.1 / 255  # half of its heat, a tenth of a second
+    assert after_j == pytest.approx(32_000 * (0.1 - 0.0015 + 0.001) - cooled_j, abs=0.05)
+
+
+def test_looking_often_or_seldom_gives_the_same_heat_to_the_last_bit() -> None:
+    often, seldom = _long_beam(), _long_beam()
+    for model, every_us in ((often, 1_000), (seldom, 10 * S)):
+        assert model.start(RUN_UP_US)
+        for t_us in range(RUN_UP_US, RUN_UP_US + 500_000, every_us):
+            model.advance(Now(t_us))
+            model.reading(t_us)
+        model.stop(RUN_UP_US + 500_000)
+        for t_us in range(RUN_UP_US + 500_000, RUN_UP_US + 2 * S, every_us):
+            model.reading(t_us)
+    assert often.heat(3_600 * S) == seldom.heat(3_600 * S)
+
+
+def test_the_anode_warms_the_housing_over_hours_and_both_cool_over_days() -> None:
+    model = _long_beam(ma=100.0)
+    assert model.start(RUN_UP_US)
+    model.stop(RUN_UP_US + 10 * S)  # 80 kJ
+    after = [model.heat(RUN_UP_US + 10 * S + s * S) for s in (0, 600, 3_600, 30 * 86_400)]
+    assert after[0].anode_j == pytest.approx(79_990 * (1 - 5 / 255), rel=0.001)
+    assert after[1].housing_j > 50_000 > 10_000 > after[1].anode_j
+    # The housing's hour: 1.11 MJ at 308 W.
+    later = model.heat(RUN_UP_US + 10 * S + 7_200 * S)
+    hour = math.exp(-3_600 * 308 / HOUSING_J)
+    assert later.housing_j / after[2].housing_j == pytest.approx(hour, rel=1e-4)
+    assert after[3].anode_j + after[3].housing_j < 1e-6
+
+
+@pytest.mark.parametrize(("share", "starts"), [(0.9999, True), (1.001, False)])
+def test_a_full_housing_refuses_the_start_and_tells_why(share: float, starts: bool) -> None:
+    model = _long_beam()
+    model.warm(RUN_UP_US, Heat(housing_j=share * HOUSING_J))
+    assert model.start(RUN_UP_US) is starts
+    assert ("over_temperature" in model.fault_bits(RUN_UP_US)) is not starts
+    model.stop(RUN_UP_US + 1)
+    assert "over_temperature" not in model.fault_bits(RUN_UP_US + 60 * S)
+
+
+def test_its_thermometer_tells_the_fuller_of_anode_and_housing() -> None:
+    model = _long_beam()
+    shown_c = []
+    for heat in (Heat(), Heat(anode_j=ANODE_J / 2), Heat(anode_j=1.0, housing_j=HOUSING_J)):
+        model.warm(0, heat)
+        shown_c.append(model.reading(0).oil_c)
+    assert shown_c == [22.0, 41.0, 60.0]
 
 
 def test_rotor_and_ready_are_one_thing_in_the_status() -> None:
@@ -236,3 +340,56 @@ def test_a_dead_timer_counts_no_mas_either() -> None:
     model.set_watchdog(0, on=False)
     model.advance(Now(10_000_000))
     assert model.beam_on(10_000_000)
+
+
+# --- what is kept of a rotor's starts and of its time
+
+
+def test_a_slow_bearing_reaches_full_speed_later_and_no_start_is_taken_before() -> None:
+    model = _ready_to_beam()
+    model.rotor.rotor_slow_us = 4 * S
+    model.rotor.run_up(0)
+    assert model.rotor.rpm(2 * S) == FULL_RPM / 2
+    assert model.rotor.full_us() == 4 * S
+    assert not model.start(4 * S - 1)
+    assert model.start(4 * S)
+
+
+def test_a_starter_with_a_limit_lets_the_rotor_stand_until_a_minute_has_passed() -> None:
+    rotor = Rotor()
+    rotor.rotor_starts_count = 2
+    for start_us in (0, 20 * S):
+        rotor.run_up(start_us)
+        assert rotor.at_speed(Now(start_us + RUN_UP_US))
+        rotor.brake(start_us + 3 * S)
+    rotor.run_up(60 * S - 1)
+    assert rotor.full_us() == NEVER_US
+    rotor.run_up(60 * S)
+    assert rotor.full_us() == 60 * S + RUN_UP_US
+    rotor.brake(65 * S)
+    rotor.run_up(70 * S)  # those of 20 s and 60 s
+    assert rotor.full_us() == NEVER_US
+
+
+def test_without_a_limit_a_rotor_starts_as_often_as_it_is_told() -> None:
+    rotor = Rotor()
+    for start_us in range(0, 30 * S, 3 * S):
+        rotor.run_up(start_us)
+        assert rotor.full_us() <= start_us + RUN_UP_US
+        rotor.brake(start_us + 2 * S)
+
+
+def test_ten_seconds_of_rotor_for_an_exposure_are_in_the_battery_s_figures() -> None:
+    model = _ready_to_beam()
+    before = model.charge(0)
+    model.rotor.run_up(0)
+    assert model.charge(10 * S) == before
+    # 120 W of 1 MJ / 0.49
+    assert before - model.charge(15 * S) == pytest.approx(5 * 120 / (1e6 / 0.49))
+    model.rotor.brake(20 * S)
+    assert before - model.charge(3_600 * S) == pytest.approx(10 * 120 / (1e6 / 0.49))
+    model.charge_battery(4_000 * S, 0.5)
+    assert model.charge(4_000 * S) == 0.5
+    model.rotor.run_up(5_000 * S)
+    assert model.charge(5_010 * S) == 0.5
+    assert 0.5 - model.charge(5_011 * S) == pytest.approx(120 / (1e6 / 0.49))

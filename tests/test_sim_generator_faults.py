@@ -162,7 +162,7 @@ def test_a_long_tail_goes_into_the_charge_and_lasts_as_long_as_it_is_told(made: 
     assert course.charge_mas(on_us + S, made.t_us) == pytest.approx(0.5 * 0.040 / 2)
 
 
-@pytest.mark.parametrize("name", ["ma_factor", "kv_factor", "slow_rise_us"])
+@pytest.mark.parametrize("name", ["gassy_tube", "ma_factor", "kv_factor", "slow_rise_us"])
 def test_what_counts_from_the_next_start_on_is_refused_in_a_beam(made: SimWorld, name: str) -> None:
     made.beam()
     with pytest.raises(ValueError, match=f"{name} counts from the next start on"):

@@ -26,6 +26,7 @@ BENCHMARKS = {  # name: module of tools.bench
     "modbus_rtu": "modbus_read",
     "image": "image",
     "frame": "frame",
+    "tube_day": "tube_day",
     "release": "release",
     "startup": "startup",
     "journal": "journal",

@@ -1,0 +1,162 @@
+"""`dxrig sim show tube`: what is simulated of a tube, and where each figure is from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rig.answers import answer_json, answer_table
+from rig.exit_codes import UsageError
+from rig.options import json_option
+
+SUFFIXES = (".svg", ".png", ".json")
+
+
+@click.command(
+    "tube",
+    epilog="""\b
+Examples:
+  dxrig sim show tube
+  dxrig sim show tube sim-rad32
+  dxrig sim show tube sim-rad32 --out rad32.svg
+  dxrig sim show tube ./my-tube.toml --json | jq .cooling.anode_minutes_to_pct
+
+A mark says where a value is from: "stated" in a document, "computed" from one, "memory":
+unverified, "chosen": ours, because the model needs one. What nobody gives is not there.
+""",
+)
+@click.argument("name", required=False)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Charts as FILE.svg or FILE.png, numbers as FILE.json.",
+)
+@json_option
+def command(name: str | None, out: Path | None, as_json: bool) -> None:
+    """Rating, cooling and emission charts of a tube; without NAME all tubes.
+
+    NAME is one of the list, or a data sheet of your own that ends in .toml.
+    """
+    from rig.sim_show.tube_curves import curves, listed
+    from sim.tube_data import TubeError, tube_sheet
+
+    if name is None:
+        if out is not None:
+            raise UsageError("--out needs the NAME of a tube; `dxrig sim show tube` lists them")
+        _answer_list(listed(), as_json=as_json)
+        return
+    try:
+        content = curves(tube_sheet(name))
+    except TubeError as error:
+        raise UsageError(str(error)) from None
+    if out is not None:
+        _save(out, content)
+    if as_json:
+        answer_json(content)
+    elif out is not None:
+        click.echo(f"{out}: {content['maker']} {content['model']}")
+    else:
+        _tell(content)
+
+
+def _save(out: Path, content: dict[str, Any]) -> None:
+    if out.suffix not in SUFFIXES:
+        raise UsageError(f"--out {out}: must end in {', '.join(SUFFIXES)}")
+    try:
+        if out.suffix == ".json":
+            import json
+
+            text = json.dumps({"schema": 1, **content}, indent=1)
+            out.write_text(text + "\n", encoding="utf-8")
+        else:
+            from rig.sim_show.tube_picture import drawable, save
+
+            if not drawable(content):
+                raise UsageError(f"{content['tube']}: its data sheet has nothing to draw")
+            save(out, content)
+    except OSError as error:
+        raise UsageError(f"{out}: can't be written ({error.strerror})") from None
+
+
+def _answer_list(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        answer_json({"tubes": rows})
+        return
+    heads = ("name", "anode", "heat kJ", "large kW", "small kW", "kV max", "from documents")
+    answer_table(heads, [_list_row(row) for row in rows], title="Simulated tubes")
+
+
+def _list_row(row: dict[str, Any]) -> tuple[str, ...]:
+    powers = (_kilo(row[name]) for name in ("anode_heat_j", "large_w", "small_w"))
+    most_kv = "-" if row["kv_max"] is None else f"{row['kv_max']:g}"
+    verified = f"{row['verified_count']} of {row['facts_count']} facts"
+    return (row["name"], row["anode"], *powers, most_kv, verified)
+
+
+def _kilo(value: float | None) -> str:
+    return "-" if value is None else f"{value / 1e3:.4g}"
+
+
+# --- one tube
+
+
+def _tell(content: dict[str, Any]) -> None:
+    click.echo(f"{content['maker']} {content['model']}, {content['anode']} anode, as simulated")
+    click.echo(f"from {content['document']}\n")
+    facts = [(f["name"], f"{f['value']:.10g}", f["mark"], f["source"]) for f in content["facts"]]
+    answer_table(("fact", "value", "mark", "source"), facts)
+    for title, part, tell in (
+        ("Rating", "rating", _tell_rating),
+        ("Cooling", "cooling", _tell_cooling),
+        ("Emission", "emission", _tell_emission),
+    ):
+        click.echo("")
+        if content[part] is None:
+            click.echo(f"{title}: not in its data sheet")
+        else:
+            tell(content[part])
+
+
+def _tell_rating(part: dict[str, Any]) -> None:
+    from rig.sim_show.tube_curves import TOLD_S
+
+    columns = [part["time_s"].index(span_s) for span_s in TOLD_S]
+    rows = [
+        (f"{focus['name']}, {focus['size_mm']:g} mm",
+         *(f"{focus['most_kw'][column]:.3g}" for column in columns))
+        for focus in part["foci"]
+    ]  # fmt: skip
+    heads = ("focal spot, kW for", *(f"{span_s:g} s" for span_s in TOLD_S))
+    answer_table(heads, rows, title="Rating")
+
+
+def _tell_cooling(part: dict[str, Any]) -> None:
+    from rig.sim_show.tube_curves import KHU_PER_J, LEFT_PCT
+
+    rows = [
+        (name, f"{full_j / 1e3:.4g}", f"{full_j * KHU_PER_J:.3g}",
+         *(f"{minutes[str(left)]:.3g}" for left in LEFT_PCT))
+        for name, full_j, minutes in (
+            ("anode", part["anode_full_j"], part["anode_minutes_to_pct"]),
+            ("housing", part["housing_full_j"], part["housing_minutes_to_pct"]),
+        )
+        if full_j is not None
+    ]  # fmt: skip
+    heads = ("full, minutes to", "kJ", "kHU", *(f"{left} %" for left in LEFT_PCT))
+    answer_table(heads, rows, title="Cooling")
+
+
+def _tell_emission(part: dict[str, Any]) -> None:
+    currents_ma = part["tube_ma"]
+    columns = [round(share * (len(currents_ma) - 1)) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    rows = [
+        (f"{curve['kv']:g} kV", *(f"{curve['filament_a'][column]:.3f}" for column in columns))
+        for curve in part["curves"]
+    ]
+    heads = ("filament A for", *(f"{currents_ma[column]:.3g} mA" for column in columns))
+    answer_table(heads, rows, title="Emission")
+    most = "" if part["most_a"] is None else f", at most {part['most_a']:g} A"
+    click.echo(f"between beams {part['standby_a']:g} A{most}")

@@ -1,0 +1,128 @@
+"""What is simulated of a tube, as numbers: facts, rating, cooling, emission. A curve that its
+data sheet has not got the facts for is left out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from sim.filament import Filament, filament_of
+from sim.rating import foci_of
+from sim.tube_data import FACTS, TubeSheet, shipped_tubes, tube_sheet
+from sim.tube_heat import Heat, TubeHeat, tube_heat
+
+RATING_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7,
+            1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)  # fmt: skip
+TOLD_S = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0)  # of these a table tells
+LEFT_PCT = (75, 50, 25, 10)
+EMISSION_KV = (40.0, 60.0, 80.0, 120.0)
+KHU_PER_J = 1.35 / 1000  # only to be shown (qc-and-physics.md 2.1)
+_COOLING_POINTS_COUNT = 121
+_EMISSION_POINTS_COUNT = 60
+
+
+def listed() -> list[dict[str, Any]]:
+    """One row a tube that ships."""
+    return [_row(tube_sheet(name)) for name in shipped_tubes()]
+
+
+def _row(sheet: TubeSheet) -> dict[str, Any]:
+    found = list(sheet.facts.values())
+    return {
+        "name": sheet.name,
+        "maker": sheet.maker,
+        "model": sheet.model,
+        "anode": sheet.anode,
+        **{name: sheet.get(name) for name in ("anode_heat_j", "large_w", "small_w", "kv_max")},
+        "facts_count": len(found),
+        "verified_count": sum(fact.verified for fact in found),
+    }
+
+
+def curves(sheet: TubeSheet) -> dict[str, Any]:
+    """All of one tube; `rating`, `cooling` and `emission` are None where facts are missing."""
+    return {
+        "tube": sheet.name,
+        "maker": sheet.maker,
+        "model": sheet.model,
+        "anode": sheet.anode,
+        "document": sheet.document,
+        "facts": [
+            {
+                "name": name,
+                "about": FACTS[name][0],
+                "value": fact.value,
+                "mark": fact.mark,
+                "verified": fact.verified,
+                "source": fact.source,
+            }
+            for name, fact in sheet.facts.items()
+        ],
+        "rating": _rating(sheet),
+        "cooling": _cooling(tube_heat(sheet)) if "anode_heat_j" in sheet else None,
+        "emission": _emission(filament_of(sheet), sheet) if "filament_a" in sheet else None,
+    }
+
+
+def _rating(sheet: TubeSheet) -> dict[str, Any] | None:
+    foci = foci_of(sheet)
+    if not foci:
+        return None
+    return {
+        "time_s": list(RATING_S),
+        "foci": [
+            {
+                "name": focus.name,
+                "size_mm": focus.size_mm,
+                "most_kw": [focus.most_w(span_s) / 1e3 for span_s in RATING_S],
+            }
+            for focus in foci
+        ],
+    }
+
+
+def _cooling(model: TubeHeat) -> dict[str, Any]:
+    """From a full anode in a cold housing, until a tenth is left; and the housing from full."""
+    anode, housing = model.anode, model.housing
+    end_s = anode.reaches_s(anode.full_j, 0.1 * anode.full_j)
+    times_s = [
+        end_s * index / (_COOLING_POINTS_COUNT - 1) for index in range(_COOLING_POINTS_COUNT)
+    ]
+    heats = [model.after(Heat(anode_j=anode.full_j), at_s) for at_s in times_s]
+    full_j = None if housing is None else housing.full_j
+    return {
+        "anode_full_j": anode.full_j,
+        "anode_cooling_w": anode.cooling_w,
+        "housing_full_j": full_j,
+        "time_minutes": [at_s / 60 for at_s in times_s],
+        "anode_pct": [100 * heat.anode_j / anode.full_j for heat in heats],
+        "housing_pct": full_j and [100 * heat.housing_j / full_j for heat in heats],
+        "anode_minutes_to_pct": {
+            str(left): anode.reaches_s(anode.full_j, anode.full_j * left / 100) / 60
+            for left in LEFT_PCT
+        },
+        "housing_minutes_to_pct": housing
+        and {
+            str(left): housing.reaches_s(housing.full_j, housing.full_j * left / 100) / 60
+            for left in LEFT_PCT
+        },
+    }
+
+
+def _emission(filament: Filament, sheet: TubeSheet) -> dict[str, Any]:
+    """From a hundredth of the most tube current to it, at some kV that the tube can."""
+    most_ma = sheet.get("ma_max") or filament.point_ma
+    least_kv, most_kv = sheet.get("kv_min") or 0.0, sheet.get("kv_max") or math.inf
+    steps = [index / (_EMISSION_POINTS_COUNT - 1) for index in range(_EMISSION_POINTS_COUNT)]
+    currents_ma = [most_ma * 100.0 ** (step - 1) for step in steps]
+    shown_kv = [kv for kv in EMISSION_KV if least_kv <= kv <= most_kv]
+    return {
+        "standby_a": filament.standby_a,
+        "most_a": filament.most_a,
+        "tube_ma": currents_ma,
+        "curves": [
+            {"kv": kv, "filament_a": [filament.current_a(kv, ma) for ma in currents_ma]}
+            for kv in shown_kv
+            if filament.space_charge_ma(kv) > most_ma
+        ],
+    }

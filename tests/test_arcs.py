@@ -1,0 +1,127 @@
+"""A tube with gas in it arcs, at high kV first, until beams have cleaned it; a clean one never."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from hal.now import Now
+from sim.arcs import CLEANED, WITHIN_US, ArcChance, gas_after
+from sim.generator import RAMP_US, MonoblockModel
+from sim.radiographic import RadiographicModel
+
+S = 1_000_000
+DAY_S = 86_400.0
+
+
+def monoblock(seed: int = 1, gassy: float = 0.0, kv: float = 120.0) -> MonoblockModel:
+    model = MonoblockModel(seed=seed)
+    model.set_supply(0, True)
+    model.set_interlock(0, True)
+    model.set_watchdog(0, on=False)
+    model.set_kv(0, kv)
+    model.set_ma(0, 0.5)
+    model.set_time_us(0, S)
+    model.gassy_tube = gassy
+    return model
+
+
+def arcs_us(model: MonoblockModel, start_us: int = 0) -> list[int]:
+    """One beam of a second, looked at only when the model wants it: when it arced."""
+    seen: list[int] = []
+    assert model.start(start_us)
+    t_us = start_us
+    while model.beam_on(t_us):
+        now = Now(t_us)
+        model.advance(now)
+        seen += [at_us for at_us in model._arcs_us if at_us not in seen]
+        t_us = now.next_us
+    return seen
+
+
+def test_a_clean_tube_never_arcs_and_no_chance_is_drawn() -> None:
+    model = monoblock()
+    before = model._arc_chance._random.getstate()
+    assert [arcs_us(model, n * 2 * S) for n in range(20)] == [[]] * 20
+    assert model._arc_chance._random.getstate() == before
+
+
+def test_a_tube_full_of_gas_arcs_four_times_and_latches() -> None:
+    model = monoblock(gassy=1.0)
+    seen = arcs_us(model)
+    assert len(seen) == 4
+    assert RAMP_US <= seen[0] < RAMP_US + WITHIN_US
+    assert all(0 <= after - before < WITHIN_US for before, after in pairwise(seen))
+    assert "arc" in model.fault_bits(seen[-1] + 20 * S)
+    assert not model.start(seen[-1] + 20 * S)
+
+
+def test_so_many_beams_arc_as_the_gas_makes_likely() -> None:
+    arced = sum(bool(arcs_us(monoblock(seed=seed, gassy=0.3))) for seed in range(400))
+    assert arced / 400 == pytest.approx(0.3, abs=0.07)  # three standard deviations
+
+
+def test_at_less_kv_an_arc_is_much_less_likely() -> None:
+    chance = ArcChance(1, 120.0)
+    assert chance.likelihood(0.5, 120.0) == 0.5
+    assert chance.likelihood(0.5, 140.0) == 0.5
+    assert chance.likelihood(0.5, 60.0) == 0.5 / 256
+    at_60_kv = [arcs_us(monoblock(seed=seed, gassy=0.5, kv=60.0)) for seed in range(60)]
+    at_120_kv = [arcs_us(monoblock(seed=seed, gassy=0.5, kv=120.0)) for seed in range(60)]
+    assert sum(map(bool, at_60_kv)) <= 2 < 20 <= sum(map(bool, at_120_kv))
+
+
+def test_each_beam_leaves_a_tenth_of_the_gas_less() -> None:
+    model = monoblock(gassy=0.2, kv=40.0)
+    for n in range(20):
+        arcs_us(model, n * 2 * S)
+    assert model.gassy_tube == pytest.approx(0.2 * CLEANED**20)
+    assert CLEANED == 0.9
+
+
+def test_the_same_seed_arcs_at_the_same_times_and_another_at_others() -> None:
+    assert arcs_us(monoblock(seed=3, gassy=1.0)) == arcs_us(monoblock(seed=3, gassy=1.0))
+    assert arcs_us(monoblock(seed=3, gassy=1.0)) != arcs_us(monoblock(seed=4, gassy=1.0))
+
+
+def test_arcs_are_where_they_are_however_often_one_looks() -> None:
+    often, seldom = monoblock(gassy=1.0), monoblock(gassy=1.0)
+    seen = arcs_us(seldom)
+    assert often.start(0)
+    for t_us in range(0, seen[-1] + 1_000, 500):
+        often.advance(Now(t_us))
+    assert often._arcs_us == seldom._arcs_us == seen
+
+
+def test_an_arc_that_was_to_come_does_not_when_the_beam_is_over() -> None:
+    model = monoblock(gassy=1.0)
+    assert model.start(0)
+    model.stop(RAMP_US - 1)
+    model.advance(Now(10 * S))
+    assert model._arcs_us == []
+
+
+@pytest.mark.parametrize(
+    ("rest_s", "gas"), [(0.0, 0.0), (DAY_S, 0.0), (61 * DAY_S, 0.1896), (3_000 * DAY_S, 0.3)]
+)
+def test_the_longer_a_tube_rests_the_more_gas_it_has(rest_s: float, gas: float) -> None:
+    assert gas_after(rest_s) == pytest.approx(gas, abs=1e-4)
+
+
+# --- a worn anode
+
+
+def test_a_worn_anode_gives_less_output_and_no_reading_tells_it() -> None:
+    new, worn = RadiographicModel(), RadiographicModel()
+    worn.worn_anode_pct = 25.0
+    assert (new.output_factor, worn.output_factor) == (1.0, 0.75)
+    for model in (new, worn):
+        model.set_supply(0, True)
+        model.set_interlock(0, True)
+        model.set_kv(0, 80.0)
+        model.set_ma(0, 100.0)
+        model.rotor.run_up(0)
+        assert model.start(2 * S)
+    assert new.reading(3 * S) == worn.reading(3 * S)
+    assert new.exposure(0, 3 * S) == worn.exposure(0, 3 * S)

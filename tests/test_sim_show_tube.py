@@ -1,0 +1,167 @@
+"""`dxrig sim show tube`: the charts of a simulated tube, with the marks of what they rest on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from rig.exit_codes import UsageError
+from rig.sim_show.tube import command
+from sim.tube_data import shipped_tubes
+
+ONLY_ANGLE = """[tube]
+maker = "A"
+model = "B"
+anode = "rotating"
+document = "C"
+
+[facts]
+anode_deg = { value = 12, mark = "stated", source = "sheet" }
+"""
+
+
+def shown(*arguments: str) -> str:
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def answer(*arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(shown(*arguments, "--json"))
+    assert found["schema"] == 1
+    return found
+
+
+def test_without_a_name_every_tube_is_listed_with_how_much_documents_give() -> None:
+    lines = shown().splitlines()
+    assert [line.split()[0] for line in lines[2:]] == shipped_tubes()
+    row = next(line for line in lines if line.startswith("philips-ro-0306"))
+    assert row.split() == ["philips-ro-0306", "rotating", "222", "25", "6", "-",
+                           "9", "of", "10", "facts"]  # fmt: skip
+
+
+def test_the_list_as_json_has_numbers() -> None:
+    rows = {row["name"]: row for row in answer()["tubes"]}
+    assert list(rows) == shipped_tubes()
+    assert rows["ge-maxiray-100"] == {
+        "name": "ge-maxiray-100", "maker": "GE", "model": "Maxiray 100", "anode": "rotating",
+        "anode_heat_j": 260_000.0, "large_w": None, "small_w": None, "kv_max": 150.0,
+        "facts_count": 8, "verified_count": 7,
+    }  # fmt: skip
+
+
+def test_every_fact_of_a_tube_is_told_with_mark_and_source() -> None:
+    facts = {fact["name"]: fact for fact in answer("toshiba-e7239")["facts"]}
+    assert facts["anode_cooling_w"] == {
+        "name": "anode_cooling_w", "about": "what it loses at that heat", "value": 475.0,
+        "mark": "memory", "verified": False, "source": "475 W",
+    }  # fmt: skip
+    assert facts["large_w"]["verified"] is True
+
+
+def test_the_rating_chart_goes_through_the_power_of_the_sheet() -> None:
+    rating = answer("varian-a-192")["rating"]
+    at = rating["time_s"].index(0.1)
+    assert [(f["name"], f["size_mm"], f["most_kw"][at]) for f in rating["foci"]] == [
+        ("large", 1.2, 100.0), ("small", 0.6, 40.0),
+    ]  # fmt: skip
+    assert rating["foci"][0]["most_kw"] == sorted(rating["foci"][0]["most_kw"], reverse=True)
+
+
+def test_the_cooling_chart_has_the_minutes_of_the_data_sheet() -> None:
+    cooling = answer("ge-maxiray-100")["cooling"]
+    minutes = {left: round(value, 1) for left, value in cooling["anode_minutes_to_pct"].items()}
+    assert minutes == {"75": 1.3, "50": 3.2, "25": 6.5, "10": 10.8}
+    assert cooling["housing_minutes_to_pct"]["50"] == pytest.approx(17.3, abs=0.05)
+    assert (cooling["anode_pct"][0], cooling["housing_pct"][0]) == (100.0, 0.0)
+    assert cooling["anode_pct"][-1] == pytest.approx(10.0)
+    assert cooling["time_minutes"][-1] == pytest.approx(cooling["anode_minutes_to_pct"]["10"])
+
+
+def test_without_a_housing_in_the_sheet_its_curve_is_none() -> None:
+    cooling = answer("varian-a-192")["cooling"]
+    of_housing = {name: value for name, value in cooling.items() if name.startswith("housing")}
+    assert set(of_housing) == {"housing_full_j", "housing_pct", "housing_minutes_to_pct"}
+    assert set(of_housing.values()) == {None}
+
+
+def test_the_emission_chart_needs_more_filament_current_at_less_kv() -> None:
+    emission = answer("sim-rad32")["emission"]
+    assert [curve["kv"] for curve in emission["curves"]] == [40.0, 60.0, 80.0, 120.0]
+    assert emission["tube_ma"][-1] == pytest.approx(400.0)
+    at_400_ma = [curve["filament_a"][-1] for curve in emission["curves"]]
+    assert at_400_ma == [pytest.approx(a, abs=0.001) for a in (5.143, 5.040, 5.005, 4.978)]
+
+
+def test_what_the_sheet_does_not_give_is_told_and_not_drawn() -> None:
+    made = answer("toshiba-e7884")
+    assert (made["cooling"], made["emission"]) == (None, None)
+    told = shown("toshiba-e7884")
+    assert "Cooling: not in its data sheet\n" in told
+    assert "Emission: not in its data sheet\n" in told
+
+
+def test_people_get_tables_of_facts_rating_cooling_and_emission() -> None:
+    told = shown("sim-rad32")
+    lines = [line.split() for line in told.splitlines()]
+    assert ["housing_heat_j", "1110000", "chosen", "GE", "Maxiray", "100"] in lines
+    assert ["large,", "1.2", "mm", "36.6", "36.6", "32", "25", "21.5", "13.5"] in lines
+    assert ["anode", "222", "300", "1.22", "2.95", "5.9", "9.79"] in lines
+    assert ["40", "kV", "3.607", "3.891", "4.218", "4.584", "5.143"] in lines
+    assert told.endswith("\nbetween beams 2.4 A, at most 5.6 A\n")
+
+
+def test_a_picture_says_that_it_is_simulated_and_is_the_same_each_time(tmp_path: Path) -> None:
+    once, again = tmp_path / "a.svg", tmp_path / "b.svg"
+    assert shown("sim-rad32", "--out", str(once)) == f"{once}: dxrig SIM-RAD32\n"
+    shown("sim-rad32", "--out", str(again))
+    text = once.read_text(encoding="utf-8")
+    assert text == again.read_text(encoding="utf-8")
+    for words in ("dxrig SIM-RAD32, as simulated", "large focus, 1.2 mm", "small focus, 0.6 mm",
+                  "housing, cold at first", "120 kV", "filament current in A"):  # fmt: skip
+        assert words in text
+    assert "not in its data sheet" not in text
+
+
+def test_a_picture_names_the_charts_that_it_lacks(tmp_path: Path) -> None:
+    shown("toshiba-e7884", "--out", str(tmp_path / "a.svg"))
+    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert "not in its data sheet: cooling, emission" in text
+    shown("toshiba-e7884", "--out", str(tmp_path / "a.png"))
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_numbers_go_to_a_file_and_to_stdout_alike(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    told = answer("dental-d-0712", "--out", str(path))
+    assert json.loads(path.read_text(encoding="utf-8")) == told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("sim-rad23",), r"^no tube 'sim-rad23'; did you mean sim-rad32\?$"),
+        (("nowhere.toml",), "^nowhere.toml: can't be read: no such file or directory$"),
+        (("--out", "a.svg"), "^--out needs the NAME of a tube; `dxrig sim show tube` lists them$"),
+        (("sim-rad32", "--out", "a.pdf"), r"^--out a\.pdf: must end in \.svg, \.png, \.json$"),
+        (("sim-rad32", "--out", "no/a.svg"), r"^no/a\.svg: can't be written \(No such file"),
+        (("angle.toml", "--out", "a.svg"), "^angle: its data sheet has nothing to draw$"),
+    ],
+)
+def test_what_can_not_be_shown_is_refused_with_what_would_do(
+    arguments: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("angle.toml").write_text(ONLY_ANGLE, encoding="utf-8")
+    with pytest.raises(UsageError, match=told):
+        CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert not Path("a.svg").exists()
+
+
+@pytest.mark.parametrize("name", shipped_tubes())
+def test_every_tube_that_ships_can_be_shown(name: str) -> None:
+    assert f"from {answer(name)['document']}\n" in shown(name)
