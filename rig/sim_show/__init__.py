@@ -1,0 +1,1 @@
+"""`dxrig sim show ...`: the curves and pictures of what is simulated."""
