@@ -106,27 +106,37 @@ class Bone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HalfPlane:
-    """A plate that ends in one straight edge through the origin and covers all to its left.
+class TiltedPlate:
+    """A rectangular plate, the middle of whose right edge is the origin.
 
-    The edge leans `tilt_deg` clockwise from the columns. The covered part of a pixel is exact.
+    It leans `tilt_deg` clockwise. The covered part of a pixel is exact but at its corners.
     """
 
     material: str
     tilt_deg: float
+    width_mm: float
+    height_mm: float
     thickness_mm: float
-    reach_mm: float = 1000.0  # as far as any panel goes
 
     def bounds(self) -> Bounds:
-        return -self.reach_mm, -self.reach_mm, self.reach_mm, self.reach_mm
+        r = math.hypot(self.width_mm, self.height_mm / 2.0)
+        return -r, -r, r, r
 
     def thickness(self, x: Floats, y: Floats, pitch_mm: float) -> Floats:
         angle = math.radians(self.tilt_deg)
-        # How far left of the edge a pixel's centre lies, and how wide a pixel is seen from there.
-        inside_mm = -(x * np.float32(math.cos(angle)) + y * np.float32(math.sin(angle)))
+        cos, sin = np.float32(math.cos(angle)), np.float32(math.sin(angle))
+        along, down = x * cos + y * sin, y * cos - x * sin
         wide_mm, narrow_mm = _widths(pitch_mm * math.cos(angle), pitch_mm * math.sin(angle))
-        covered = _square_behind_edge(inside_mm, wide_mm, narrow_mm)
-        return np.float32(self.thickness_mm) * covered
+        covered = np.full(along.shape, self.thickness_mm, np.float32)
+        half_mm = np.float32(self.height_mm / 2.0)
+        for inside_mm in (
+            -along,
+            along + np.float32(self.width_mm),
+            half_mm - down,
+            half_mm + down,
+        ):
+            covered *= _square_behind_edge(inside_mm, wide_mm, narrow_mm)
+        return covered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,12 +194,14 @@ def _square_behind_edge(inside_mm: Floats, wide_mm: float, narrow_mm: float) -> 
 
 
 def _covered(at_mm: Floats, low_mm: float, high_mm: float, pitch_mm: float) -> Floats:
-    """The part of each pixel between two edges, exact."""
-    half_mm = np.float32(pitch_mm / 2.0)
-    low = np.maximum(at_mm - half_mm, np.float32(low_mm))
-    high = np.minimum(at_mm + half_mm, np.float32(high_mm))
-    covered: Floats = np.clip((high - low) / np.float32(pitch_mm), 0.0, 1.0)
-    return covered
+    """The part of each pixel between two edges, exact: 1 inside to the last digit."""
+    middle_mm = at_mm.astype(np.float64)  # one row or column: a float32 pixel is not always whole
+    low = np.maximum(middle_mm - pitch_mm / 2.0, low_mm)
+    high = np.minimum(middle_mm + pitch_mm / 2.0, high_mm)
+    covered = (high - low) / pitch_mm
+    covered[np.abs(covered - 1.0) < 1e-9] = 1.0
+    inside: Floats = np.clip(covered, 0.0, 1.0).astype(np.float32)
+    return inside
 
 
 def along_and_away(
@@ -227,5 +239,5 @@ def _around(start_mm: tuple[float, float], end_mm: tuple[float, float], r_mm: fl
 
 Shape = Box | Disk | Limb | Bone
 """What adds up, in mm."""
-Plate = Box | HalfPlane | Star
+Plate = Box | TiltedPlate | Star
 """What has sharp edges, and covers a part of each pixel."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sim import phantom
+from sim import beam, phantom
 from sim.arrival import KEPT_COUNT, Arrival
+from sim.chambers import let_through
 from sim.phantoms import NAMES, PHANTOMS
+from sim.pixels import PixelModel
 
 Floats = NDArray[np.float32]
 ROWS_PX, COLUMNS_PX, PITCH_MM = 250, 240, 0.8
@@ -79,3 +82,46 @@ def test_only_the_newest_phantoms_are_kept() -> None:
 def test_a_phantom_that_is_none_arrives_nowhere() -> None:
     with pytest.raises(ValueError, match="no phantom 'foot'; there are hand, none"):
         Arrival(40, 40, 5.0).share("foot", (150.0, 150.0), see_through)
+
+
+# --- with the real beam
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_phantom_makes_a_frame_and_a_part_for_the_chambers(name: str) -> None:
+    model = PixelModel(rows_px=64, columns_px=64, pitch_mm=3.2)
+    raw = model.frame(1.0, 80.0, 1_000_000, 1, name)
+    assert raw.shape == (64, 64)
+    assert 300 < np.median(raw) < model.full_scale_counts
+    assert 0.0 <= let_through(name, "centre", 80.0) <= 1.0
+
+
+@pytest.mark.parametrize(("number", "kv"), [(3, 50.0), (5, 70.0), (7, 90.0), (9, 120.0)])
+def test_a_flat_lets_through_what_its_added_aluminium_does(number: int, kv: float) -> None:
+    arrival = Arrival(8, 8, 5.0)
+    part = arrival.share(f"flat_rqa{number}", (1.0, 1.0), lambda maps: beam.transmission(kv, maps))
+    added_mm, open_ugy = PHANTOMS[f"flat_rqa{number}"].slab_mm["aluminium"], beam.kerma_ugy(kv, 1.0)
+    behind_ugy = beam.kerma_ugy(kv, 1.0, aluminium_mm=beam.INHERENT_MM_AL + added_mm)
+    assert part is not None
+    assert np.allclose(part, behind_ugy / open_ugy, rtol=0.01)
+
+
+@pytest.mark.parametrize("kv", [50.0, 80.0, 120.0])
+def test_the_edge_is_opaque_and_each_wedge_falls_step_by_step(kv: float) -> None:
+    arrival = Arrival(ROWS_PX, COLUMNS_PX, PITCH_MM)
+
+    def part_of(name: str) -> Floats:
+        part = arrival.share(name, (190.0, 180.0), lambda maps: beam.transmission(kv, maps))
+        assert part is not None
+        return part
+
+    edge = part_of("edge")
+    assert float(edge[50:-50, 30:100].max()) < 2e-3
+    assert float(edge[:, 140:].min()) == 1.0
+    for name, first_mm, step_mm, count in (("al_wedge", -78, 12, 13), ("cu_wedge", -72, 24, 6)):
+        wedge = part_of(name)[:, COLUMNS_PX // 2]
+        seen = [
+            float(wedge[round((first_mm + step_mm * (k + 0.5)) / PITCH_MM) + ROWS_PX // 2])
+            for k in range(count)
+        ]
+        assert all(1.0 > thin > 1.05 * thick > 0.0 for thin, thick in pairwise(seen))

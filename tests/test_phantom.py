@@ -78,3 +78,12 @@ def test_the_hand_is_hand_sized_and_inside_the_field() -> None:
     assert 100.0 < columns[-1] - columns[0] < 150.0
     assert 15.0 < maps["water"].max() < 45.0
     assert 5.0 < maps["bone"].max() < 20.0
+
+
+@pytest.mark.parametrize(("count_px", "pitch_mm"), [(256, 0.8), (1000, 0.2), (3072, 0.139)])
+def test_an_open_field_has_no_lead_in_it_to_the_last_digit(count_px: int, pitch_mm: float) -> None:
+    """0.1 um of lead takes 0.1 % of a beam, and no calibration knows of it."""
+    lead = phantom.shutters(count_px, count_px, pitch_mm, (190.0, 180.0))
+    y, x = (np.abs(phantom.axis_mm(count_px, pitch_mm)) + pitch_mm for _ in range(2))
+    assert not lead[np.ix_(y < 95.0, x < 90.0)].any()
+    assert np.all(lead[y > 95.0 + 2 * pitch_mm] == phantom.SHUTTER_MM)

@@ -15,10 +15,15 @@ from sim.phantoms import NAMES, PHANTOMS, known
 from sim.phantoms.border import LEAD_MM, OPENING_MM, WIDE_MM
 from sim.phantoms.chest_bones import APART_MM, FIRST_MM
 from sim.phantoms.flats import ADDED_MM_AL
-from sim.phantoms.resolution import BARS_COUNT, EDGE_TILT_DEG, LINE_PAIRS_PER_MM
+from sim.phantoms.resolution import (
+    BARS_COUNT,
+    EDGE_SIZE_MM,
+    EDGE_TILT_DEG,
+    LINE_PAIRS_PER_MM,
+)
 from sim.phantoms.slabs import CONTRAST_MM_AL, DIAMETERS_MM
 from sim.phantoms.wedges import ALUMINIUM_MM, COPPER_MM
-from sim.shapes import Box, HalfPlane, Star
+from sim.shapes import Box, Star, TiltedPlate
 
 Floats = NDArray[np.float32]
 ROWS_PX, COLUMNS_PX, PITCH_MM = 250, 240, 0.8
@@ -137,14 +142,14 @@ def test_the_disks_lose_contrast_by_rows_and_size_by_columns() -> None:
 # --- plates: what covers a part of a pixel
 
 
-def covered_by_samples(plate: HalfPlane | Star, x: Floats, y: Floats, pitch_mm: float) -> Floats:
+def covered_by_samples(plate: TiltedPlate | Star, x: Floats, y: Floats, pitch_mm: float) -> Floats:
     """The same by looking at 40 x 40 places in each pixel."""
     off = (np.arange(40) + 0.5) / 40 - 0.5
     seen = np.zeros((y.shape[0], x.shape[1]))
     for dy in off:
         for dx in off:
             at_x, at_y = x + dx * pitch_mm, y + dy * pitch_mm
-            if isinstance(plate, HalfPlane):
+            if isinstance(plate, TiltedPlate):
                 angle = math.radians(plate.tilt_deg)
                 seen += at_x * math.cos(angle) + at_y * math.sin(angle) < 0
             else:
@@ -155,7 +160,9 @@ def covered_by_samples(plate: HalfPlane | Star, x: Floats, y: Floats, pitch_mm: 
 
 @pytest.mark.parametrize("tilt_deg", [0.0, 2.3, -2.3, 20.0, 45.0, 88.0])
 def test_a_tilted_edge_covers_the_exact_part_of_each_pixel(tilt_deg: float) -> None:
-    plate = HalfPlane(material="tungsten", tilt_deg=tilt_deg, thickness_mm=2.0)
+    plate = TiltedPlate(
+        material="tungsten", tilt_deg=tilt_deg, width_mm=50.0, height_mm=60.0, thickness_mm=2.0
+    )
     x = np.linspace(-3.0, 3.0, 13, dtype=np.float32)[None, :] + np.float32(0.11)
     y = np.linspace(-3.0, 3.0, 13, dtype=np.float32)[:, None]
     part = plate.thickness(x, y, 0.5) / np.float32(2.0)
@@ -163,14 +170,19 @@ def test_a_tilted_edge_covers_the_exact_part_of_each_pixel(tilt_deg: float) -> N
     assert ((part > 0.02) & (part < 0.98)).any()
 
 
-def test_the_edge_leans_as_it_says_and_covers_half_the_panel() -> None:
+def test_the_edge_leans_as_it_says_and_stands_alone_in_the_middle() -> None:
     part = covered_of("edge")
-    assert float(part.mean()) == pytest.approx(0.5, abs=1e-6)
-    crossings_mm = (part.sum(axis=1, dtype=np.float64) - COLUMNS_PX / 2) * PITCH_MM
-    lean = np.polyfit(np.arange(ROWS_PX) * PITCH_MM, crossings_mm, 1)[0]
+    area_mm2 = float(part.sum(dtype=np.float64)) * PITCH_MM**2
+    assert area_mm2 == pytest.approx(EDGE_SIZE_MM[0] * EDGE_SIZE_MM[1], abs=0.2)  # the corners
+    middle = part[ROWS_PX // 2 - 75 : ROWS_PX // 2 + 75, COLUMNS_PX // 2 - 90 :]  # 120 mm high
+    crossings_mm = middle.sum(axis=1, dtype=np.float64) * PITCH_MM - 72.0
+    at_mm = (np.arange(150) + 0.5 - 75) * PITCH_MM
+    lean, origin_mm = np.polyfit(at_mm, crossings_mm, 1)
     assert math.degrees(math.atan(-lean)) == pytest.approx(EDGE_TILT_DEG, abs=1e-4)
+    assert origin_mm == pytest.approx(0.0, abs=1e-4)
     assert 1.5 <= EDGE_TILT_DEG <= 3.0
     assert PHANTOMS["edge"].whole_panel
+    assert float(part[:, :15].max()) == float(part[:10].max()) == float(part[-10:].max()) == 0.0
 
 
 def test_a_star_shows_what_a_pixel_averages() -> None:

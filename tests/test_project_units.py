@@ -91,11 +91,13 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "hal/room_io/mapped_table.py:_Key.most": "of whatever the key counts",
     "hal/room_io/mapped_table.py:_Key.words": "of whatever the key counts",
     "hal/types.py:RecorderSample.level_counts": "raw counts, as the name says",
+    "sim/optics.py:Optics.grid_ratio": "a grid's own number: height over distance of its strips",
+    "sim/optics.py:SimOptics.grid_ratio": "a grid's own number: height over distance of its strips",
+    "sim/phantoms/tubes.py:Tube.core": "a ratio",
+    "sim/phantoms/tubes.py:Tube.depth": "a ratio: thickness over width",
     "sim/shapes.py:Bone.marrow": "a ratio",
     "sim/shapes.py:Bone.thinning": "a ratio",
     "sim/shapes.py:Limb.depth": "a ratio: thickness over width",
-    "sim/phantoms/tubes.py:Tube.core": "a ratio",
-    "sim/phantoms/tubes.py:Tube.depth": "a ratio: thickness over width",
 }
 
 

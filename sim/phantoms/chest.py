@@ -50,7 +50,7 @@ def trunk(x: Floats, y: Floats) -> Floats:
     """An ellipse in each section, a little fuller than one."""
     half, deep = _down(y, _HALF_MM, _DOWN_MM), _down(y, _DEEP_MM, _DOWN_MM)
     across = np.minimum(np.abs(x / half), np.float32(1.0))
-    whole: Floats = deep * (1.0 - across**3.0) ** np.float32(0.55)
+    whole: Floats = deep * (1.0 - across * across * across) ** np.float32(0.55)
     return whole
 
 
@@ -60,7 +60,7 @@ def lung(x: Floats, y: Floats, pitch_mm: float, dome: tuple[float, float, float]
     inner, outer = (_down(y, values, _LUNG_DOWN_MM) for values in (_INNER_MM, _OUTER_MM))
     middle, half = (inner + outer) / 2.0, (outer - inner) / 2.0
     across = np.minimum(np.abs((np.float32(side) * x - middle) / half), np.float32(1.0))
-    deep = _down(y, _LUNG_DEEP_MM, _LUNG_DOWN_MM) * np.sqrt(1.0 - across**3.0)
+    deep = _down(y, _LUNG_DEEP_MM, _LUNG_DOWN_MM) * np.sqrt(1.0 - across * across * across)
     aside = np.minimum(np.abs((x - np.float32(middle_mm)) / np.float32(_REACH_MM)), 1.0)
     floor = np.float32(top_mm) + np.float32(_FALL_MM) * (1.0 - np.sqrt(1.0 - aside * aside))
     above = np.clip(0.5 + (floor - y) / np.float32(pitch_mm), 0.0, 1.0)
@@ -69,40 +69,44 @@ def lung(x: Floats, y: Floats, pitch_mm: float, dome: tuple[float, float, float]
 
 
 def blob(
-    x: Floats, y: Floats, at_mm: tuple[float, float], half_mm: tuple[float, float],
+    total: Floats, x: Floats, y: Floats, at_mm: tuple[float, float], half_mm: tuple[float, float],
     deep_mm: float, lean: float = 0.0,
-) -> Floats:  # fmt: skip
-    """The chord of an ellipsoid: half axes across and down, its whole depth; `lean` mm per mm."""
-    down = (y - np.float32(at_mm[1])) / np.float32(half_mm[1])
-    across = x - np.float32(at_mm[0]) - np.float32(lean) * (y - np.float32(at_mm[1]))
-    across = across / np.float32(half_mm[0])
-    inside: Floats = np.maximum(1.0 - across * across - down * down, 0.0)
-    return np.float32(deep_mm) * np.sqrt(inside)
+) -> None:  # fmt: skip
+    """Where an ellipsoid's chord is longer than `total`, that: half axes across and down, depth.
+
+    `lean`: mm to the right for each mm down.
+    """
+    reach_mm = half_mm[0] + abs(lean) * half_mm[1]
+    patch = np.ix_(np.abs(y[:, 0] - at_mm[1]) < half_mm[1], np.abs(x[0] - at_mm[0]) < reach_mm)
+    off = y[patch[0][:, 0]] - np.float32(at_mm[1])
+    across = (x[:, patch[1][0]] - np.float32(at_mm[0]) - np.float32(lean) * off) / half_mm[0]
+    down = off / np.float32(half_mm[1])
+    inside = np.maximum(1.0 - across * across - down * down, 0.0)
+    total[patch] = np.maximum(total[patch], np.float32(deep_mm) * np.sqrt(inside))
 
 
-def heart(x: Floats, y: Floats) -> Floats:
+def heart(total: Floats, x: Floats, y: Floats) -> None:
     """Two thirds of it, and the apex, on the image's right; above it the vessels' stem."""
-    parts = (
-        blob(x, y, (25.0, 48.0), (58.0, 50.0), 104.0, lean=0.55),
-        blob(x, y, (-14.0, 36.0), (28.0, 50.0), 84.0),
-        blob(x, y, (24.0, -70.0), (15.0, 16.0), 44.0),  # the arch of the aorta
-        blob(x, y, (-12.0, -70.0), (18.0, 70.0), 46.0),  # the upper vein
-        blob(x, y, (14.0, -16.0), (31.0, 44.0), 64.0),  # the stem of the lung's arteries
-        blob(x, y, (-33.0, -12.0), (12.0, 20.0), 34.0, lean=-0.3),  # the hila
-        blob(x, y, (40.0, -22.0), (12.0, 19.0), 34.0, lean=0.3),
-    )
-    whole: Floats = np.maximum.reduce(parts)
-    return whole
+    blob(total, x, y, (25.0, 48.0), (58.0, 50.0), 104.0, lean=0.55)
+    blob(total, x, y, (-14.0, 36.0), (28.0, 50.0), 84.0)
+    blob(total, x, y, (24.0, -70.0), (15.0, 16.0), 44.0)  # the arch of the aorta
+    blob(total, x, y, (-12.0, -70.0), (18.0, 70.0), 46.0)  # the upper vein
+    blob(total, x, y, (14.0, -16.0), (31.0, 44.0), 64.0)  # the stem of the lung's arteries
+    blob(total, x, y, (-33.0, -12.0), (12.0, 20.0), 34.0, lean=-0.3)  # the hila
+    blob(total, x, y, (40.0, -22.0), (12.0, 19.0), 34.0, lean=0.3)
 
 
 def paint(x: Floats, y: Floats, pitch_mm: float) -> dict[str, Floats]:
+    full = draw(x, y, vessels())
+    heart(full, x, y)
     air = lung(x, y, pitch_mm, _DOMES[0]) + lung(x, y, pitch_mm, _DOMES[1])
-    full = np.maximum(heart(x, y), draw(x, y, vessels()))
     air = np.float32(1.0 - LUNG) * np.maximum(air - full, 0.0)
-    air += blob(x, y, (0.0, -130.0), (8.5, 75.0), 15.0)  # the windpipe
-    air += blob(x, y, (62.0, 112.0), (26.0, 15.0), 42.0)  # the stomach's bubble
+    elsewhere = np.zeros_like(air)
+    blob(elsewhere, x, y, (0.0, -130.0), (8.5, 75.0), 15.0)  # the windpipe
+    blob(elsewhere, x, y, (62.0, 112.0), (26.0, 15.0), 42.0)  # the stomach's bubble
     bone = bones(x, y)
-    return {"water": np.maximum(trunk(x, y) - air - bone, 0.0), "bone": bone}
+    water = trunk(x, y) - air - elsewhere - bone
+    return {"water": np.maximum(water, 0.0), "bone": bone}
 
 
 CHEST = Phantom(

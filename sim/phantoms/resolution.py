@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sim.phantoms.digits import number
 from sim.phantoms.kind import Phantom
-from sim.shapes import Box, HalfPlane, Star
+from sim.shapes import Box, Star, TiltedPlate
 
 EDGE_TILT_DEG = 2.3  # IEC 62220-1 has 1.5 to 3
+EDGE_SIZE_MM = (150.0, 80.0)  # rows, columns; larger than the 100 x 75 mm that are usual: chosen
 EDGE_MM = 1.0  # tungsten; a thinner edge lets scatter make the MTF look better (Illers 2005)
 LEAD_MM = 0.1
 LINE_PAIRS_PER_MM = (0.5, 0.7, 1.0, 1.4, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
@@ -41,10 +42,18 @@ def _lead(left: float, top: float, width_mm: float, height_mm: float) -> Box:
 RESOLUTION = (
     Phantom(
         name="edge",
-        about=f"tungsten, {EDGE_MM:g} mm, over the left half; one edge, {EDGE_TILT_DEG} deg off",
+        about=f"{EDGE_MM:g} mm tungsten; its right edge, {EDGE_TILT_DEG} deg off, is in the middle",
         source="IEC 62220-1: opaque tungsten, 1 mm, 1.5 to 3 degrees (Illers 2005)",
         verified=True,
-        plates=(HalfPlane(material="tungsten", tilt_deg=EDGE_TILT_DEG, thickness_mm=EDGE_MM),),
+        plates=(
+            TiltedPlate(
+                material="tungsten",
+                tilt_deg=EDGE_TILT_DEG,
+                thickness_mm=EDGE_MM,
+                height_mm=EDGE_SIZE_MM[0],
+                width_mm=EDGE_SIZE_MM[1],
+            ),
+        ),
         whole_panel=True,
     ),
     Phantom(
