@@ -1,0 +1,194 @@
+"""`dxrig sim show panel`: how sharp, how noisy and how broken the simulated panel is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rig.answers import answer_json, answer_table
+from rig.exit_codes import UsageError
+from rig.options import bench_option, chosen_bench, json_option
+
+if TYPE_CHECKING:
+    from rig.sim_show.panel_curves import Beam
+
+SUFFIXES = (".svg", ".png", ".json")
+QUALITY = "RQA5"
+DOSES_UGY = (0.25, 1.0, 2.5, 10.0)
+DOSES_COUNT = 6  # that a chart can hold
+PITCH_RANGE_MM = (0.02, 5.0)
+
+
+@click.command(
+    "panel",
+    epilog="""\b
+Examples:
+  dxrig sim show panel
+  dxrig sim show panel --pitch-mm 0.139 --quality RQA3
+  dxrig sim show panel --kvp 80 --total-al-mm 2.5 --dose-ugy 0.5 --dose-ugy 5
+  dxrig sim show panel --pitch-mm 0.139 --out panel.svg
+  dxrig sim show panel --json | jq .mtf_half_per_mm
+
+These are formulae, not measurements: an analysis of simulated images should find them.
+""",
+)
+@bench_option
+@click.option("--quality", "name", metavar="NAME", help=f"Of IEC 61267; default: {QUALITY}.")
+@click.option("--kvp", type=click.FloatRange(20.0, 150.0), help="Instead of a quality.")
+@click.option(
+    "--total-al-mm",
+    type=click.FloatRange(0.0, 100.0),
+    help="With --kvp: aluminium in all; default: 2.5.",
+)
+@click.option("--cu-mm", type=click.FloatRange(0.0, 5.0), help="With --kvp: copper; default: none.")
+@click.option(
+    "--dose-ugy",
+    "doses_ugy",
+    type=click.FloatRange(0.001, 1000.0),
+    multiple=True,
+    help=f"Of noise power and DQE, up to {DOSES_COUNT}; default: 0.25, 1, 2.5 and 10.",
+)
+@click.option(
+    "--pitch-mm",
+    type=click.FloatRange(*PITCH_RANGE_MM),
+    help="Other pixels than the bench's; as many of them.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of another panel of its kind.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Charts as FILE.svg or FILE.png, numbers as FILE.json.",
+)
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    bench: str | None,
+    name: str | None,
+    kvp: float | None,
+    total_al_mm: float | None,
+    cu_mm: float | None,
+    doses_ugy: tuple[float, ...],
+    pitch_mm: float | None,
+    seed: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """MTF, noise power, DQE, response, noise against dose, defects of a bench's panel."""
+    if out is not None and out.suffix not in SUFFIXES:
+        raise UsageError(f"--out {out}: must end in {', '.join(SUFFIXES)}")
+    if len(doses_ugy) > DOSES_COUNT:
+        raise UsageError(f"--dose-ugy: {len(doses_ugy)} doses, {DOSES_COUNT} at most")
+    from rig.sim_show.panel_curves import Panel, curves
+    from sim.scintillator import quality
+
+    chosen = chosen_bench(ctx, bench)
+    own = chosen.unit.panel
+    panel = Panel(
+        rows_px=own.rows_px,
+        columns_px=own.columns_px,
+        pitch_mm=own.pitch_mm if pitch_mm is None else pitch_mm,
+        bits_count=own.bits_stored,
+        seed=chosen.sim.seed if seed is None else seed,
+    )
+    beam = _beam(name, kvp, total_al_mm, cu_mm)
+    through = quality(beam.kv, beam.aluminium_mm, beam.copper_mm)
+    content = curves(panel, beam, through, tuple(sorted(doses_ugy or DOSES_UGY)))
+    if out is not None:
+        _save(out, content)
+    if as_json:
+        answer_json(content)
+    elif out is not None:
+        click.echo(f"{out}: the panel of bench {chosen.name}")
+    else:
+        _tell(content)
+
+
+def _beam(
+    name: str | None, kvp: float | None, total_al_mm: float | None, cu_mm: float | None
+) -> Beam:
+    """Raises UsageError where a quality and a beam of one's own are mixed."""
+    from rig.sim_show.panel_curves import Beam
+    from sim import qualities
+
+    if kvp is not None and name is None:
+        own_mm = 2.5 if total_al_mm is None else total_al_mm
+        return Beam(name="this beam", kv=kvp, aluminium_mm=own_mm, copper_mm=cu_mm or 0.0)
+    if kvp is not None or total_al_mm is not None or cu_mm is not None:
+        raise UsageError("--quality sets kV and filters; --total-al-mm and --cu-mm go with --kvp")
+    try:
+        wanted = qualities.quality(name or QUALITY)
+        aluminium_mm = qualities.total_mm_al(wanted.name)
+    except ValueError as error:
+        raise UsageError(f"--quality: {error}") from None
+    return Beam(name=wanted.name, kv=wanted.kv, aluminium_mm=aluminium_mm, copper_mm=0.0)
+
+
+def _save(out: Path, content: dict[str, Any]) -> None:
+    """Raises UsageError."""
+    try:
+        if out.suffix == ".json":
+            import json
+
+            text = json.dumps({"schema": 1, **content}, indent=1)
+            out.write_text(text + "\n", encoding="utf-8")
+        else:
+            from rig.sim_show.panel_picture import save
+
+            save(out, content)
+    except OSError as error:
+        raise UsageError(f"{out}: can't be written ({error.strerror})") from None
+
+
+# --- as text
+
+
+def _tell(content: dict[str, Any]) -> None:
+    from rig.sim_show.panel_picture import heading
+
+    beam, response, noise = content["beam"], content["response"], content["noise"]
+    click.echo(f"{heading(content)}\n")
+    half = content["mtf_half_per_mm"]
+    answer_table(
+        ("what", "value"),
+        [
+            ("photons that arrive", f"{beam['fluence_per_mm2_per_ugy']:.0f} per mm2 and uGy"),
+            ("... that are absorbed", f"{beam['absorbed_pct']:.1f} %"),
+            ("signal", f"{beam['counts_per_ugy']:.1f} counts per uGy"),
+            ("full scale", f"{response['saturates_at_ugy']:.0f} uGy"),
+            ("sigma of a pixel without beam", f"{noise['dark_counts']:.2f} counts"),
+            ("MTF is 0.5 at", "beyond Nyquist" if half is None else f"{half:.2f} mm-1"),
+            ("Nyquist", f"{content['panel']['nyquist_per_mm']:.2f} mm-1"),
+            ("lag in frames 1, 2, ...", ", ".join(f"{x:g}" for x in content["lag_pct"]) + " %"),
+        ],
+    )
+    click.echo("")
+    _tell_frequencies(content)
+    click.echo("")
+    _tell_defects(content["defects"])
+
+
+def _tell_frequencies(content: dict[str, Any]) -> None:
+    from rig.sim_show.panel_curves import TOLD_PER_MM, at
+
+    told = [f for f in TOLD_PER_MM if f <= content["per_mm"][-1]]
+    rows = [("MTF", content["mtf"])]
+    rows += [(f"DQE, {one['kerma_ugy']:g} uGy", one["dqe"]) for one in content["doses"]]
+    heads = ("at mm-1", *(f"{per_mm:g}" for per_mm in told))
+    answer_table(
+        heads,
+        [(title, *(f"{at(content, values, f):.3f}" for f in told)) for title, values in rows],
+        title="Sharpness and noise",
+    )
+
+
+def _tell_defects(part: dict[str, Any]) -> None:
+    rows = [
+        (name.replace("_", " "), str(count), str(part["near_limit"].get(name, "-")))
+        for name, count in part["beyond_limit"].items()
+    ]
+    title = f"Defects: {part['total']}, {part['share_pct']:.2f} % of all pixels"
+    answer_table(("class (ASTM E2597)", "beyond its limit", "near it"), rows, title=title)
