@@ -164,7 +164,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     panel = SimPanel(
         panel_id=setting.panel_id,
         pixels=pixels or pixel_model(setting),
-        kerma_source=generator.exposure,
+        kerma_source=generator.light,
         times=_times(setting),
         battery=panel_battery(setting),
         geometry=geometry,
@@ -183,7 +183,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     control, outlet = MischiefFrames(ends.panel_control), MischiefOutlet(ends.panel_data)
     panel_desk = panel_desk_of(setting, panel, generator.beam_on)
     panel_device = PanelDevice(control, outlet, panel_desk, panel.advance, panel.alive)
-    collimator, meter = SimCollimator(geometry), SimDap(geometry, generator.exposure)
+    collimator, meter = SimCollimator(geometry), SimDap(geometry, generator.light)
     beside = dict(_beside(setting, ends, collimator, meter))
     return World(
         generator=generator,

@@ -14,6 +14,7 @@ from sim import (
     generator_faults,
     generator_wires,
     mishaps,
+    radiographic,
     room,
     rotor,
     wiring,
@@ -29,7 +30,7 @@ TABLES: dict[str, Table] = {
     "room": room.INJECTIONS,
     "line": device.LINE,
 }
-ROTARY: Table = rotor.INJECTIONS | generator_wires.R2CP_DESK
+ROTARY: Table = rotor.INJECTIONS | radiographic.INJECTIONS | generator_wires.R2CP_DESK
 ALL = [("vj_ixs", verb, name) for verb, table in TABLES.items() for name in table]
 ALL += [("r2cp", "generator", name) for name in ROTARY]
 
