@@ -167,7 +167,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     panel = SimPanel(
         panel_id=setting.panel_id,
         pixels=pixels or pixel_model(setting),
-        kerma_source=generator.exposure,
+        kerma_source=generator.light,
         times=_times(setting),
         battery=panel_battery(setting),
         geometry=geometry,
@@ -191,7 +191,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     panel_desk = panel_desk_of(setting, panel, generator.beam_on)
     panel_device = PanelDevice(control, outlet, panel_desk, panel.advance, panel.alive)
     collimator = SimCollimator(geometry)
-    meter = SimDap(geometry, generator.exposure, aluminium_mm=setting.aluminium_mm)
+    meter = SimDap(geometry, generator.light, aluminium_mm=setting.aluminium_mm)
     beside = dict(_beside(setting, ends, collimator, meter))
     return World(
         generator=generator,

@@ -352,6 +352,7 @@ class MonoblockModel:
             yield course.makes_us(self._charge_mas), None
         if self._aec is not None and self.chambers is not None:
             charge_mas = self.chambers.charge_mas(self._aec, course.kv, len(self.courses))
+            charge_mas /= self.output_factor
             yield course.reaches_us(charge_mas) + self.chambers.setting.response_us, None
         if self._watched():
             yield self._fed_us + self._watchdog_us, None
@@ -471,6 +472,11 @@ class MonoblockModel:
 
     def on_time_s(self) -> float:
         return self._on_s
+
+    def light(self, from_us: int, to_us: int) -> tuple[float, float]:
+        """(mAs of a new tube that give as much kerma, kV): what panel and DAP meter see."""
+        mas, kv = self.exposure(from_us, to_us)
+        return mas * self.output_factor, kv
 
     def exposure(self, from_us: int, to_us: int) -> tuple[float, float]:
         """(mAs, kV) that really were between the two times: the simulator's own integral."""

@@ -26,6 +26,8 @@ from sim import (
 )
 from sim.device import PanelDevice, WireDevice
 from sim.injection import Injection, NotHereError, Table, heal, inject
+from sim.radiographic import INJECTIONS as RADIOGRAPHIC
+from sim.radiographic import RadiographicModel
 from sim.rotor import INJECTIONS as ROTOR
 from sim.world import World
 
@@ -48,7 +50,7 @@ def targets_of(world: World, verb: str) -> Targets:
     found: dict[str, Targets] = {
         "generator": [
             (world.generator, generator_faults.INJECTIONS),
-            *_rotor(world),
+            *_rotating(world),
             (world.generator_device.desk, world.generator_wire.at_the_desk),
             *([(own, chambers.INJECTIONS)] if own is not None else []),
         ],
@@ -65,15 +67,18 @@ def targets_of(world: World, verb: str) -> Targets:
     return found[verb]
 
 
-def _rotor(world: World) -> Targets:
-    rotor = world.generator.rotor
-    return [] if rotor is None else [(rotor, ROTOR)]
+def _rotating(world: World) -> Targets:
+    model = world.generator
+    if not isinstance(model, RadiographicModel):
+        return []
+    return [(model.rotor, ROTOR), (model, RADIOGRAPHIC)]
 
 
 NAMES: dict[str, tuple[str, ...]] = {  # verb -> what may be set by name
     "generator": (
         *generator_faults.INJECTIONS,
         *ROTOR,
+        *RADIOGRAPHIC,
         *generator_wires.NAMES,
         *chambers.INJECTIONS,
     ),

@@ -11,6 +11,7 @@ from hal.now import NEVER_US, Now
 from sim.battery import EFFICIENCY, FULL_V, LOW_V, Battery, Mains
 from sim.beamline import BeamCourse
 from sim.generator import MonoblockModel, Ratings
+from sim.injection import Injection, fresh
 from sim.rotor import Rotor
 from sim.tube_data import tube_sheet
 from sim.tube_heat import Heat, tube_heat
@@ -32,6 +33,13 @@ RATINGS = Ratings(
     watchdog_us=2_000_000,  # of a silent application; the wire names a time-out, and no time
     oil_limit_c=FULL_C,
 )
+
+
+INJECTIONS = {
+    "charger_plugged": Injection(
+        "the charger's lead is in: a mobile's start is refused (GE AMX-II)"
+    ),
+}
 
 
 class DriveBattery(Battery):
@@ -58,6 +66,7 @@ class RadiographicModel(MonoblockModel):
     """A full anode ends a beam; a full housing refuses the next one, as its thermal switch does."""
 
     rotor: Rotor
+    charger_plugged: bool
 
     def __init__(
         self, *, seed: int = 1, ambient_c: float = AMBIENT_C, ratings: Ratings = RATINGS
@@ -67,12 +76,14 @@ class RadiographicModel(MonoblockModel):
         self.battery = Mains() if ratings.on_mains else DriveBattery()
         self._tube = tube_heat(tube_sheet(ratings.tube))
         self._rotor_long_us = 0  # when this beam or this pause began
+        fresh(self, INJECTIONS)
         self._heat = Heat()  # when this beam or this pause began
 
     def _may_start(self, t_us: int) -> bool:
         return (
             self.rotor.at_speed(Now(t_us))
             and self._housing_share(self.heat(t_us)) < 1.0
+            and not (self.charger_plugged and not self.ratings.on_mains)
             and super()._may_start(t_us)
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from hal.types import GeneratorState
 from rig.bench import load_bench
 from rig.run_model import ModelRun
 from rig.scenario import SHIPPED, load_scenario
-from sim.radiographic import RadiographicModel
+from sim.radiographic import RATINGS, RadiographicModel
 from sim.rotor import BRAKE_US, FULL_RPM, RUN_UP_US, Rotor
 from sim.tube_heat import Heat
 
@@ -89,6 +90,22 @@ def test_a_battery_below_a_tenth_refuses_the_exposure(charge: float, starts: boo
     model.charge_battery(0, charge)
     assert model.start(RUN_UP_US) is starts
     assert ("battery_low" in model.fault_bits(RUN_UP_US)) is not starts
+
+
+@pytest.mark.parametrize(("on_mains", "starts"), [(False, False), (True, True)])
+def test_with_the_charger_s_lead_in_a_mobile_refuses_the_start(
+    on_mains: bool, starts: bool
+) -> None:
+    model = RadiographicModel(ratings=replace(RATINGS, on_mains=on_mains))
+    model.set_supply(0, True)
+    model.set_interlock(0, True)
+    model.set_kv(0, 80.0)
+    model.set_ma(0, 100.0)
+    model.rotor.run_up(0)
+    model.charger_plugged = True
+    assert model.start(RUN_UP_US) is starts
+    model.charger_plugged = False
+    assert model.start(RUN_UP_US + 1)
 
 
 def test_a_full_charge_is_a_megajoule_in_the_tube() -> None:

@@ -15,6 +15,7 @@ from sim import (
     generator_wires,
     mishaps,
     optics,
+    radiographic,
     room,
     rotor,
     wiring,
@@ -31,7 +32,7 @@ TABLES: dict[str, Table] = {
     "line": device.LINE,
     "optics": optics.INJECTIONS,
 }
-ROTARY: Table = rotor.INJECTIONS | generator_wires.R2CP_DESK
+ROTARY: Table = rotor.INJECTIONS | radiographic.INJECTIONS | generator_wires.R2CP_DESK
 ALL = [("vj_ixs", verb, name) for verb, table in TABLES.items() for name in table]
 ALL += [("r2cp", "generator", name) for name in ROTARY]
 

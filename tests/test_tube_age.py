@@ -1,4 +1,4 @@
-"""A tube with gas in it arcs, at high kV first, until beams have cleaned it; a clean one never."""
+"""What age and rest do to a tube: arcs of one with gas in it, and less light of a worn anode."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ from itertools import pairwise
 
 import pytest
 
+from hal.frame_pipes import frame_pipe
+from hal.links import pipe
 from hal.now import Now
+from hal.ports import AecChoice
 from sim.arcs import CLEANED, WITHIN_US, ArcChance, gas_after
+from sim.build import Ends, Setting, build_world
+from sim.chambers import Chambers, ChamberSetting
 from sim.generator import RAMP_US, MonoblockModel
 from sim.radiographic import RadiographicModel
+from sim.sensors import SimDap
+from tests.sim_world import sim_world
 
 S = 1_000_000
 DAY_S = 86_400.0
@@ -125,3 +132,51 @@ def test_a_worn_anode_gives_less_output_and_no_reading_tells_it() -> None:
         assert model.start(2 * S)
     assert new.reading(3 * S) == worn.reading(3 * S)
     assert new.exposure(0, 3 * S) == worn.exposure(0, 3 * S)
+
+
+def test_a_chamber_waits_the_longer_for_it() -> None:
+    asked = AecChoice(chambers=("centre",), density_index=0, sensitivity_index=1)
+    setting = ChamberSetting(
+        chambers=("centre",), cutoffs_ugy={1: 40.0}, density_most_index=4, density_pct=25.0,
+        response_us=0, sid_mm=1000.0,
+    )  # fmt: skip
+    charges_mas = []
+    for worn_pct in (0.0, 20.0):
+        model = monoblock(kv=80.0)
+        model.worn_anode_pct = worn_pct
+        model.chambers = Chambers(setting, lambda: "none")
+        model.set_aec(0, asked)
+        model.set_time_us(0, 20 * S)
+        assert model.start(0)
+        now = Now(0)
+        model.advance(now)
+        charges_mas.append(model.courses[-1].charge_mas(0, now.next_us))
+    new_mas, worn_mas = charges_mas
+    assert worn_mas == pytest.approx(new_mas / 0.8, rel=1e-5)
+
+
+def test_panel_and_dap_meter_see_less_light_and_the_truth_keeps_the_mas() -> None:
+    seen = {}
+    for worn_pct in (0.0, 50.0):
+        made = sim_world(dap_driver=None)
+        made.world.generator.worn_anode_pct = worn_pct
+        start_us = made.beam(ms=200)
+        made.after_ms(300)
+        meter = SimDap(made.world.geometry, made.world.generator.light)
+        mas, kv = made.world.panel._kerma_source(start_us, made.t_us)
+        truth = made.world.generator.exposure(start_us, made.t_us)
+        seen[worn_pct] = (mas, kv, meter.seen(made.t_us).dap_dgycm2, truth)
+    (mas, kv, dap, truth), (worn_mas, worn_kv, worn_dap, worn_truth) = seen[0.0], seen[50.0]
+    assert (worn_mas, worn_kv, worn_truth) == (mas / 2, kv, truth)
+    assert worn_dap == pytest.approx(dap / 2)
+    assert truth == (mas, kv)
+    assert dap > 0
+
+
+def test_a_bench_s_dap_meter_hangs_on_the_light() -> None:
+    (bench_end, _) = pipe()
+    ends = Ends(generator=pipe()[1], room=pipe()[1], panel_control=frame_pipe()[1],
+                panel_data=frame_pipe()[1], dap=bench_end)  # fmt: skip
+    world = build_world(Setting(rows_px=64, columns_px=64, dap_driver="dap_lines"), ends)
+    assert world.dap is not None
+    assert world.dap._source == world.generator.light
