@@ -68,10 +68,11 @@ class Chambers:
         *,
         seed: int = 1,
         sid_mm: Callable[[], float] | None = None,
+        aluminium_mm: float = beam.INHERENT_MM_AL,
     ) -> None:
         """`patient`: the name of the phantom that the beam meets now; `sid_mm`: where the tube
-        stands now, left out: where the setting has it."""
-        self.setting = setting
+        stands now, left out: where the setting has it; `aluminium_mm`: the tube's filtration."""
+        self.setting, self._aluminium_mm = setting, aluminium_mm
         self._sid_mm = sid_mm or (lambda: setting.sid_mm)
         self._patient, self._seed = patient, seed
         fresh(self, INJECTIONS)
@@ -103,8 +104,9 @@ class Chambers:
             return math.inf
         if self.chamber_dead in (name, "all"):
             return 0.0
-        through = let_through(self._patient(), name, round(kv, 3))
-        signal_ugy = beam.kerma_ugy(kv, 1.0, self._sid_mm()) * through
+        through = let_through(self._patient(), name, round(kv, 3), self._aluminium_mm)
+        open_ugy = beam.kerma_ugy(kv, 1.0, self._sid_mm(), aluminium_mm=self._aluminium_mm)
+        signal_ugy = open_ugy * through
         if self.chamber_noisy == name:
             dice = random.Random(f"chamber-{self._seed}-{name}-{beam_number}")
             low, high = (math.log(limit) for limit in NOISE)
@@ -113,11 +115,15 @@ class Chambers:
 
 
 @cache
-def let_through(phantom_name: str, chamber: str, kv: float) -> float:
+def let_through(
+    phantom_name: str, chamber: str, kv: float, aluminium_mm: float = beam.INHERENT_MM_AL
+) -> float:
     """The part of the kerma that reaches this chamber, as the mean over its face."""
     columns, rows = (round(size / PITCH_MM) for size in phantom.FIELD_MM)
     part = _before_chambers().share(
-        phantom_name, phantom.FIELD_MM, lambda maps: beam.transmission(kv, maps)
+        phantom_name,
+        phantom.FIELD_MM,
+        lambda maps: beam.transmission(kv, maps, aluminium_mm=aluminium_mm),
     )
     if part is None:
         return 1.0

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-WORST_ERROR = 3e-3  # in the sample, relative
+WORST_ERROR = 2e-3  # in the sample, relative
 FAINTEST = 1e-5  # of the signal with nothing in the way
-_DEPTHS = np.geomspace(0.03, 60.0, 28)  # in mean free paths at the beam's mean attenuation
+_DEPTHS = np.geomspace(0.03, 1000.0, 40)  # in mean free paths at the mean attenuation
+_PARTS = (0.1, 0.5, 0.9)  # of two materials
 _MOST_COUNT = 14
 
 
@@ -40,9 +41,10 @@ def few_energies(weights: Array, mu_per_mm: Array) -> tuple[NDArray[np.intp], Ar
 
 def _sample(share: Array, mu_per_mm: Array) -> Array:
     """(samples, bins): mean free paths through mixtures of the materials; the first is nothing."""
-    count = len(mu_per_mm)
     each = mu_per_mm / (mu_per_mm @ share)[:, None]  # the same for all at the mean attenuation
-    mixtures = [each[list(few)].mean(axis=0) for few in combinations(range(count), 2)]
+    mixtures = [
+        part * one + (1.0 - part) * other for one, other in combinations(each, 2) for part in _PARTS
+    ]
     mixtures += [*each, each.mean(axis=0)]
     paths = np.concatenate([np.outer(_DEPTHS, mixture) for mixture in mixtures])
     return np.concatenate([np.zeros((1, paths.shape[1])), paths])
