@@ -145,3 +145,16 @@ def test_the_edge_is_opaque_and_each_wedge_falls_step_by_step(kv: float) -> None
             for k in range(count)
         ]
         assert all(1.0 > thin > 1.05 * thick > 0.0 for thin, thick in pairwise(seen))
+
+
+@pytest.mark.parametrize("name", ["hand", "bars", "edge", "pmma_100"])
+@pytest.mark.parametrize("optics", [Optics(), Optics(lift_mm=100.0)])
+def test_a_window_is_cut_out_of_the_whole(name: str, optics: Optics) -> None:
+    arrival, only = Arrival(100, 90, 2.0), (slice(20, 60), slice(40, 70))
+    whole, part = (
+        arrival.share(name, (150.0, 140.0), see_through, optics, only=window)
+        for window in ((slice(None), slice(None)), only)
+    )
+    assert whole is not None
+    assert part is not None
+    assert np.array_equal(part, whole[only])
