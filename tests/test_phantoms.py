@@ -122,6 +122,9 @@ def test_a_wedge_has_its_steps_from_the_top_down(
     found = [at(maps[material], 0.0, top_mm + step_mm * (k + 0.5)) for k in range(len(steps_mm))]
     assert found == pytest.approx(steps_mm, rel=1e-5)
     assert all(low < high for low, high in pairwise(steps_mm))
+    for k, (above, below) in enumerate(pairwise((0.0, *steps_mm, 0.0))):  # 1 mm from each edge
+        assert at(maps[material], 0.0, top_mm + step_mm * k - 1.0) == pytest.approx(above, rel=1e-5)
+        assert at(maps[material], 0.0, top_mm + step_mm * k + 1.0) == pytest.approx(below, rel=1e-5)
     assert at(maps[material], 32.0, 0.0) == at(maps[material], 0.0, top_mm - 2.0) == 0.0
 
 
