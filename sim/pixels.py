@@ -11,7 +11,7 @@ How a scene lets photons through depends on their energy, and so do signal and n
 (`sim.scintillator`). Lag is linear and time-invariant, by frames: a share of each of the last
 exposures, seen with the kV and the phantom of that time; it adds no noise of its own. Single
 pixels deviate in gain, noise, lag and bow: see `sim.panel_defects`. Left out on purpose, for
-a later model: scatter, heel effect, ghosts (a gain that remembers), line noise.
+a later model: heel effect, ghosts (a gain that remembers), line noise.
 
 The scale is a design choice: 100 counts per uGy of 80 kV behind 2.5 mm Al, so 14 bits end at
 about 160 uGy and an open field of 80 kV, 1 mAs at 1 m (78 uGy) stands near the middle. Real

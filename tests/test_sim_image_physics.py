@@ -301,6 +301,9 @@ def test_amplifiers_have_seams_of_gain_and_offset() -> None:
     means = np.nanmean(blocks, axis=(1, 3))
     assert 0.003 < np.ptp(means) < 0.011  # 0.5 % either way; chance leaves 0.0002
     assert np.abs(means - 1.0).max() < 0.0055
+    offset = np.where(maps.defects, np.nan, maps.offset).reshape(2, 256, 4, AMPLIFIER_COLUMNS)
+    steps = np.diff(np.nanmean(offset, axis=(1, 3)), axis=0)  # between the halves, same columns
+    assert 1.0 < np.abs(steps).max() <= 8.0  # 4 counts either way; chance leaves 0.05
     again = PixelModel(rows_px=512, columns_px=512, pitch_mm=0.4, seed=2).maps(0)
     assert not np.array_equal(maps.gain, again.gain)
 
