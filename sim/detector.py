@@ -89,9 +89,9 @@ class SimPanel:
     zero_frame: bool
     saturated_frame: bool
     dead_rows_count: int
-    warmer_k: float
+    warmer_c: float
     aged_pct: float
-    hot_row_counts: int
+    hot_row_offset_count: int
     knocked: bool
     in_beam: bool
 
@@ -325,7 +325,7 @@ class SimPanel:
         self._pending = _Exposed(
             exposure=exposure, earlier=tuple(self._earlier), start_us=self._opened_us,
             stop_us=at_us, shot_id=self._shot_id, complete=complete, series=self._armed_count,
-            index=self._series_index, warmer_k=self.warmer_k,
+            index=self._series_index, warmer_c=self.warmer_c,
             aged_pct=self.aged_pct,
         )  # fmt: skip
         self._earlier.append(exposure)  # dropped or never fetched, it was there
@@ -351,7 +351,7 @@ class SimPanel:
         raw = self._pixels.frame(
             this.mas, this.kv, window_us, this.frame_count, this.phantom_name, exposed.earlier,
             sid_mm=this.sid_mm, field_mm=this.field_mm, optics=this.optics,
-            warmer_k=exposed.warmer_k, aged_pct=exposed.aged_pct,
+            warmer_c=exposed.warmer_c, aged_pct=exposed.aged_pct,
         )  # fmt: skip
         data = self._spoiled(raw).astype(np.dtype("<u2"), copy=False).tobytes()
         data = data[: max(0, len(data) - self.short_frame)] + bytes(self.long_frame_bytes)
@@ -371,10 +371,10 @@ class SimPanel:
             first = max(0, (len(raw) - self.dead_rows_count) // 2)
             raw = raw.copy()
             raw[first : first + self.dead_rows_count] = 0
-        if self.hot_row_counts:
+        if self.hot_row_offset_count:
             raw = raw.copy()
             middle = raw[len(raw) // 2]
-            middle += np.minimum(self._pixels.full_scale_counts - middle, self.hot_row_counts)
+            middle += np.minimum(self._pixels.full_scale_counts - middle, self.hot_row_offset_count)
         return raw
 
 
@@ -390,5 +390,5 @@ class _Exposed:
     complete: bool
     series: int
     index: int  # in its series
-    warmer_k: float
+    warmer_c: float
     aged_pct: float

@@ -37,7 +37,7 @@ INJECTIONS = {
     "dead_rows_count": Injection(
         "so many rows in the middle of each frame are 0 (F39)", 0, between=(0, 4608
     )),
-    "warmer_k": Injection(
+    "warmer_c": Injection(
         "so much warmer than at its calibration: offsets and dark current move",
         0.0, between=(-20.0, 40.0),
     ),
@@ -45,7 +45,7 @@ INJECTIONS = {
         "its pixels' gains have moved so far (sigma): any gain map of before is stale",
         0.0, between=(0.0, 20.0),
     ),
-    "hot_row_counts": Injection(
+    "hot_row_offset_count": Injection(
         "the middle row stands so many counts higher", 0, between=(0, 65535)
     ),
     "knocked": Injection("a knock: a panel that detects by itself triggers without X-rays (F42)"),

@@ -53,16 +53,16 @@ class PanelMaps:
         self._apply_seams(rng)
         self._offset[self.defects.stuck] = full_scale_counts
 
-    def offset(self, window_s: float, warmer_k: float = 0.0, rows: slice = slice(None)) -> Floats:
-        """Counts without beam, of a window of this length; `warmer_k` than at calibration."""
-        dark = np.float32(window_s * 2.0 ** (warmer_k / DOUBLING_K))
+    def offset(self, window_s: float, warmer_c: float = 0.0, rows: slice = slice(None)) -> Floats:
+        """Counts without beam, of a window of this length; `warmer_c` than at calibration."""
+        dark = np.float32(window_s * 2.0 ** (warmer_c / DOUBLING_K))
         offset: Floats = dark * self._dark[rows]
         offset += self._offset[rows]
-        if warmer_k:
+        if warmer_c:
             drift = np.float32(_DRIFT_SIGMA) * self._own(_DRIFT)[rows]
             drift += np.float32(_DRIFT_COUNTS_PER_K)
             drift[self.defects.classes["dead"][rows]] = 0.0
-            offset += np.float32(warmer_k) * drift
+            offset += np.float32(warmer_c) * drift
             np.clip(offset, 0.0, self._full_scale_counts, out=offset)
         return offset
 

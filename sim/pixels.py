@@ -11,7 +11,7 @@ How a scene lets photons through depends on their energy, and so do signal and n
 (`sim.scintillator`). Lag is linear and time-invariant, by frames: a share of each of the last
 exposures, seen with the kV and the phantom of that time; it adds no noise of its own. Single
 pixels deviate in gain, noise, lag and bow: see `sim.panel_defects`. Left out on purpose, for
-a later model: scatter, heel effect, ghosts (a gain that remembers), line noise.
+a later model: heel effect, ghosts (a gain that remembers), line noise.
 
 The scale is a design choice: 100 counts per uGy of 80 kV behind 2.5 mm Al, so 14 bits end at
 about 160 uGy and an open field of 80 kV, 1 mAs at 1 m (78 uGy) stands near the middle. Real
@@ -147,12 +147,12 @@ class PixelModel:
         sid_mm: float | None = None,
         field_mm: tuple[float, float] | None = None,
         optics: Optics = PLAIN,
-        warmer_k: float = 0.0,
+        warmer_c: float = 0.0,
         aged_pct: float = 0.0,
     ) -> NDArray[np.uint16]:
         """Raw counts, rows x columns. No charge: a dark frame, with the lag of `earlier`.
 
-        `warmer_k`, `aged_pct`: than when `maps` was true; see `sim.panel_maps`.
+        `warmer_c`, `aged_pct`: than when `maps` was true; see `sim.panel_maps`.
         """
         light = self._light(
             Exposure(
@@ -166,7 +166,7 @@ class PixelModel:
         raw = np.empty((self.rows_px, self.columns_px), np.uint16)
         for rows in self._blocks(self.rows_px):
             counts = pixel_noise.white(electronics, *raw[rows].shape) * self._panel.sigma[rows]
-            counts += self._panel.offset(window_us / 1e6, warmer_k, rows)
+            counts += self._panel.offset(window_us / 1e6, warmer_c, rows)
             if light is not None or lags:
                 signal = self._signal(rows, light, quanta, lags)
                 signal *= self._panel.gain_now(rows, aged_pct)

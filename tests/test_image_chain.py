@@ -41,6 +41,11 @@ class Bench:
     def picture(self, mas: float = 1.0, number: int = 99) -> Corrected:
         return correct(self.model.frame(mas, 80.0, WINDOW_US, number), self.panel_set)
 
+    def softly_lit(self, side_mm: float) -> Corrected:
+        """The hand in a field of this side."""
+        raw = self.model.frame(1.0, 60.0, WINDOW_US, 99, field_mm=(side_mm, side_mm))
+        return correct(raw, self.panel_set)
+
 
 @cache
 def bench(size_px: int = 256, *, bare: bool = False) -> Bench:
@@ -278,6 +283,21 @@ def test_the_field_is_found_to_the_pixel(size_px: int) -> None:
     field = find_field(bench(size_px).picture().pixels)
     first = 2.4 / (204.8 / size_px)  # 200 mm of 204.8 mm, centred
     assert field[:2] == field[2:] == (round(first), round(size_px - first))
+
+
+@pytest.mark.parametrize(("size_px", "side_mm"), [(1024, 200.0), (1024, 199.6), (512, 199.2)])
+def test_a_field_ends_where_half_the_light_is_left_however_soft_its_edge(
+    size_px: int, side_mm: float
+) -> None:
+    """Light spreads in the scintillator: a fifth of it is still seen a pixel outside."""
+    pitch_mm = 204.8 / size_px
+    corrected = bench(size_px).softly_lit(side_mm)
+    outside_px = (204.8 - side_mm) / 2.0 / pitch_mm
+    assert find_field(corrected.pixels).left_px == round(outside_px)
+    assert find_field(corrected.pixels).right_px == size_px - round(outside_px)
+    rows = present(corrected).pixels[300 * size_px // 1024 : 320 * size_px // 1024]
+    column = rows[:, round(outside_px)].mean()
+    assert column < 0.3 * 16383  # no white line along the blades
 
 
 def test_a_dark_frame_has_no_field_and_still_makes_a_picture() -> None:

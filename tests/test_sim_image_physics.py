@@ -251,7 +251,7 @@ import hashlib
 from sim.pixels import Exposure, PixelModel
 model = PixelModel(rows_px=100, columns_px=90, pitch_mm=0.5, seed=11)
 before = [Exposure(mas=1.0, kv=70.0, phantom_name="hand", frame_count=4)]
-frame = model.frame(0.4, 81.3, 700_000, {number}, "hand", before, warmer_k=3.0)
+frame = model.frame(0.4, 81.3, 700_000, {number}, "hand", before, warmer_c=3.0)
 print(hashlib.sha256(frame.tobytes()).hexdigest())
 """
 
@@ -267,7 +267,7 @@ def in_another_process(number: int) -> str:
 def test_two_processes_make_the_same_frame_byte_for_byte_and_another_number_other_noise() -> None:
     model = PixelModel(rows_px=100, columns_px=90, pitch_mm=0.5, seed=11)
     before = [Exposure(mas=1.0, kv=70.0, phantom_name="hand", frame_count=4)]
-    here = model.frame(0.4, 81.3, 700_000, 5, "hand", before, warmer_k=3.0)
+    here = model.frame(0.4, 81.3, 700_000, 5, "hand", before, warmer_c=3.0)
     assert in_another_process(5) == hashlib.sha256(here.tobytes()).hexdigest()
     assert in_another_process(5) == in_another_process(5) != in_another_process(6)
 
@@ -301,6 +301,9 @@ def test_amplifiers_have_seams_of_gain_and_offset() -> None:
     means = np.nanmean(blocks, axis=(1, 3))
     assert 0.003 < np.ptp(means) < 0.011  # 0.5 % either way; chance leaves 0.0002
     assert np.abs(means - 1.0).max() < 0.0055
+    offset = np.where(maps.defects, np.nan, maps.offset).reshape(2, 256, 4, AMPLIFIER_COLUMNS)
+    steps = np.diff(np.nanmean(offset, axis=(1, 3)), axis=0)  # between the halves, same columns
+    assert 1.0 < np.abs(steps).max() <= 8.0  # 4 counts either way; chance leaves 0.05
     again = PixelModel(rows_px=512, columns_px=512, pitch_mm=0.4, seed=2).maps(0)
     assert not np.array_equal(maps.gain, again.gain)
 
@@ -309,8 +312,8 @@ def test_a_warm_panels_offset_drifts_and_its_dark_current_doubles_in_eight_kelvi
     model = flat()
     good = ~model.maps(0).defects
 
-    def dark(window_us: int, warmer_k: float) -> float:
-        return float(model.frame(0.0, 80.0, window_us, 3, warmer_k=warmer_k)[good].mean())
+    def dark(window_us: int, warmer_c: float) -> float:
+        return float(model.frame(0.0, 80.0, window_us, 3, warmer_c=warmer_c)[good].mean())
 
     assert dark(0, 8.0) - dark(0, 0.0) == pytest.approx(8 * 1.5, abs=0.1)
     assert dark(0, -4.0) - dark(0, 0.0) == pytest.approx(-4 * 1.5, abs=0.1)
@@ -332,7 +335,7 @@ def test_an_aged_panel_has_another_gain_map_with_the_same_defects() -> None:
 
 
 def test_pixels_drift_by_amounts_of_their_own_that_a_seed_fixes() -> None:
-    frames = [flat().frame(0.0, 80.0, 0, 3, warmer_k=k).astype(float) for k in (0.0, 20.0, 20.0)]
+    frames = [flat().frame(0.0, 80.0, 0, 3, warmer_c=k).astype(float) for k in (0.0, 20.0, 20.0)]
     good = ~flat().maps(0).defects
     drift = (frames[1] - frames[0])[good] / 20.0
     dead = flat().maps(0).classes["dead"]

@@ -251,19 +251,19 @@ def open_window(made: SimWorld, shot: str) -> NDArray[np.uint16]:
 def test_a_row_is_hot_and_never_beyond_full_scale(made: SimWorld) -> None:
     armed(made)
     sound = open_window(made, "shot-1")
-    made.do("panel", hot_row_counts=2000)
+    made.do("panel", hot_row_offset_count=2000)
     hot = open_window(made.after_ms(3_000), "shot-2").astype(int)
     assert np.median(hot[32] - sound[32]) == pytest.approx(2000, abs=5)
     assert np.abs(np.median(hot[31] - sound[31].astype(int))) < 5
-    made.do("panel", hot_row_counts=65535)
+    made.do("panel", hot_row_offset_count=65535)
     assert np.all(open_window(made.after_ms(3_000), "shot-3")[32] == 16383)
 
 
 def test_a_warm_panel_stands_higher_and_a_cool_one_lower(made: SimWorld) -> None:
     armed(made)
     levels = []
-    for number, warmer_k in enumerate((0.0, 20.0, -10.0)):
-        made.do("panel", warmer_k=warmer_k)
+    for number, warmer_c in enumerate((0.0, 20.0, -10.0)):
+        made.do("panel", warmer_c=warmer_c)
         levels.append(float(np.median(open_window(made.after_ms(3_000), f"shot-{number}"))))
     assert levels[1] - levels[0] == pytest.approx(20 * 1.5 + 4 * 0.5 * 4.7, abs=4)
     assert levels[2] - levels[0] == pytest.approx(-10 * 1.5, abs=3)

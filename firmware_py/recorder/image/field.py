@@ -11,6 +11,7 @@ from firmware_py.recorder.image.correct import PEDESTAL_COUNT, Corrected, Pixels
 
 _LOOKS = 256  # lines across that make a profile
 _SHUT = 0.2  # below this part of the bright profile there is a shutter
+_SOFT_PX = 8  # light and focus blur a blade's edge less than so far to either side
 _DARK_COUNTS = 20.0
 
 
@@ -54,4 +55,12 @@ def _open_part(profile: NDArray[np.float64]) -> tuple[int, int]:
     if bright < _DARK_COUNTS:
         return 0, len(signal)
     lit = np.flatnonzero(signal > _SHUT * bright)
-    return int(lit[0]), int(lit[-1]) + 1
+    return _edge(signal, int(lit[0]), 1), _edge(signal, int(lit[-1]), -1) + 1
+
+
+def _edge(signal: NDArray[np.float64], at_px: int, inward: int) -> int:
+    """The first line from here that has half of what lies behind the soft edge."""
+    behind_px = min(max(at_px + inward * _SOFT_PX, 0), len(signal) - 1)
+    while signal[at_px] < 0.5 * signal[behind_px]:
+        at_px += inward
+    return at_px
