@@ -25,9 +25,11 @@ from sim.cabinet import CabinetModel
 from sim.chambers import Chambers, ChamberSetting
 from sim.detector import PanelTimes, SimPanel
 from sim.device import FrameOutlet, Mechanism, MessageDesk, PanelDevice, WireDevice
+from sim.filtration import SimFilter
 from sim.generator import MonoblockModel
 from sim.generator_wires import wire_of
 from sim.geometry import SimGeometry
+from sim.meter import SimMeter
 from sim.mischief_links import MischiefFrames, MischiefLink, MischiefOutlet
 from sim.panel_battery import PanelBattery
 from sim.pixels import PixelModel
@@ -164,6 +166,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     wiring = Wiring(generator, setting.interlock_pair, setting.safety_relay)
     room = SimRoom(wiring)
     geometry = SimGeometry(sid_mm=setting.sid_mm, field_mm=setting.field_mm)
+    tube_filter = SimFilter(setting.aluminium_mm)
     panel = SimPanel(
         panel_id=setting.panel_id,
         pixels=pixels or pixel_model(setting),
@@ -171,6 +174,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         times=_times(setting),
         battery=panel_battery(setting),
         geometry=geometry,
+        tube_filter=tube_filter,
     )
     if setting.aec is not None:
         patient = lambda: panel.phantom_name  # noqa: E731 (it moves)
@@ -179,7 +183,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
             patient,
             seed=setting.seed,
             sid_mm=lambda: geometry.sid_mm,
-            aluminium_mm=setting.aluminium_mm,
+            tube_filter=tube_filter,
         )
     generator_device = WireDevice(
         MischiefLink(ends.generator),
@@ -191,7 +195,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     panel_desk = panel_desk_of(setting, panel, generator.beam_on)
     panel_device = PanelDevice(control, outlet, panel_desk, panel.advance, panel.alive)
     collimator = SimCollimator(geometry)
-    meter = SimDap(geometry, generator.light, aluminium_mm=setting.aluminium_mm)
+    meter = SimDap(geometry, generator.light, tube_filter)
     beside = dict(_beside(setting, ends, collimator, meter))
     return World(
         generator=generator,
@@ -199,6 +203,8 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
         room=room,
         panel=panel,
         geometry=geometry,
+        tube_filter=tube_filter,
+        meter=SimMeter(setting.seed),
         generator_device=generator_device,
         room_device=room_device,
         panel_device=panel_device,

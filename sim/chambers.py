@@ -20,6 +20,7 @@ from functools import cache
 from hal.ports import AecChoice
 from sim import beam, phantom
 from sim.arrival import Arrival
+from sim.filtration import SimFilter
 from sim.injection import Injection, fresh
 
 # Their middles at the panel, in mm from its own (synthetic), and half the side of a square one.
@@ -68,11 +69,11 @@ class Chambers:
         *,
         seed: int = 1,
         sid_mm: Callable[[], float] | None = None,
-        aluminium_mm: float = beam.INHERENT_MM_AL,
+        tube_filter: SimFilter | None = None,
     ) -> None:
         """`patient`: the name of the phantom that the beam meets now; `sid_mm`: where the tube
-        stands now, left out: where the setting has it; `aluminium_mm`: the tube's filtration."""
-        self.setting, self._aluminium_mm = setting, aluminium_mm
+        stands now, left out: where the setting has it. `tube_filter`: left out, any tube's."""
+        self.setting, self._filter = setting, tube_filter or SimFilter()
         self._sid_mm = sid_mm or (lambda: setting.sid_mm)
         self._patient, self._seed = patient, seed
         fresh(self, INJECTIONS)
@@ -104,8 +105,9 @@ class Chambers:
             return math.inf
         if self.chamber_dead in (name, "all"):
             return 0.0
-        through = let_through(self._patient(), name, round(kv, 3), self._aluminium_mm)
-        open_ugy = beam.kerma_ugy(kv, 1.0, self._sid_mm(), aluminium_mm=self._aluminium_mm)
+        aluminium_mm = self._filter.aluminium_mm
+        through = let_through(self._patient(), name, round(kv, 3), aluminium_mm)
+        open_ugy = beam.kerma_ugy(kv, 1.0, self._sid_mm(), aluminium_mm=aluminium_mm)
         signal_ugy = open_ugy * through
         if self.chamber_noisy == name:
             dice = random.Random(f"chamber-{self._seed}-{name}-{beam_number}")

@@ -34,6 +34,7 @@ from hal.ports import PanelFrame
 from hal.types import PanelState
 from sim import phantom, phantoms
 from sim.detector_faults import INJECTIONS
+from sim.filtration import SimFilter
 from sim.geometry import SimGeometry
 from sim.injection import fresh
 from sim.optics import PLAIN
@@ -96,10 +97,10 @@ class SimPanel:
     in_beam: bool
 
     __slots__ = (
-        *INJECTIONS, "_armed_count", "_before", "_closed_us", "_earlier", "_frame_count",
-        "_geometry", "_id", "_kept", "_kerma_source", "_now_us", "_opened_us", "_pending",
-        "_phantom_name", "_pixels", "_prepared", "_requested", "_series_index", "_shot_id",
-        "_state", "_taken", "_times", "_until_us", "battery",
+        *INJECTIONS, "_armed_count", "_before", "_closed_us", "_earlier", "_filter",
+        "_frame_count", "_geometry", "_id", "_kept", "_kerma_source", "_now_us", "_opened_us",
+        "_pending", "_phantom_name", "_pixels", "_prepared", "_requested", "_series_index",
+        "_shot_id", "_state", "_taken", "_times", "_until_us", "battery",
     )  # fmt: skip
 
     def __init__(
@@ -111,12 +112,13 @@ class SimPanel:
         times: PanelTimes | None = None,
         battery: PanelBattery | None = None,
         geometry: SimGeometry | None = None,
+        tube_filter: SimFilter | None = None,
     ) -> None:
-        """`battery`: None is a tethered panel. `geometry`: where tube and collimator are; left
-        out, where the pixel model has them.
+        """`battery`: None is a tethered panel. `geometry`: where tube and collimator are, and
+        `tube_filter` what is in the beam; left out, as the pixel model has them.
         """
         self._id, self._pixels, self._kerma_source = panel_id, pixels, kerma_source
-        self._times, self._geometry = times or PanelTimes(), geometry
+        self._times, self._geometry, self._filter = times or PanelTimes(), geometry, tube_filter
         self.battery, self._now_us = battery, 0
         self._state, self._until_us = PanelState.IDLE, NEVER_US
         self._prepared = self._requested = False
@@ -321,6 +323,7 @@ class SimPanel:
             sid_mm=self._geometry.sid_mm if self._geometry else None,
             field_mm=self._geometry.field_mm if self._geometry else None,
             optics=self._geometry.optics.now() if self._geometry else PLAIN,
+            aluminium_mm=self._filter.aluminium_mm if self._filter else None,
         )  # fmt: skip
         self._pending = _Exposed(
             exposure=exposure, earlier=tuple(self._earlier), start_us=self._opened_us,
@@ -351,6 +354,7 @@ class SimPanel:
         raw = self._pixels.frame(
             this.mas, this.kv, window_us, this.frame_count, this.phantom_name, exposed.earlier,
             sid_mm=this.sid_mm, field_mm=this.field_mm, optics=this.optics,
+            aluminium_mm=this.aluminium_mm,
             warmer_c=exposed.warmer_c, aged_pct=exposed.aged_pct,
         )  # fmt: skip
         data = self._spoiled(raw).astype(np.dtype("<u2"), copy=False).tobytes()

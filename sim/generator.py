@@ -101,6 +101,8 @@ class MonoblockModel:
         self._shown_kv = 0.0
         self.ma_factor: float
         self.kv_factor: float
+        self.shunt_factor: float
+        self.timer_off_pct: float
         fresh(self, INJECTIONS)
         self._power_up(0)
 
@@ -185,15 +187,20 @@ class MonoblockModel:
         course = BeamCourse(
             on_us=t_us,
             kv=self._shown_kv * self.kv_factor,
-            ma=(self._ma or STRAY_MA) * self.ma_factor,
+            ma=(self._ma or STRAY_MA) * self.ma_factor * self.shunt_factor,
             ramp_us=self._rise_us(),
             fall_us=self.ratings.fall_us,
         )
         self.courses.append(course)
         self._regulate(t_us)
         self.beam_changed = True
-        self._timer_end_us = None if self._time_us is None else t_us + self._time_us
+        self._timer_end_us = self._timer_us(t_us)
         self._arc_us = self._next_arc_us(t_us + course.ramp_us)
+
+    def _timer_us(self, on_us: int) -> int | None:
+        if self._time_us is None:
+            return None
+        return on_us + round(self._time_us * (1 + self.timer_off_pct / 100))
 
     def _regulate(self, t_us: int) -> None:
         """What faults make of kV and mA from now on."""
@@ -349,7 +356,7 @@ class MonoblockModel:
         if self._timer_end_us is not None and not self.timer_dead:
             yield self._timer_end_us, None
         if self._charge_mas is not None and not self.timer_dead:
-            yield course.makes_us(self._charge_mas), None
+            yield course.makes_us(self._charge_mas * self.shunt_factor), None
         if self._aec is not None and self.chambers is not None:
             charge_mas = self.chambers.charge_mas(self._aec, course.kv, len(self.courses))
             charge_mas /= self.output_factor
@@ -432,7 +439,7 @@ class MonoblockModel:
         kv = self._shown_kv * level * (ruling.kv_pct / 100)
         return GeneratorReading(
             kv=max(0.0, kv * (1 + self._shown())),
-            ma=max(0.0, ma * (1 + self._shown())),
+            ma=max(0.0, ma / self.shunt_factor * (1 + self._shown())),
             oil_c=self._oil_at(t_us),
             filament_a=self._filament_a(t_us, ruling),
             battery_v=self._volts(t_us),
@@ -454,11 +461,11 @@ class MonoblockModel:
         return None if told is None else 100 * told
 
     def account(self, t_us: int) -> tuple[float, float]:
-        """A drifted divider looks perfect in it; what the cables discharge is counted, too."""
+        """Drifted dividers and shunts look perfect in it; what cables discharge is counted, too."""
         course = self.courses[-1]
         end_us = t_us if course.off_us is None else course.off_us + course.fall_us
         kv = course.mean_kv(course.on_us, end_us) / self.kv_factor
-        mas = course.charge_mas(course.on_us, end_us)
+        mas = course.charge_mas(course.on_us, end_us) / self.shunt_factor
         return kv * (1 + self._shown()), mas * (1 + self._shown())
 
     def _shown(self) -> float:

@@ -27,6 +27,14 @@ INJECTIONS = {
         "real mA is off what was set by this, and the feedback shows it; at once (F07, F23)",
         0.0, between=(-100.0, 400.0),
     ),
+    "shunt_factor": Injection(
+        "real mA = set mA x this: a drifted shunt, so feedback and own count show the set mA",
+        1.0, between=(0.2, 2.0),
+    ),
+    "timer_off_pct": Injection(
+        "its own timer ends a beam so much late, or early; from the next start on",
+        0.0, between=(-90.0, 100.0),
+    ),
     "filament_open": Injection("no emission: kV without mA, and no filament current (F22)"),
     "filament_thinner_pct": Injection(
         "worn: so much less filament current for the same mA, and only its reading shows it",
@@ -53,4 +61,6 @@ INJECTIONS = {
         None, float, between=(-50.0, 150.0),
     ),
 }  # fmt: skip
-FROM_NEXT_START = ("gassy_tube", "ma_factor", "kv_factor", "slow_rise_us")
+FROM_NEXT_START = (
+    "gassy_tube", "ma_factor", "kv_factor", "shunt_factor", "slow_rise_us", "timer_off_pct",
+)  # fmt: skip

@@ -17,8 +17,10 @@ from sim import (
     chambers,
     detector_faults,
     device,
+    filtration,
     generator_faults,
     generator_wires,
+    meter,
     optics,
     room,
     sensors,
@@ -62,7 +64,11 @@ def targets_of(world: World, verb: str) -> Targets:
         "room": [(world.room, room.INJECTIONS)],
         "collimator": [(world.collimator, sensors.COLLIMATOR)] if world.collimator else [],
         "dap": [(world.dap, sensors.DAP)] if world.dap else [],
-        "optics": [(world.geometry.optics, optics.INJECTIONS)],
+        "meter": [(world.meter, meter.INJECTIONS)],
+        "optics": [
+            (world.geometry.optics, optics.INJECTIONS),
+            (world.tube_filter, filtration.INJECTIONS),
+        ],
     }
     return found[verb]
 
@@ -87,7 +93,8 @@ NAMES: dict[str, tuple[str, ...]] = {  # verb -> what may be set by name
     "room": tuple(room.INJECTIONS),
     "collimator": tuple(sensors.COLLIMATOR),
     "dap": tuple(sensors.DAP),
-    "optics": tuple(optics.INJECTIONS),
+    "meter": tuple(meter.INJECTIONS),
+    "optics": (*optics.INJECTIONS, *filtration.INJECTIONS),
     "line": tuple(device.LINE),
 }
 
@@ -131,8 +138,14 @@ def set_dap(world: World, **values: Any) -> None:
     inject(targets_of(world, "dap"), values)
 
 
+def set_meter(world: World, **values: Any) -> None:
+    inject(targets_of(world, "meter"), values)
+
+
 def set_optics(world: World, **values: Any) -> None:
     no_window(world, "what rays meet")
+    if world.dap is not None:
+        world.dap.field_moves(world.t_us)
     inject(targets_of(world, "optics"), values)
 
 
@@ -355,7 +368,9 @@ def weld(world: World, relay: str) -> None:
     relays[relay].welded = True
 
 
-PLACES = ("generator", "panel", "room", "wiring", "collimator", "dap", "optics", "line")
+PLACES = (
+    "generator", "panel", "room", "wiring", "collimator", "dap", "meter", "optics", "line",
+)  # fmt: skip
 
 
 def heal_all(world: World, what: str) -> None:

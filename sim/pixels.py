@@ -36,7 +36,6 @@ from sim.sharpness import blurred, noise_kernel, signal_kernel
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-_Scene = tuple[float, str, tuple[float, float], Optics, float]  # kV, phantom, field, ..., SID
 
 COUNTS_PER_UGY = scintillator.COUNTS_PER_UGY
 BOW_PCT = 1.0  # missing at full scale
@@ -69,6 +68,24 @@ class Exposure:
     sid_mm: float | None = None  # None: the model's own
     field_mm: tuple[float, float] | None = None  # rows, columns at the detector
     optics: Optics = PLAIN
+    aluminium_mm: float | None = None  # in the beam; None: the model's own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """All that decides what an open beam of 1 uGy becomes in each pixel."""
+
+    kv: float  # to 0.1
+    aluminium_mm: float
+    copper_mm: float
+    phantom_name: str
+    field_mm: tuple[float, float]
+    optics: Optics
+    sid_mm: float  # 0 where it matters not
+
+    @property
+    def filtration(self) -> dict[str, float]:
+        return {"aluminium_mm": self.aluminium_mm, "copper_mm": self.copper_mm}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +123,7 @@ class PixelModel:
         """`objects` are what the phantom "hand" is made of; `field_mm` the collimator's."""
         self.rows_px, self.columns_px, self.pitch_mm = rows_px, columns_px, pitch_mm
         self.seed, self.bits, self.sid_mm, self.bow_pct = seed, bits, sid_mm, bow_pct
-        self._filtration = {"aluminium_mm": aluminium_mm, "copper_mm": copper_mm}
+        self._aluminium_mm, self._copper_mm = aluminium_mm, copper_mm
         self._field_mm = field_mm
         self._arrival = Arrival(rows_px, columns_px, pitch_mm, objects)
         self._panel = PanelMaps(
@@ -147,6 +164,7 @@ class PixelModel:
         sid_mm: float | None = None,
         field_mm: tuple[float, float] | None = None,
         optics: Optics = PLAIN,
+        aluminium_mm: float | None = None,
         warmer_c: float = 0.0,
         aged_pct: float = 0.0,
     ) -> NDArray[np.uint16]:
@@ -157,7 +175,7 @@ class PixelModel:
         light = self._light(
             Exposure(
                 mas=mas, kv=kv, phantom_name=phantom_name, frame_count=frame_count,
-                sid_mm=sid_mm, field_mm=field_mm, optics=optics,
+                sid_mm=sid_mm, field_mm=field_mm, optics=optics, aluminium_mm=aluminium_mm,
             )
         )  # fmt: skip
         lags = self._lags(frame_count, earlier)
@@ -180,10 +198,11 @@ class PixelModel:
 
     def _light(self, one: Exposure) -> _Light | None:
         sid_mm = self.sid_mm if one.sid_mm is None else one.sid_mm
-        kerma_ugy = beam.kerma_ugy(one.kv, one.mas, sid_mm, **self._filtration)
+        scene = self._scene(one)
+        kerma_ugy = beam.kerma_ugy(one.kv, one.mas, sid_mm, **scene.filtration)
         if not kerma_ugy:
             return None
-        return _Light(self._response_at(one), np.float32(kerma_ugy))
+        return _Light(self._response_at(scene), np.float32(kerma_ugy))
 
     def _lags(self, frame_count: int, earlier: Sequence[Exposure]) -> list[_Light]:
         """What is left of each exposure that this frame still sees."""
@@ -241,32 +260,33 @@ class PixelModel:
 
     # --- scenes
 
-    def _response_at(self, one: Exposure) -> _Response:
-        """To 0.1 kV; the newest are kept."""
-        field_mm = self._field_mm if one.field_mm is None else one.field_mm
-        sid_mm = 0.0 if one.optics == PLAIN else one.sid_mm or self.sid_mm  # else it matters not
-        key = (round(one.kv, 1), one.phantom_name, field_mm, one.optics, sid_mm)
-        if key not in self._responses:
+    def _scene(self, one: Exposure) -> _Scene:
+        plain = one.optics == PLAIN
+        return _Scene(
+            kv=round(one.kv, 1),
+            aluminium_mm=self._aluminium_mm if one.aluminium_mm is None else one.aluminium_mm,
+            copper_mm=self._copper_mm,
+            phantom_name=one.phantom_name,
+            field_mm=self._field_mm if one.field_mm is None else one.field_mm,
+            optics=one.optics,
+            sid_mm=0.0 if plain else one.sid_mm or self.sid_mm,
+        )
+
+    def _response_at(self, scene: _Scene) -> _Response:
+        """The newest are kept."""
+        if scene not in self._responses:
             if len(self._responses) > len(LAG_SHARES):  # more than one frame can show
                 del self._responses[next(iter(self._responses))]
-            self._responses[key] = self._response(*key)
-        return self._responses[key]
+            self._responses[scene] = self._response(scene)
+        return self._responses[scene]
 
-    def _response(
-        self,
-        kv: float,
-        phantom_name: str,
-        field_mm: tuple[float, float],
-        optics: Optics,
-        sid_mm: float,
-    ) -> _Response:
-        quality = scintillator.quality(kv, **self._filtration)
+    def _response(self, scene: _Scene) -> _Response:
+        quality = scintillator.quality(scene.kv, **scene.filtration)
         counts = np.float32(quality.counts_per_ugy)
         quanta_per_ugy = quality.quanta_per_mm2_per_ugy * self.pitch_mm**2
         grain = np.float32(quality.counts_per_ugy / np.sqrt(quanta_per_ugy))
-        where = (phantom_name, field_mm, optics, sid_mm)
-        arriving = self._share(kv, scintillator.signal_weight(), *where)
-        noisy = self._share(kv, scintillator.variance_weight(), *where)
+        arriving = self._share(scene, scintillator.signal_weight())
+        noisy = self._share(scene, scintillator.variance_weight())
         if arriving is None or noisy is None:
             return _Response(np.asarray(counts), np.asarray(grain))
         kernel = signal_kernel(self.pitch_mm)
@@ -276,22 +296,14 @@ class PixelModel:
             grain=np.pad(np.sqrt(noisy) * grain, self._reach_px, mode="edge"),
         )
 
-    def _share(
-        self,
-        kv: float,
-        weight: scintillator.Doubles,
-        phantom_name: str,
-        field_mm: tuple[float, float],
-        optics: Optics,
-        sid_mm: float,
-    ) -> Floats | None:
+    def _share(self, scene: _Scene, weight: scintillator.Doubles) -> Floats | None:
         """The part of the signal, or of its variance, that arrives; None: all, everywhere."""
         return self._arrival.share(
-            phantom_name,
-            field_mm,
-            lambda maps: beam.transmission(kv, maps, response=weight, **self._filtration),
-            optics,
-            sid_mm,
+            scene.phantom_name,
+            scene.field_mm,
+            lambda maps: beam.transmission(scene.kv, maps, response=weight, **scene.filtration),
+            scene.optics,
+            scene.sid_mm,
         )
 
 

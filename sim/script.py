@@ -137,6 +137,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "geometry": _geometry,
     "collimator": mishaps.set_collimator,
     "dap": mishaps.set_dap,
+    "meter": mishaps.set_meter,
     "optics": mishaps.set_optics,
     "wiring": mishaps.set_wiring,
     "weld": mishaps.weld,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from hal.ports import BladesSeen, DoseSeen
 from sim import beam
+from sim.filtration import SimFilter
 from sim.geometry import SimGeometry
 from sim.injection import Injection, fresh
 
@@ -73,11 +74,10 @@ class SimDap:
         self,
         geometry: SimGeometry,
         source: Callable[[int, int], tuple[float, float]],
-        *,
-        aluminium_mm: float = beam.INHERENT_MM_AL,
+        tube_filter: SimFilter | None = None,
     ) -> None:
         self._geometry, self._source = geometry, source
-        self._aluminium_mm = aluminium_mm
+        self._filter = tube_filter or SimFilter()
         self._from_us, self._before_ugym2 = 0, 0.0
         self._shown_dgycm2 = 0.0  # of a meter that is stuck
         fresh(self, DAP)
@@ -92,12 +92,12 @@ class SimDap:
         self._from_us, self._before_ugym2 = t_us, 0.0
 
     def field_moves(self, t_us: int) -> None:
-        """What has passed until now, passed through the field of until now."""
+        """What has passed until now, passed through field and filter of until now."""
         self._from_us, self._before_ugym2 = t_us, self._passed_ugym2(t_us)
 
     def _passed_ugym2(self, t_us: int) -> float:
         mas, kv = self._source(self._from_us, t_us)
-        kerma_ugy = beam.kerma_ugy(kv, mas, aluminium_mm=self._aluminium_mm)
+        kerma_ugy = beam.kerma_ugy(kv, mas, aluminium_mm=self._filter.aluminium_mm)
         return self._before_ugym2 + kerma_ugy * self._geometry.area_m2_at_1m
 
     def power(self, t_us: int, on: bool) -> None:

@@ -13,9 +13,11 @@ from heapq import heappop, heappush
 from hal.now import NEVER_US, Now
 from sim.detector import SimPanel
 from sim.device import PanelDevice, Part, WireDevice
+from sim.filtration import SimFilter
 from sim.generator import MonoblockModel
 from sim.generator_wires import WIRES, GeneratorWire
 from sim.geometry import SimGeometry
+from sim.meter import SimMeter
 from sim.room import SimRoom
 from sim.sensors import SimCollimator, SimDap
 from sim.wiring import Wiring
@@ -28,10 +30,12 @@ class World:
     room: SimRoom
     panel: SimPanel
     geometry: SimGeometry
+    tube_filter: SimFilter
     generator_device: WireDevice
     room_device: WireDevice
     panel_device: PanelDevice
     parts: list[Part]
+    meter: SimMeter = field(default_factory=SimMeter)  # lies in every simulated beam
     collimator: SimCollimator | None = None  # None, and no device: this bench has none
     dap: SimDap | None = None
     beside: dict[str, WireDevice] = field(default_factory=dict)  # their devices
@@ -95,6 +99,10 @@ class World:
             on = self.generator.beam_on(t_us)
             if not on:
                 self.heard_at_off_us.append(self.heard_us())
+                generator = self.generator
+                self.meter.follow(
+                    generator.courses[-1], generator.output_factor, self.tube_filter.aluminium_mm
+                )
             self.on_event(t_us, "beam_on" if on else "beam_off")
 
     def heard_us(self) -> dict[str, int | None]:

@@ -339,6 +339,7 @@ def test_every_verb_but_the_units_is_tried_in_a_file() -> None:
             "line",
             "heal",
             "optics",
+            "meter",
         },
         "test_sim_contacts.py": {"stick", "free", "bounce", "glitch", "press often"},
         "test_sim_lines.py": {"lose answer", "garbage", "power off", "power on", "reboot"},

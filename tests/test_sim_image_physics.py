@@ -228,7 +228,7 @@ def test_behind_aluminium_signal_and_noise_are_those_of_the_hardened_spectrum() 
     """Its photons are fewer, and each of them tells more."""
     model = flat(pitch_mm=0.8)
     one = Exposure(mas=1.0, kv=80.0, phantom_name="hand", frame_count=0)
-    response = model._response_at(one)
+    response = model._response_at(model._scene(one))
     reach = len(sharpness.noise_kernel(0.8)) - 1
     grain = response.grain[reach:-reach, reach:-reach]
     air, wedge = np.s_[48:57, 160:170], np.s_[132:136, 220:236]  # the wedge's step of 16 mm

@@ -11,8 +11,10 @@ from sim import (
     chambers,
     detector_faults,
     device,
+    filtration,
     generator_faults,
     generator_wires,
+    meter,
     mishaps,
     optics,
     radiographic,
@@ -30,7 +32,8 @@ TABLES: dict[str, Table] = {
     "wiring": wiring.INJECTIONS,
     "room": room.INJECTIONS,
     "line": device.LINE,
-    "optics": optics.INJECTIONS,
+    "meter": meter.INJECTIONS,
+    "optics": optics.INJECTIONS | filtration.INJECTIONS,
 }
 ROTARY: Table = rotor.INJECTIONS | radiographic.INJECTIONS | generator_wires.R2CP_DESK
 ALL = [("vj_ixs", verb, name) for verb, table in TABLES.items() for name in table]
@@ -218,8 +221,7 @@ def test_heal_does_not_close_what_latched(made: SimWorld) -> None:
 
 
 def test_heal_says_which_places_there_are(made: SimWorld) -> None:
-    told = (
-        "what = 'bench': must be all, generator, panel, room, wiring, collimator, dap, optics, line"
-    )
+    places = "generator, panel, room, wiring, collimator, dap, meter, optics, line"
+    told = f"what = 'bench': must be all, {places}"
     with pytest.raises(ScriptError, match=told):
         do(made.world, "heal", {"what": "bench"})

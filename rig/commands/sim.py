@@ -187,9 +187,9 @@ Without values: press, release, "open door", "close door", "press e-stop", "pull
 "press reset", "release reset", "key off", "key on", "lose OFF once", arc,
 "charge battery".
 
-With --set: weld, line, generator, panel, phantom, geometry, optics, wiring, room, collimator, dap,
-"trip generator", battery, mischief, stick, free, bounce, glitch, "press often", "power off",
-"power on", reboot, "lose answer", "false command", garbage, heal;
+With --set: weld, line, generator, panel, phantom, geometry, optics, meter, wiring, room,
+collimator, dap, "trip generator", battery, mischief, stick, free, bounce, glitch,
+"press often", "power off", "power on", reboot, "lose answer", "false command", garbage, heal;
 without --set each says which names it takes. "charge battery" takes charge, 0 to 1;
 "panel battery" that, or shown_pct.
 

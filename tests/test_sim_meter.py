@@ -1,0 +1,156 @@
+"""What no reading of the generator shows, and an independent meter does."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim import beam
+from sim.meter import MeterReading
+from sim.script import ScriptError
+from tests.sim_world import SimWorld, sim_world
+
+CHANCE = 0.012  # four of its sigmas
+
+
+def made(*, ms: float = 400, **faults: float) -> SimWorld:
+    """One beam of 80 kV and 0.5 mA, its ramp of 150 ms in it, behind 2.5 mm of aluminium."""
+    world = sim_world()
+    if faults:
+        world.do("generator", **faults)
+    world.beam(ms=ms)
+    world.after_ms(2 * ms)
+    return world
+
+
+def shown(world: SimWorld) -> MeterReading:
+    (reading,) = world.world.meter.readings()
+    return reading
+
+
+def test_a_beam_is_read_as_it_was() -> None:
+    world = made(ms=1000)
+    reading = shown(world)
+    (course,) = world.world.generator.courses
+    assert (reading.on_us, reading.off_us) == (course.on_us, course.off_us)
+    assert reading.kv == pytest.approx(80.0, rel=CHANCE)
+    assert reading.mas == pytest.approx(0.5 * (1.0 - 0.075 + 0.002))  # ramp and fall
+    assert reading.kerma_ugy == pytest.approx(beam.kerma_ugy(80.0, reading.mas), rel=CHANCE)
+    assert reading.hvl_mm_al == pytest.approx(beam.hvl_mm_al(80.0), rel=CHANCE)
+    assert reading.output_ugy_per_mas == pytest.approx(78.4, rel=0.02)  # qc-and-physics.md 5.4
+    # from 75 % in the ramp of 150 ms to 75 % in the fall of 4 ms
+    assert reading.time_ms == pytest.approx(1000 - 112.5 + 1.0)
+
+
+def test_chance_is_small_and_the_same_each_time() -> None:
+    one, same = shown(made()), shown(made())
+    assert one == same
+    assert one.kv != 80.0
+
+
+def test_a_drifted_divider_is_invisible_in_feedback_and_stands_on_the_meter() -> None:
+    world = made(kv_factor=1.08)
+    course = world.world.generator.courses[0]
+    assert world.world.generator.reading(course.on_us + 300_000).kv == pytest.approx(80.0, rel=0.01)
+    reading = shown(world)
+    assert reading.kv == pytest.approx(86.4, rel=CHANCE)
+    assert reading.hvl_mm_al == pytest.approx(beam.hvl_mm_al(86.4), rel=CHANCE)
+    assert reading.output_ugy_per_mas == pytest.approx(beam.kerma_ugy(86.4, 1.0), rel=CHANCE)
+
+
+def test_a_drifted_shunt_is_invisible_in_feedback_and_stands_on_the_clamp() -> None:
+    world = made(shunt_factor=1.15)
+    course = world.world.generator.courses[0]
+    assert world.world.generator.reading(course.on_us + 300_000).ma == pytest.approx(0.5, rel=0.01)
+    assert shown(world).mas == pytest.approx(1.15 * shown(made()).mas)
+    assert world.world.generator.account(world.t_us)[1] == pytest.approx(
+        shown(made()).mas, rel=0.01
+    )
+
+
+def test_a_generator_that_counts_mas_by_a_drifted_shunt_makes_more_than_it_counts() -> None:
+    world = sim_world()
+    world.do("generator", shunt_factor=1.2)
+    world.world.generator.set_charge_mas(world.t_us, 0.3)
+    world.beam()
+    world.after_ms(2000)
+    assert shown(world).mas == pytest.approx(0.36, abs=1e-4)
+    assert world.world.generator.account(world.t_us)[1] == pytest.approx(0.3, rel=0.01)
+
+
+@pytest.mark.parametrize(("off_pct", "beam_ms"), [(20.0, 480.0), (-25.0, 300.0)])
+def test_a_timer_that_is_off_ends_the_beam_late_or_early(off_pct: float, beam_ms: float) -> None:
+    reading = shown(made(timer_off_pct=off_pct))
+    assert (reading.off_us - reading.on_us) / 1000 == beam_ms
+    assert reading.time_ms == pytest.approx(beam_ms - 112.5 + 1.0)
+
+
+def test_a_lost_filter_gives_more_output_and_a_softer_beam() -> None:
+    world = sim_world()
+    world.do("optics", lost_filtration_mm=1.0)
+    world.beam(ms=400)
+    world.after_ms(800)
+    reading = shown(world)
+    soft = {"aluminium_mm": 1.5}
+    assert reading.hvl_mm_al == pytest.approx(beam.hvl_mm_al(80.0, **soft), rel=CHANCE)
+    assert reading.output_ugy_per_mas == pytest.approx(
+        beam.kerma_ugy(80.0, 1.0, **soft), rel=CHANCE
+    )
+    assert reading.hvl_mm_al < 2.1  # of 2.78
+
+
+def test_the_tubes_own_glass_can_not_be_lost() -> None:
+    world = sim_world()
+    world.do("optics", lost_filtration_mm=20.0)
+    assert world.world.tube_filter.aluminium_mm == 0.5
+    world.do("heal", what="optics")
+    assert world.world.tube_filter.aluminium_mm == 2.5
+
+
+def test_a_filter_that_is_lost_later_changes_no_reading_of_before() -> None:
+    world = made()
+    before = shown(world)
+    world.do("optics", lost_filtration_mm=1.0)
+    world.do("generator", worn_anode_pct=30.0)
+    assert world.world.meter.readings() == [before]
+
+
+def test_a_worn_anode_gives_less_of_everything_but_mas_and_kv() -> None:
+    reading, new = shown(made(worn_anode_pct=30.0)), shown(made())
+    assert reading.kerma_ugy == pytest.approx(0.7 * new.kerma_ugy)
+    assert (reading.kv, reading.mas, reading.hvl_mm_al) == (new.kv, new.mas, new.hvl_mm_al)
+
+
+def test_the_panel_and_the_dap_meter_see_what_the_meter_sees_of_a_lost_filter() -> None:
+    world = sim_world(dap_driver=None)
+    world.do("optics", lost_filtration_mm=1.0)
+    scene = world.world.panel._pixels._scene  # what it asks for, without a frame
+    world.world.panel._close_window(world.t_us, complete=True)
+    exposure = world.world.panel._earlier[-1]
+    assert exposure.aluminium_mm == 1.5
+    assert scene(exposure).aluminium_mm == 1.5
+
+
+def test_a_meters_own_drift_is_its_own() -> None:
+    world = made()
+    fine = shown(world)
+    world.do("meter", meter_kv_pct=3.0, meter_dose_pct=-10.0, meter_mas_pct=5.0)
+    off = shown(world)
+    assert off.kv == pytest.approx(1.03 * fine.kv)
+    assert off.kerma_ugy == pytest.approx(0.9 * fine.kerma_ugy)
+    assert off.mas == pytest.approx(1.05 * fine.mas)
+    assert (off.hvl_mm_al, off.time_ms) == (fine.hvl_mm_al, fine.time_ms)
+    world.do("heal", what="meter")
+    assert shown(world) == fine
+
+
+def test_a_beam_without_current_leaves_no_reading() -> None:
+    world = sim_world()
+    world.do("generator", filament_open=True)
+    world.beam(ms=400)
+    world.after_ms(500)
+    assert world.world.meter.readings() == []
+
+
+def test_what_is_no_drift_is_refused_with_the_range() -> None:
+    with pytest.raises(ScriptError, match=r"meter_kv_pct = 70\.0: must be -50 to 50"):
+        sim_world().do("meter", meter_kv_pct=70.0)
