@@ -18,9 +18,7 @@ from sim.tube_heat import Heat, tube_heat
 
 TUBE_J = 1_000_000.0  # of a full charge: 10 000 mAs at 100 kVp (GE AMX-II)
 REFUSED_BELOW = 0.10  # GE AMX-4
-ROTOR_W = (
-    120.0  # running: 50-60 V, and the 4 A of its start at most (Varian B-100); no power factor
-)
+ROTOR_W = 120.0  # running: 55 V and 4 A (Varian B-100), with a power factor of about a half
 FULL_C, AMBIENT_C = 60.0, 22.0  # the scale on which anode or housing are told, the fuller one
 
 RATINGS = Ratings(
@@ -34,11 +32,8 @@ RATINGS = Ratings(
     oil_limit_c=FULL_C,
 )
 
-
 INJECTIONS = {
-    "charger_plugged": Injection(
-        "the charger's lead is in: a mobile's start is refused (GE AMX-II)"
-    ),
+    "charger_plugged": Injection("its lead is in: a mobile's start is refused (GE AMX-II)"),
 }
 
 
