@@ -91,6 +91,7 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "hal/room_io/mapped_table.py:_Key.most": "of whatever the key counts",
     "hal/room_io/mapped_table.py:_Key.words": "of whatever the key counts",
     "hal/types.py:RecorderSample.level_counts": "raw counts, as the name says",
+    "sim/qualities.py:Quality.homogeneity": "a ratio",
     "sim/shapes.py:Bone.marrow": "a ratio",
     "sim/shapes.py:Bone.thinning": "a ratio",
     "sim/shapes.py:Limb.depth": "a ratio: thickness over width",
