@@ -28,6 +28,7 @@ BENCHMARKS = {  # name: module of tools.bench
     "release": "release",
     "startup": "startup",
     "journal": "journal",
+    "spectrum": "spectrum",
 }
 
 

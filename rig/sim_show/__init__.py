@@ -1,0 +1,1 @@
+"""The words of `dxrig sim show`: a file a word. See README.md."""
