@@ -30,6 +30,7 @@ BENCHMARKS = {  # name: module of tools.bench
     "release": "release",
     "startup": "startup",
     "journal": "journal",
+    "spectrum": "spectrum",
 }
 
 
