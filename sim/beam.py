@@ -81,7 +81,8 @@ class Spectrum:
     def _count_per_mm2(self) -> float:
         count = float(self.fluence_per_mm2.sum())
         if not self.kerma_ugy_per_mas > 0.0:
-            raise ValueError(f"nothing comes through at {self.kv:g} kV: no photon has this quality")
+            why = "too thick a filter, or the anode is in the way"
+            raise ValueError(f"nothing comes through at {self.kv:g} kV: {why}")
         return count
 
     def _reached_mm(self, halvings: int) -> float:

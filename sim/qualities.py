@@ -19,9 +19,9 @@ _STEPS_COUNT = 50  # of halving them
 class Quality:
     name: str
     kv: float
-    rqr_hvl_mm_al: float  # the beam is tuned to this one, in front of the added aluminium
-    added_mm_al: float  # 0 for an RQR
-    hvl_mm_al: float  # as published, of this quality itself
+    rqr_hvl_mm: float  # of aluminium, as all here; the beam is tuned to it without what is added
+    added_mm: float  # 0 for an RQR
+    hvl_mm: float  # as published, of this quality itself
     homogeneity: float | None  # HVL1 / HVL2 as published; of an RQA none is at hand
     edition: str
     source: str
@@ -49,19 +49,18 @@ def total_mm_al(name: str, anode_deg: float = beam.ANODE_DEG) -> float:
     low_mm, high_mm = _SEARCHED_MM
 
     def hvl_mm_al(aluminium_mm: float) -> float:
-        return beam.spectrum(
-            wanted.kv, aluminium_mm=aluminium_mm, anode_deg=anode_deg
-        ).hvl_mm_al()  # fmt: skip
+        one = beam.spectrum(wanted.kv, aluminium_mm=aluminium_mm, anode_deg=anode_deg)
+        return one.hvl_mm_al()
 
-    if not hvl_mm_al(low_mm) <= wanted.rqr_hvl_mm_al <= hvl_mm_al(high_mm):
+    if not hvl_mm_al(low_mm) <= wanted.rqr_hvl_mm <= hvl_mm_al(high_mm):
         raise ValueError(f"no filtration up to {high_mm:g} mm Al makes {wanted.name}")
     for _ in range(_STEPS_COUNT):  # the half-value layer rises with the filtration
         middle_mm = (low_mm + high_mm) / 2.0
-        if hvl_mm_al(middle_mm) >= wanted.rqr_hvl_mm_al:
+        if hvl_mm_al(middle_mm) >= wanted.rqr_hvl_mm:
             high_mm = middle_mm
         else:
             low_mm = middle_mm
-    return high_mm + wanted.added_mm_al
+    return high_mm + wanted.added_mm
 
 
 @cache
@@ -77,9 +76,9 @@ def _known() -> dict[str, Quality]:
             both[name] = Quality(
                 name=name,
                 kv=row["kv"],
-                rqr_hvl_mm_al=row["rqr_hvl_mm_al"],
-                added_mm_al=row["added_mm_al"] if added else 0.0,
-                hvl_mm_al=row[column],
+                rqr_hvl_mm=row["rqr_hvl_mm_al"],
+                added_mm=row["added_mm_al"] if added else 0.0,
+                hvl_mm=row[column],
                 homogeneity=None if added else row["rqr_homogeneity"],
                 edition=content["edition"],
                 source=content["sources"][column],

@@ -95,6 +95,7 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "sim/optics.py:SimOptics.grid_ratio": "a grid's own number: height over distance of its strips",
     "sim/phantoms/tubes.py:Tube.core": "a ratio",
     "sim/phantoms/tubes.py:Tube.depth": "a ratio: thickness over width",
+    "sim/qualities.py:Quality.homogeneity": "a ratio",
     "sim/shapes.py:Bone.marrow": "a ratio",
     "sim/shapes.py:Bone.thinning": "a ratio",
     "sim/shapes.py:Limb.depth": "a ratio: thickness over width",
