@@ -12,10 +12,10 @@ import click
 
 from rig.answers import answer_json, answer_table
 from rig.options import at_option, bench_option, chosen_bench, json_option
-from rig.sim_show import beam
+from rig.sim_show import beam, panel, tube
 from rig.sim_show.room import VIEWS
 
-PHYSICS = (beam.command,)  # a new word is a file beside `beam.py`, named here
+PHYSICS = (beam.command, panel.command, tube.command)  # a new word is a file beside `beam.py`, named here
 _ABOUT = {
     "room": "Contacts, relays, panel, beam; as without a word.",
     "io": "The same as room.",

@@ -10,11 +10,11 @@ import click
 from rig.answers import answer_json, answer_table
 from rig.exit_codes import UsageError
 from rig.options import bench_option, chosen_bench, json_option
+from rig.sim_show.out import out_option, write_out
 
 if TYPE_CHECKING:
     from rig.sim_show.panel_curves import Beam
 
-SUFFIXES = (".svg", ".png", ".json")
 QUALITY = "RQA5"
 DOSES_UGY = (0.25, 1.0, 2.5, 10.0)
 DOSES_COUNT = 6  # that a chart can hold
@@ -56,12 +56,7 @@ These are formulae, not measurements: an analysis of simulated images should fin
     help="Other pixels than the bench's; as many of them.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of another panel of its kind.")
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Charts as FILE.svg or FILE.png, numbers as FILE.json.",
-)
+@out_option
 @json_option
 @click.pass_context
 def command(
@@ -78,8 +73,6 @@ def command(
     as_json: bool,
 ) -> None:
     """MTF, noise power, DQE, response, noise against dose, defects of a bench's panel."""
-    if out is not None and out.suffix not in SUFFIXES:
-        raise UsageError(f"--out {out}: must end in {', '.join(SUFFIXES)}")
     if len(doses_ugy) > DOSES_COUNT:
         raise UsageError(f"--dose-ugy: {len(doses_ugy)} doses, {DOSES_COUNT} at most")
     from rig.sim_show.panel_curves import Panel, curves
@@ -98,8 +91,11 @@ def command(
     through = quality(beam.kv, beam.aluminium_mm, beam.copper_mm)
     content = curves(panel, beam, through, tuple(sorted(doses_ugy or DOSES_UGY)))
     if out is not None:
-        _save(out, content)
-    if as_json:
+        from rig.sim_show.panel_picture import draw
+
+        write_out(out, content, lambda: draw(content))
+    assert ctx.parent is not None
+    if as_json or ctx.parent.params.get("as_json"):
         answer_json(content)
     elif out is not None:
         click.echo(f"{out}: the panel of bench {chosen.name}")
@@ -125,22 +121,6 @@ def _beam(
     except ValueError as error:
         raise UsageError(f"--quality: {error}") from None
     return Beam(name=wanted.name, kv=wanted.kv, aluminium_mm=aluminium_mm, copper_mm=0.0)
-
-
-def _save(out: Path, content: dict[str, Any]) -> None:
-    """Raises UsageError."""
-    try:
-        if out.suffix == ".json":
-            import json
-
-            text = json.dumps({"schema": 1, **content}, indent=1)
-            out.write_text(text + "\n", encoding="utf-8")
-        else:
-            from rig.sim_show.panel_picture import save
-
-            save(out, content)
-    except OSError as error:
-        raise UsageError(f"{out}: can't be written ({error.strerror})") from None
 
 
 # --- as text

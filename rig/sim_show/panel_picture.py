@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BLUE, BROWN, GREY = "#1f5fa8", "#b3541e", "#6b6b6b"
 DOSES = ("#9bbfe0", "#5b93c9", "#1f5fa8", "#0d2f57", "#b3541e", "#6b6b6b")  # the more the darker
 SIZE_INCHES = (11.4, 6.8)
 
 
-def save(path: Path, content: dict[str, Any]) -> None:
-    """As the suffix says, .svg or .png."""
-    path.write_bytes(picture(content, path.suffix.lstrip(".")))
+def draw(content: dict[str, Any]) -> Figure:
+    from matplotlib.figure import Figure  # 1.3 s: only where a picture is drawn
 
-
-def picture(content: dict[str, Any], suffix: str) -> bytes:
-    from matplotlib import rc_context  # 1.3 s: only where a picture is drawn
-    from matplotlib.figure import Figure
-
-    with rc_context({"svg.hashsalt": "dxrig", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=SIZE_INCHES, layout="constrained", dpi=120)
-        for axes, (title, draw) in zip(figure.subplots(2, 3).flat, _CHARTS, strict=True):
-            draw(axes, content)
-            axes.set_title(title, fontsize=9)
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.grid(color="#e6e6e6", linewidth=0.6)
-            axes.set_axisbelow(True)
-        figure.suptitle(heading(content), fontsize=10)
-        buffer = io.BytesIO()
-        metadata = {"Date": None} if suffix == "svg" else {"Software": None}
-        figure.savefig(buffer, format=suffix, metadata=metadata)
-    return buffer.getvalue()
+    figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+    for axes, (title, chart) in zip(figure.subplots(2, 3).flat, _CHARTS, strict=True):
+        chart(axes, content)
+        axes.set_title(title, fontsize=9)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#e6e6e6", linewidth=0.6)
+        axes.set_axisbelow(True)
+    figure.suptitle(heading(content), fontsize=10)
+    return figure
 
 
 def heading(content: dict[str, Any]) -> str:
