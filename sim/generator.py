@@ -92,6 +92,7 @@ class MonoblockModel:
         self._filament = filament_of(sheet)
         self._arc_chance = ArcChance(seed, sheet["kv_max"])
         self._arc_us: int | None = None  # when this beam arcs
+        self.arcs_count = 0  # since it was built
         self._noise = random.Random(f"monoblock-{seed}")
         self._ambient_c, self._oil_c = ambient_c, ambient_c
         self._segment_us = 0  # since when there has been this beam, or this pause
@@ -266,6 +267,7 @@ class MonoblockModel:
 
     def arc(self, t_us: int) -> None:
         """One arc: a warning for 10 s; four within 10 s latch and end the beam (2.4, bit 4)."""
+        self.arcs_count += 1
         self._arcs_us = [*self._recent_arcs_us(Now(t_us)), t_us]
         if len(self._arcs_us) >= ARCS_TO_LATCH:
             self.trip(t_us, "arc")

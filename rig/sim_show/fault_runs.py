@@ -1,0 +1,181 @@
+"""What a fault does to what people see: an exposure each on the model rung, and its observables.
+
+Indicated values are the unit's own record; the meter lies in the beam (`sim.meter`); the image is
+the corrected one of the ordinary file, read as a stranger would.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rig.bench import Bench, load_bench
+from rig.run_model import ModelRun
+from rig.scenario import SHIPPED, AecSection, Scenario, ShotSection, StepSection, load_scenario
+from sim.beam import spectrum
+from sim.scintillator import quality_of
+
+TABLE = Path(__file__).with_name("faults.toml")
+BENCH = "room"  # it has all that may fail: rotor, chambers, collimator
+PHANTOM, FIELD_MM = "pmma_100", 160.0
+MANUAL = ShotSection(kv=70.0, ma=100.0, ms=50.0)
+AUTOMATIC = ShotSection(kv=70.0, ma=20.0, aec=AecSection(chambers="centre"))
+MIDDLE_MM = 40.0  # the square in which the image is read
+EI_PER_UGY = 100.0  # IEC 62494-1: at the calibration quality 1 uGy is EI 100
+CALIBRATION = (70.0, {"aluminium": 21.0})  # RQA5; its beam's own filtration as the tube has it
+
+Image = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    name: str
+    sign: str
+    steps: tuple[tuple[str, dict[str, Any]], ...]
+    aec: bool
+    kv: float | None  # instead of the usual
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """None where there was nothing to see."""
+
+    ready_ms: float | None  # from the press to READY
+    end: str
+    kv: float | None  # indicated, as are the next two
+    ma: float | None
+    mas: float | None
+    meter_kv: float | None
+    meter_mas: float | None
+    meter_ms: float | None
+    output_ugy_per_mas: float | None
+    hvl_mm_al: float | None
+    ei: float | None
+    arcs_count: int
+    pattern_pct: float | None  # sigma of the middle, rows and columns taken out
+    row_pct: float | None  # the row that stands out most
+    field_off_mm: float | None  # rows: where the field is, less where its light was
+
+
+def faults() -> list[Fault]:
+    rows = tomllib.loads(TABLE.read_text(encoding="utf-8"))["fault"]
+    return [
+        Fault(
+            name=row["name"],
+            sign=row["sign"],
+            steps=tuple(row.get("set", {}).items()),
+            aec=row.get("aec", False),
+            kv=row.get("kv"),
+        )
+        for row in rows
+    ]
+
+
+def observe(fault: Fault) -> Observed:
+    """Runs it: about a second."""
+    bench = load_bench(BENCH)
+    with TemporaryDirectory(prefix="dxrig-") as folder:
+        run = ModelRun(bench, _scenario(fault), Path(folder))
+        run.run()
+        image = _image(Path(folder))
+    return _observed(run, bench, image)
+
+
+def _scenario(fault: Fault) -> Scenario:
+    clean = load_scenario(SHIPPED / "clean_by_mas.toml")
+    before = [
+        ("phantom", {"name": PHANTOM}),
+        ("geometry", {"rows_mm": FIELD_MM, "columns_mm": FIELD_MM}),
+        *fault.steps,
+    ]
+    first = [StepSection(event="STANDBY", do=verb, args=args) for verb, args in before]
+    shot = AUTOMATIC if fault.aec else MANUAL
+    if fault.kv is not None:
+        shot = shot.model_copy(update={"kv": fault.kv})
+    return clean.model_copy(update={"name": "fault", "shot": shot, "step": [*first, *clean.step]})
+
+
+def _observed(run: ModelRun, bench: Bench, image: Image | None) -> Observed:
+    lines = run.seen().lines
+    report = next((line for line in lines if line["kind"] == "report"), {})
+    readings = run.rung.world.meter.readings()
+    meter = readings[0] if readings else None
+    return Observed(
+        ready_ms=_ready_ms(lines),
+        end=report.get("fault") or report.get("reason", "no beam"),
+        kv=report.get("kv"),
+        ma=report.get("ma"),
+        mas=report.get("mas"),
+        meter_kv=meter and meter.kv,
+        meter_mas=meter and meter.mas,
+        meter_ms=meter and meter.time_ms,
+        output_ugy_per_mas=meter and meter.output_ugy_per_mas,
+        hvl_mm_al=meter and meter.hvl_mm_al,
+        arcs_count=run.rung.world.generator.arcs_count,
+        **_seen_in(image, bench.unit.panel.pitch_mm),
+    )
+
+
+def _ready_ms(lines: list[dict[str, Any]]) -> float | None:
+    at_us = {line["to"]: line["t_us"] for line in reversed(lines) if line["kind"] == "state"}
+    if "PREP" not in at_us or "READY" not in at_us:
+        return None
+    return (at_us["READY"] - at_us["PREP"]) / 1000
+
+
+# --- the image
+
+
+def _image(folder: Path) -> Image | None:
+    """For Processing: linear in kerma."""
+    import pydicom
+
+    files = list(folder.rglob("processing.dcm"))
+    return pydicom.dcmread(files[0]).pixel_array.astype(np.float64) if files else None
+
+
+def _seen_in(image: Image | None, pitch_mm: float) -> dict[str, float | None]:
+    if image is None:
+        return dict.fromkeys(("ei", "pattern_pct", "row_pct", "field_off_mm"))
+    half = round(MIDDLE_MM / 2 / pitch_mm)
+    row, column = (length // 2 for length in image.shape)
+    middle = image[row - half : row + half, column - half : column + half]
+    level = float(np.median(middle))
+    rows = middle.mean(axis=1)
+    rest = middle - rows[:, None] - middle.mean(axis=0) + middle.mean()
+    return {
+        "ei": EI_PER_UGY * level / _counts_per_ugy(),
+        "pattern_pct": 100 * float(rest.std()) / level,
+        "row_pct": 100 * float(abs(rows - np.median(rows)).max()) / level,
+        "field_off_mm": _middle_px(image.mean(axis=1)) * pitch_mm,
+    }
+
+
+def _middle_px(profile: Image) -> float:
+    """Where the field's middle stands, from the panel's, by its two edges at half light."""
+    from_end = len(profile) - _edge_px(profile[::-1])
+    return (_edge_px(profile) + from_end) / 2 - len(profile) / 2
+
+
+def _edge_px(profile: Image) -> float:
+    """From the start; pixel k lies between k and k + 1."""
+    half = float(profile.min() + profile.max()) / 2
+    lit = int(np.argmax(profile > half))
+    if lit == 0:
+        return 0.0
+    before, after = profile[lit - 1], profile[lit]
+    return lit - 0.5 + float((half - before) / (after - before))
+
+
+@cache
+def _counts_per_ugy() -> float:
+    """In the calibration beam."""
+    kv, added_mm = CALIBRATION
+    return quality_of(spectrum(kv).behind(added_mm)).counts_per_ugy

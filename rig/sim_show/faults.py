@@ -1,0 +1,103 @@
+"""`dxrig sim show faults`: where each simulated fault shows, and where it does not."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rig.answers import answer_json, answer_table
+from rig.exit_codes import UsageError
+from rig.options import json_option
+
+if TYPE_CHECKING:
+    from rig.sim_show.fault_runs import Fault, Observed
+
+COLUMNS = {  # field: (heading, decimals)
+    "ready_ms": ("ready ms", 0),
+    "kv": ("kV", 1),
+    "ma": ("mA", 1),
+    "mas": ("mAs", 2),
+    "meter_kv": ("meter kV", 1),
+    "meter_ms": ("ms", 1),
+    "meter_mas": ("clamp mAs", 2),
+    "output_ugy_per_mas": ("uGy/mAs", 1),
+    "hvl_mm_al": ("HVL mm", 2),
+    "ei": ("EI", 0),
+    "arcs_count": ("arcs", 0),
+    "pattern_pct": ("pattern %", 2),
+    "row_pct": ("row %", 2),
+    "field_off_mm": ("field mm", 1),
+}
+
+
+@click.command(
+    "faults",
+    epilog="""\b
+Examples:
+  dxrig sim show faults
+  dxrig sim show faults "filter lost" "anode worn"
+  dxrig sim show faults --json | jq '.faults[] | {name, ei, hvl_mm_al}'
+  dxrig sim show faults --out faults.json
+
+kV, mA and mAs are what the generator indicates; meter and clamp are an instrument of their own in
+the open beam at 1 m. EI is of 100 mm of PMMA, calibrated in the beam of RQA5. Each row is run.
+""",
+)
+@click.argument("names", nargs=-1)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.json",
+    help="Write what --json answers.",
+)
+@json_option
+def command(names: tuple[str, ...], out: Path | None, as_json: bool) -> None:
+    """Where each fault shows: indicated, on a meter, in the image. NAMES: only these."""
+    from rig.sim_show.fault_runs import faults, observe
+    from rig.sim_show.out import write_out
+
+    chosen = _chosen(names, faults())
+    with click.progressbar(length=len(chosen), label="exposures", file=_quiet(as_json)) as bar:
+        found = []
+        for fault in chosen:
+            found.append((fault, observe(fault)))
+            bar.update(1)
+    content = {"faults": [_row(*one) for one in found]}
+    if out is not None:
+        write_out(out, content, _no_picture)
+    if as_json:
+        answer_json(content)
+    elif out is None:
+        _table(found)
+
+
+def _chosen(names: tuple[str, ...], known: list[Fault]) -> list[Fault]:
+    by_name = {fault.name: fault for fault in known}
+    for name in names:
+        if name not in by_name:
+            raise UsageError(f"no fault {name!r}; there are {', '.join(by_name)}")
+    return [by_name[name] for name in names] or known
+
+
+def _row(fault: Fault, observed: Observed) -> dict[str, Any]:
+    return {"name": fault.name, "sign": fault.sign, **asdict(observed)}
+
+
+def _table(found: list[tuple[Fault, Observed]]) -> None:
+    rows = [
+        [fault.name, *(_cell(getattr(seen, name), count) for name, (_, count) in COLUMNS.items()),
+         seen.end]
+        for fault, seen in found
+    ]  # fmt: skip
+    headings = ["fault", *(heading for heading, _ in COLUMNS.values()), "ended by"]
+    answer_table(headings, rows, "Simulated: indicated, an independent meter, the image")
+    click.echo()
+    for fault, _ in found:
+        click.echo(f"{fault.name}: {fault.sign}")
+
+
+def _cell(value: float | None, decimals_count: int) -> str:
+    return "-" if value is None else f"{value:.{decimals_count}f}"
