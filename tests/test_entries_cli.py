@@ -65,6 +65,7 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "sim show beams": (),
     "sim show io": (),
     "sim show nets": (),
+    "sim show phantom": (),
     "sim show room": (),
     "snapshot compare": ("{}/a", "{}/b"),
     "snapshot take": ("{}/snapshot.json",),
@@ -147,8 +148,9 @@ def started(bench: LiveBench, entry: str, folder: Path) -> tuple[int, str]:
 
 
 DONE = (
-    "stop", "status", "reset", "sim show", "sim show beam", "sim do", "plan", "devices", "config check",
-    "exposures list", "exposures verify", "meter list", "meter maps", "scope maps",
+    "stop", "status", "reset", "sim show", "sim show beam", "sim show phantom", "sim do", "plan",
+    "devices", "config check", "exposures list", "exposures verify", "meter list", "meter maps",
+    "scope maps",
 )  # fmt: skip
 # No set, no runs, no exposures: usage.
 NOTHING_THERE = (
