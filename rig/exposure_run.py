@@ -205,13 +205,14 @@ def _hand(ports: Ports, view: LiveLines, sid_mm: float | None, *, by_hand: bool)
     return SimulatedHand(ports.simulator)
 
 
-def _phantom(ports: Ports, name: str | None) -> dict[str, str]:
-    """What stands in a simulated beam, for run.json; nobody knows what lies in a real one."""
+def _phantom(ports: Ports, name: str | None) -> dict[str, Any]:
+    """What a simulated beam meets, and how, for run.json; nobody knows it of a real one."""
     if ports.simulator is None:
         return {}
     if name is not None:
         ask(ports.simulator, {"kind": "do", "verb": "phantom", "args": {"name": name}})
-    return {"phantom": str(ask(ports.simulator, {"kind": "show"})["phantom"])}
+    shown = ask(ports.simulator, {"kind": "show"})
+    return {name: shown[name] for name in ("phantom", "optics")}
 
 
 def _answer(
@@ -220,7 +221,7 @@ def _answer(
     session: Session,
     technique: Technique,
     outcome: Outcome,
-    stands: dict[str, str],
+    stands: dict[str, Any],
 ) -> dict[str, Any]:
     """As `dxrig demo` answers; `faults` are sentences for people. `stands`: see `_phantom`."""
     folder = session.folder.resolve()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import select
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import chain, repeat
 from pathlib import Path
@@ -224,6 +225,7 @@ def show(server: SimServer) -> dict[str, Any]:
         "panel_in_beam": world.panel.in_beam,
         "panel_keeps": list(world.panel.kept()),
         "phantom": world.panel.phantom_name,
+        "optics": asdict(world.geometry.optics.now()),
         "sid_mm": world.geometry.sid_mm,
         "field_mm": list(world.geometry.field_mm),
         "battery_charge": world.generator.charge(world.t_us),

@@ -3,7 +3,7 @@
 A small left hand (palm down, thumb to the right), an aluminium step wedge, a tissue
 slab with contrast disks, lead bars, a lead L, and the collimator's shutters. The sizes
 are a design choice after ordinary anatomy; no real phantom is copied. Geometry is data,
-in mm at the detector plane (see `sim.shapes`); there is no magnification.
+in mm at the detector plane (see `sim.shapes`); `sim.optics` says what a lift above it does.
 """
 
 from __future__ import annotations

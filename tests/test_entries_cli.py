@@ -66,6 +66,9 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "sim show io": (),
     "sim show nets": (),
     "sim show panel": (),
+    "sim show phantom": (),
+    "sim show tube": (),
+    "sim show faults": (),
     "sim show room": (),
     "snapshot compare": ("{}/a", "{}/b"),
     "snapshot take": ("{}/snapshot.json",),
@@ -148,7 +151,8 @@ def started(bench: LiveBench, entry: str, folder: Path) -> tuple[int, str]:
 
 
 DONE = (
-    "stop", "status", "reset", "sim show", "sim show beam", "sim show panel", "sim do", "plan",
+    "stop", "status", "reset", "sim show", "sim show beam", "sim show panel", "sim show phantom",
+    "sim show tube", "sim show faults", "sim do", "plan",
     "devices", "config check", "exposures list", "exposures verify", "meter list", "meter maps",
     "scope maps",
 )  # fmt: skip

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from rig.bench import load_bench
 from rig.exit_codes import DEVICE, DONE, ENDED, REFUSED
 from rig.exposure import Outcome
 from rig.replay import replay
+from sim.optics import Optics
 from tests.live_bench import LiveBench, children_of, ended, live_bench, until
 
 LONG = ("--kvp", "60", "--ma", "1", "--ms", "3000")
@@ -75,12 +77,15 @@ def test_what_stands_in_the_beam_is_chosen_stays_and_is_written_down(
     chosen, later = tmp_path / "chosen", tmp_path / "later"
     short = ("expose", "--kvp", "70", "--mas", "0.3")
     try:
+        live.do("optics", lift_mm=50.0)
         done = live.run(*short, "--phantom", "border", "--out", str(chosen))
         assert done.returncode == 0, done.stderr
         assert live.show()["phantom"] == "border"
         assert live.run(*short, "--out", str(later)).returncode == 0
         for folder in (chosen, later):
-            assert json.loads((folder / "run.json").read_text())["phantom"] == "border"
+            manifest = json.loads((folder / "run.json").read_text())
+            assert manifest["phantom"] == "border"
+            assert manifest["optics"] == asdict(Optics(lift_mm=50.0))
             assert replay(folder).differences == ()
         refused = live.run(*short, "--phantom", "bordr")
         assert (refused.returncode, refused.stdout) == (2, "")
@@ -88,6 +93,7 @@ def test_what_stands_in_the_beam_is_chosen_stays_and_is_written_down(
         assert live.show()["phantom"] == "border"
     finally:
         live.do("phantom", name="hand")
+        live.do("optics", lift_mm=0.0)
 
 
 @pytest.mark.wire

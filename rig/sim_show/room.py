@@ -17,6 +17,11 @@ def _panel_battery(pct: int | None) -> list[tuple[str, str]]:
     return [] if pct is None else [("panel's battery", f"{pct} %")]
 
 
+def _set(optics: dict[str, Any]) -> str:
+    told = [f"{name} = {value}" for name, value in optics.items() if value]
+    return ", ".join(told) or "plain"
+
+
 def _room(facts: dict[str, Any]) -> Table:
     rows = [(f"contact {name}", _closed(value)) for name, value in facts["contacts"].items()]
     rows.append(("safety relay", _closed(facts["safety_relay"])))
@@ -27,6 +32,7 @@ def _room(facts: dict[str, Any]) -> Table:
         ("panel in beam", "yes" if facts["panel_in_beam"] else "no"),
         ("panel keeps", ", ".join(facts["panel_keeps"]) or "no frame"),
         ("phantom", facts["phantom"]),
+        ("optics", _set(facts["optics"])),
         ("source to detector", f"{facts['sid_mm']:g} mm"),
         ("light field there", " x ".join(f"{mm:g}" for mm in facts["field_mm"]) + " mm"),
         ("battery", f"{100 * facts['battery_charge']:.0f} %"),

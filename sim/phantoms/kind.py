@@ -35,6 +35,7 @@ class Phantom:
     shapes: tuple[Shape, ...] = ()
     plates: tuple[Plate, ...] = ()
     paint: Paint | None = None  # what no shape draws
+    width_mm: float = 200.0  # of the panel that shows all of it
     whole_panel: bool = False  # the collimator is out of the way
 
     def thickness_maps(self, rows_px: int, columns_px: int, pitch_mm: float) -> dict[str, Floats]:
