@@ -22,6 +22,8 @@ Floats = NDArray[np.float32]
 Through = Callable[[Mapping[str, Floats]], Floats]
 """Material -> mm, all of one shape -> the part that comes through, of that shape."""
 
+Window = tuple[slice, slice]
+WHOLE: Window = (slice(None), slice(None))
 KEPT_COUNT = 2  # phantoms whose maps are kept: the newest
 
 
@@ -49,21 +51,24 @@ class Arrival:
         through: Through,
         optics: Optics = PLAIN,
         sid_mm: float = 1000.0,
+        only: Window = WHOLE,
     ) -> Floats | None:
         """Rows x columns, 1 = all of it; None: all of it everywhere. ValueError: no such one.
 
         `field_mm`: rows, columns at the panel. PLAIN: ideal geometry; the blades are lead then,
-        whose edge takes up to a pixel.
+        whose edge takes up to a pixel. `only`: these rows and columns.
         """
         one = self._of(name)
         if optics != PLAIN:
-            return self._seen(one, field_mm, through, optics, sid_mm)
+            return self._seen(one, field_mm, through, optics, sid_mm)[only]
         maps, plates = self._pieces(one, self._pitch_mm)
         if not one.whole_panel:
             lead = phantom.shutters(*self._shape_px, self._pitch_mm, field_mm)
             maps = {**maps, "lead": maps["lead"] + lead if "lead" in maps else lead}
         if not maps and not plates:
             return None
+        maps = {name: mm[only] for name, mm in maps.items()}
+        plates = {kind: covered[only] for kind, covered in plates.items()}
         return self._behind(maps, plates, through)
 
     def _seen(
@@ -92,7 +97,8 @@ class Arrival:
     def _behind(
         self, maps: dict[str, Floats], plates: dict[tuple[str, float], Floats], through: Through
     ) -> Floats:
-        part = through(maps) if maps else np.ones(self._shape_px, np.float32)
+        shape = next((covered.shape for covered in plates.values()), self._shape_px)
+        part = through(maps) if maps else np.ones(shape, np.float32)
         for (material, mm), covered in plates.items():
             behind = through({material: np.full((1, 1), mm, np.float32)})
             part *= 1.0 - covered * (1.0 - behind)

@@ -120,17 +120,16 @@ def let_through(
 ) -> float:
     """The part of the kerma that reaches this chamber, as the mean over its face."""
     columns, rows = (round(size / PITCH_MM) for size in phantom.FIELD_MM)
+    x_mm, y_mm = PLACES_MM[chamber]
+    across = slice(*(_index(x_mm + off, columns) for off in (-HALF_MM, HALF_MM)))
+    down = slice(*(_index(y_mm + off, rows) for off in (-HALF_MM, HALF_MM)))
     part = _before_chambers().share(
         phantom_name,
         phantom.FIELD_MM,
         lambda maps: beam.transmission(kv, maps, aluminium_mm=aluminium_mm),
+        only=(down, across),
     )
-    if part is None:
-        return 1.0
-    x_mm, y_mm = PLACES_MM[chamber]
-    across = slice(*(_index(x_mm + off, columns) for off in (-HALF_MM, HALF_MM)))
-    down = slice(*(_index(y_mm + off, rows) for off in (-HALF_MM, HALF_MM)))
-    return float(part[down, across].mean())
+    return 1.0 if part is None else float(part.mean())
 
 
 @cache

@@ -198,9 +198,7 @@ def _covered(at_mm: Floats, low_mm: float, high_mm: float, pitch_mm: float) -> F
     middle_mm = at_mm.astype(np.float64)  # one row or column: a float32 pixel is not always whole
     low = np.maximum(middle_mm - pitch_mm / 2.0, low_mm)
     high = np.minimum(middle_mm + pitch_mm / 2.0, high_mm)
-    covered = (high - low) / pitch_mm
-    covered[np.abs(covered - 1.0) < 1e-9] = 1.0
-    inside: Floats = np.clip(covered, 0.0, 1.0).astype(np.float32)
+    inside: Floats = np.clip((high - low) / pitch_mm, 0.0, 1.0).astype(np.float32)
     return inside
 
 

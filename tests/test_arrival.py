@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sim import beam, phantom
 from sim.arrival import KEPT_COUNT, Arrival
 from sim.chambers import let_through
+from sim.optics import Optics
 from sim.phantoms import NAMES, PHANTOMS
 from sim.pixels import PixelModel
 
@@ -79,6 +80,18 @@ def test_only_the_newest_phantoms_are_kept() -> None:
     assert KEPT_COUNT == 2
 
 
+def test_what_is_kept_is_of_its_own_height_above_the_panel() -> None:
+    arrival = Arrival(80, 80, 2.0)
+    low, high, again = (
+        arrival.share("border", (150.0, 150.0), opaque_or_not, Optics(lift_mm=mm, focus_mm=1e-6))
+        for mm in (0.0, 100.0, 0.0)
+    )
+    assert low is not None
+    assert high is not None
+    assert float(np.abs(low - high).max()) > 0.5
+    assert np.array_equal(low, again)  # type: ignore[arg-type]
+
+
 def test_a_phantom_that_is_none_arrives_nowhere() -> None:
     with pytest.raises(ValueError, match="no phantom 'foot'; there are hand, none"):
         Arrival(40, 40, 5.0).share("foot", (150.0, 150.0), see_through)
@@ -94,6 +107,13 @@ def test_every_phantom_makes_a_frame_and_a_part_for_the_chambers(name: str) -> N
     assert raw.shape == (64, 64)
     assert 300 < np.median(raw) < model.full_scale_counts
     assert 0.0 <= let_through(name, "centre", 80.0) <= 1.0
+
+
+def test_each_chamber_has_the_phantom_that_stands_before_it() -> None:
+    parts = [let_through(name, "centre", 80.0) for name in ("none", "pmma_100", "pmma_200")]
+    assert parts[0] == 1.0 > 20 * parts[1] > 20 * 2 * parts[2] > 0.0
+    # The centre one lies 50 mm below the middle: behind the thick end of a wedge.
+    assert let_through("al_wedge", "centre", 80.0) < 0.3 * let_through("al_wedge", "left", 80.0)
 
 
 @pytest.mark.parametrize(("number", "kv"), [(3, 50.0), (5, 70.0), (7, 90.0), (9, 120.0)])
@@ -125,3 +145,16 @@ def test_the_edge_is_opaque_and_each_wedge_falls_step_by_step(kv: float) -> None
             for k in range(count)
         ]
         assert all(1.0 > thin > 1.05 * thick > 0.0 for thin, thick in pairwise(seen))
+
+
+@pytest.mark.parametrize("name", ["hand", "bars", "edge", "pmma_100"])
+@pytest.mark.parametrize("optics", [Optics(), Optics(lift_mm=100.0)])
+def test_a_window_is_cut_out_of_the_whole(name: str, optics: Optics) -> None:
+    arrival, only = Arrival(100, 90, 2.0), (slice(20, 60), slice(40, 70))
+    whole, part = (
+        arrival.share(name, (150.0, 140.0), see_through, optics, only=window)
+        for window in ((slice(None), slice(None)), only)
+    )
+    assert whole is not None
+    assert part is not None
+    assert np.array_equal(part, whole[only])

@@ -66,6 +66,7 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "sim show io": (),
     "sim show nets": (),
     "sim show panel": (),
+    "sim show phantom": (),
     "sim show room": (),
     "snapshot compare": ("{}/a", "{}/b"),
     "snapshot take": ("{}/snapshot.json",),
@@ -148,9 +149,9 @@ def started(bench: LiveBench, entry: str, folder: Path) -> tuple[int, str]:
 
 
 DONE = (
-    "stop", "status", "reset", "sim show", "sim show beam", "sim show panel", "sim do", "plan",
-    "devices", "config check", "exposures list", "exposures verify", "meter list", "meter maps",
-    "scope maps",
+    "stop", "status", "reset", "sim show", "sim show beam", "sim show panel", "sim show phantom",
+    "sim do", "plan", "devices", "config check", "exposures list", "exposures verify", "meter list",
+    "meter maps", "scope maps",
 )  # fmt: skip
 # No set, no runs, no exposures: usage.
 NOTHING_THERE = (

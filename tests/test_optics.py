@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hal.now import Now
 from sim.arrival import Arrival
+from sim.detector import SimPanel
+from sim.geometry import SimGeometry
 from sim.optics import (
     BLADES_MM,
     INJECTIONS,
@@ -267,6 +270,15 @@ def test_scatter_and_grid_join_what_arrives() -> None:
     assert np.allclose(gridded, 0.70 * primary + 0.13 * spread, rtol=1e-5)
 
 
+def test_a_lifted_phantom_has_its_lift_as_air_gap() -> None:
+    optics = Optics(focus_mm=1e-6, lift_mm=200.0)
+    primary = share("pmma_100", optics)
+    spread = scattered(primary, 119.0, PITCH_MM, gap_mm=200.0)
+    both = share("pmma_100", replace(optics, scatter=True))
+    assert np.allclose(both, primary + spread, rtol=1e-5)
+    assert not np.allclose(spread, scattered(primary, 119.0, PITCH_MM), rtol=0.1)
+
+
 @pytest.mark.parametrize("name", ["none", "flat_rqa5"])
 def test_a_filter_at_the_tube_scatters_nothing_into_the_panel(name: str) -> None:
     assert np.array_equal(share(name, Optics(scatter=True)), np.ones((SIZE_PX, SIZE_PX)))
@@ -285,3 +297,24 @@ def test_a_frame_shows_the_optics_of_its_exposure_and_plain_ones_change_nothing(
         for optics in (Optics(lift_mm=100.0), Optics(scatter=True), Optics(fall_off=True))
     ]
     assert len({frame.tobytes() for frame in [plain, *seen]}) == 7
+
+
+def test_a_panel_s_frame_has_the_optics_of_its_room_when_the_window_closed() -> None:
+    model = PixelModel(rows_px=64, columns_px=64, pitch_mm=3.2)
+    geometry = SimGeometry(sid_mm=1200.0, field_mm=(150.0, 140.0))
+    panel = SimPanel(
+        panel_id="P", pixels=model, kerma_source=lambda from_us, to_us: (1.0, 70.0),
+        geometry=geometry,
+    )  # fmt: skip
+    geometry.optics.lift_mm = 100.0
+    panel.prepare(0)
+    panel.advance(Now(1_000_000))
+    panel.request_window(1_000_000, "shot-1")
+    panel.drop_request(2_000_000)
+    geometry.optics.lift_mm = 0.0
+    (frame,) = panel.take_frames(3_000_000)
+    wanted = model.frame(
+        1.0, 70.0, frame.stop_us - frame.start_us, 0, "hand", sid_mm=1200.0,
+        field_mm=(150.0, 140.0), optics=Optics(lift_mm=100.0),
+    )  # fmt: skip
+    assert np.array_equal(np.frombuffer(frame.pixels, "<u2").reshape(64, 64), wanted)

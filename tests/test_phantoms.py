@@ -14,7 +14,6 @@ from sim import phantom
 from sim.phantoms import NAMES, PHANTOMS, known
 from sim.phantoms.border import LEAD_MM, OPENING_MM, WIDE_MM
 from sim.phantoms.chest_bones import APART_MM, FIRST_MM
-from sim.phantoms.flats import ADDED_MM_AL
 from sim.phantoms.resolution import (
     BARS_COUNT,
     EDGE_SIZE_MM,
@@ -87,19 +86,15 @@ def test_a_word_that_is_near_none_has_no_nearest() -> None:
 # --- what is even, and what has steps
 
 
-@pytest.mark.parametrize(("number", "beam"), ADDED_MM_AL.items())
+@pytest.mark.parametrize(("number", "added_mm"), [(3, 10.0), (5, 21.0), (7, 30.0), (9, 40.0)])
 def test_an_rqa_flat_is_its_added_aluminium_everywhere_and_no_collimator(
-    number: int, beam: tuple[float, float]
+    number: int, added_mm: float
 ) -> None:
+    """As in qc-and-physics.md 1.5."""
     name = f"flat_rqa{number}"
     (aluminium,) = maps_of(name).values()
-    assert (float(aluminium.min()), float(aluminium.max())) == (beam[1], beam[1])
+    assert (float(aluminium.min()), float(aluminium.max())) == (added_mm, added_mm)
     assert PHANTOMS[name].whole_panel
-
-
-def test_the_flats_are_those_of_iec_61267() -> None:
-    """kV and added aluminium as in qc-and-physics.md 1.5."""
-    assert ADDED_MM_AL == {3: (50, 10), 5: (70, 21), 7: (90, 30), 9: (120, 40)}
 
 
 @pytest.mark.parametrize(("name", "mm"), [("pmma_100", 100.0), ("pmma_200", 200.0)])
@@ -122,6 +117,9 @@ def test_a_wedge_has_its_steps_from_the_top_down(
     found = [at(maps[material], 0.0, top_mm + step_mm * (k + 0.5)) for k in range(len(steps_mm))]
     assert found == pytest.approx(steps_mm, rel=1e-5)
     assert all(low < high for low, high in pairwise(steps_mm))
+    for k, (above, below) in enumerate(pairwise((0.0, *steps_mm, 0.0))):  # 1 mm from each edge
+        assert at(maps[material], 0.0, top_mm + step_mm * k - 1.0) == pytest.approx(above, rel=1e-5)
+        assert at(maps[material], 0.0, top_mm + step_mm * k + 1.0) == pytest.approx(below, rel=1e-5)
     assert at(maps[material], 32.0, 0.0) == at(maps[material], 0.0, top_mm - 2.0) == 0.0
 
 

@@ -113,5 +113,6 @@ CHEST = Phantom(
     name="chest",
     about="a life-size chest: lungs, heart, ribs, spine, clavicles; wants a panel of 35 cm",
     source="chosen after ordinary anatomy",
+    width_mm=350.0,
     paint=paint,
 )

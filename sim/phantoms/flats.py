@@ -8,9 +8,22 @@ its radiation quality is met only when the tube's own filtration gives the RQR h
 from __future__ import annotations
 
 from sim.phantoms.kind import Phantom
+from sim.qualities import quality
 
-# Number: (kV, added mm Al), qc-and-physics.md 1.5; the added aluminium is from memory there.
-ADDED_MM_AL = {3: (50.0, 10.0), 5: (70.0, 21.0), 7: (90.0, 30.0), 9: (120.0, 40.0)}
+NUMBERS = (3, 5, 7, 9)  # of those that detectors are measured with
+
+
+def _rqa(number: int) -> Phantom:
+    wanted = quality(f"RQA{number}")
+    return Phantom(
+        name=f"flat_rqa{number}",
+        about=f"{wanted.added_mm:g} mm aluminium at the tube, for {wanted.kv:g} kV",
+        source=f"IEC 61267:{wanted.edition}, as sim/qualities.toml has it",
+        verified=wanted.verified,
+        slab_mm={"aluminium": wanted.added_mm},
+        whole_panel=True,
+    )
+
 
 RQR = Phantom(
     name="flat_rqr",
@@ -18,14 +31,4 @@ RQR = Phantom(
     source="IEC 61267:2005",
     whole_panel=True,
 )
-RQA = tuple(
-    Phantom(
-        name=f"flat_rqa{number}",
-        about=f"{mm:g} mm aluminium at the tube, as RQA{number} adds them; for {kv:g} kV",
-        source="IEC 61267:2005, added aluminium from memory",
-        slab_mm={"aluminium": mm},
-        whole_panel=True,
-    )
-    for number, (kv, mm) in ADDED_MM_AL.items()
-)
-FLATS = (RQR, *RQA)
+FLATS = (RQR, *(_rqa(number) for number in NUMBERS))

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from sim.phantom import axis_mm, patch_of
 from sim.phantom import thickness_maps as maps_of_shapes
-from sim.shapes import Box, Plate, Shape
+from sim.shapes import Plate, Shape
 
 Floats = NDArray[np.float32]
+SEEN_PX, SEEN_PITCH_MM = 500, 0.8  # as wide as any panel, and a pixel in each thing
 Paint = Callable[[Floats, Floats, float], dict[str, Floats]]
 """(x mm (1, columns), y mm (rows, 1), pitch in mm) -> material -> rows x columns of mm"""
 
@@ -34,6 +35,7 @@ class Phantom:
     shapes: tuple[Shape, ...] = ()
     plates: tuple[Plate, ...] = ()
     paint: Paint | None = None  # what no shape draws
+    width_mm: float = 200.0  # of the panel that shows all of it
     whole_panel: bool = False  # the collimator is out of the way
 
     def thickness_maps(self, rows_px: int, columns_px: int, pitch_mm: float) -> dict[str, Floats]:
@@ -64,10 +66,10 @@ class Phantom:
             part[patch] += mm / np.float32(plate.thickness_mm)
         return parts
 
-    def facts(self) -> dict[str, object]:
-        """What it is made of: material -> the most mm of one piece, and where that is from."""
-        most: dict[str, float] = dict(self.slab_mm)
-        for piece in (*self.plates, *(s for s in self.shapes if isinstance(s, Box))):
-            most[piece.material] = max(most.get(piece.material, 0.0), piece.thickness_mm)
-        return {"name": self.name, "about": self.about, "materials_mm": most,
-                "source": self.source, "verified": self.verified}  # fmt: skip
+    def most_mm(self) -> dict[str, float]:
+        """Material -> the most mm of it in the way of one ray."""
+        maps = self.thickness_maps(SEEN_PX, SEEN_PX, SEEN_PITCH_MM)
+        most = {name: round(float(mm.max()), 2) for name, mm in maps.items()}
+        for plate in self.plates:
+            most[plate.material] = max(most.get(plate.material, 0.0), plate.thickness_mm)
+        return most

@@ -43,7 +43,7 @@ RESOLUTION = (
     Phantom(
         name="edge",
         about=f"{EDGE_MM:g} mm tungsten; its right edge, {EDGE_TILT_DEG} deg off, is in the middle",
-        source="IEC 62220-1: opaque tungsten, 1 mm, 1.5 to 3 degrees (Illers 2005)",
+        source="IEC 62220-1: opaque tungsten, 1 mm, 1.5 to 3 degrees (Illers 2005); size chosen",
         verified=True,
         plates=(
             TiltedPlate(
