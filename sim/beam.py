@@ -35,7 +35,9 @@ ANODE_DEG = 12.0
 ANODE_RANGE_DEG = (5.0, 25.0)
 OFF_AXIS_RANGE_MM = (-400.0, 400.0)  # at 1 m; the table was compared with SpekPy from 0.6 to 30 deg
 _JOULE_PER_KEV = 1.602176634e-16
-_STEPS_COUNT = 60  # of Newton; an unfiltered beam takes 20, a usual one 6
+_STEPS_COUNT = (
+    30  # of Newton; a usual beam takes 6, one without filter and air 7, the eighth layer 9
+)
 _CHUNK_COUNT = 1 << 16  # pixels whose maps stay in the cache while all energies pass
 
 
