@@ -120,7 +120,7 @@ def let_through(
     """The part of the kerma that reaches this chamber, as the mean over its face."""
     if phantom_name == phantom.NONE:
         return 1.0
-    through = beam.transmission(kv, _behind(chamber), aluminium_mm=aluminium_mm)
+    through = beam.transmission(kv, _behind(chamber), aluminium_mm=aluminium_mm, every_energy=True)
     return float(through.mean())
 
 

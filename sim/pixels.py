@@ -212,8 +212,10 @@ class PixelModel:
     def _response(self, kv: float, phantom_name: str, field_mm: tuple[float, float]) -> Floats:
         response = self._gain * np.float32(COUNTS_PER_UGY)
         if phantom.known(phantom_name) != phantom.NONE:
-            maps = self._behind(field_mm)
-            response *= beam.transmission(kv, maps, response=None, **self._filtration)
+            maps, own = self._behind(field_mm), self._filtration
+            response *= beam.transmission(
+                kv, maps, aluminium_mm=own["aluminium_mm"], copper_mm=own["copper_mm"]
+            )
         return response
 
     def _behind(self, field_mm: tuple[float, float]) -> dict[str, Floats]:

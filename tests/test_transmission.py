@@ -63,6 +63,14 @@ def test_few_energies_are_all_of_them_within_half_a_per_cent_down_to_a_thousandt
     assert (abs(found - wanted)[~seen] < 0.02 * 1e-3).all()  # and in the dark by less still
 
 
+def test_every_energy_is_the_sum_itself() -> None:
+    names = ("bone", "lead", "water")
+    maps = pixels(names, 120.0)
+    found = beam.transmission(120.0, maps, response=CSI, every_energy=True)
+    assert found == pytest.approx(whole_sum(120.0, maps, CSI), rel=2e-5, abs=1e-12)
+    assert (found != beam.transmission(120.0, maps, response=CSI)).any()
+
+
 def test_filters_of_the_beam_count() -> None:
     maps = pixels(("water",), 80.0)
     wanted = whole_sum(80.0, maps, None, aluminium_mm=10.0, copper_mm=0.5)
