@@ -168,15 +168,17 @@ def test_each_half_value_layer_halves_again() -> None:
         assert left == pytest.approx(one.kerma_ugy_per_mas / part)
 
 
-@pytest.mark.parametrize("aluminium_mm", [0.0, 0.5, 45.0])
-@pytest.mark.parametrize("kv", [2.5, 20.0, 40.0, 150.0])
+@pytest.mark.parametrize(
+    ("kv", "aluminium_mm"),
+    [(2.5, 0.0), *((kv, mm) for kv in (20.0, 40.0, 150.0) for mm in (0.0, 0.5, 45.0))],
+)
 def test_the_half_value_layer_is_found_for_soft_and_hard_beams(
     kv: float, aluminium_mm: float
 ) -> None:
     one = beam.spectrum(kv, aluminium_mm=aluminium_mm, copper_mm=aluminium_mm / 100)
-    if kv == 2.5 and aluminium_mm:
-        return  # nothing comes through: below
-    left = one.behind({"aluminium": one.hvl_mm_al()}).kerma_ugy_per_mas
+    first, third = one.hvl_mm_al(), one.hvl_mm_al(3)  # the third takes most steps
+    assert third >= first * (1.0 - 1e-9)
+    left = one.behind({"aluminium": first}).kerma_ugy_per_mas
     assert left / one.kerma_ugy_per_mas == pytest.approx(0.5, rel=1e-9)
 
 
