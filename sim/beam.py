@@ -35,7 +35,7 @@ ANODE_DEG = 12.0
 ANODE_RANGE_DEG = (5.0, 25.0)
 OFF_AXIS_RANGE_MM = (-400.0, 400.0)  # at 1 m; the table was compared with SpekPy from 0.6 to 30 deg
 _JOULE_PER_KEV = 1.602176634e-16
-_STEPS_COUNT = 60  # of Newton; an unfiltered beam takes 20, a usual one 6
+_STEPS_COUNT = 30  # of Newton; a usual beam takes 6, one without filter and air 7
 _CHUNK_COUNT = 1 << 16  # pixels whose maps stay in the cache while all energies pass
 
 
@@ -165,11 +165,13 @@ def transmission(
     aluminium_mm: float = INHERENT_MM_AL,
     copper_mm: float = 0.0,
     response: Array | None = None,
+    every_energy: bool = False,
 ) -> Floats:
     """The part of the signal that comes through, per pixel; maps are mm per material.
 
     `response`: what a photon of each energy adds to the signal (298,); left out: its air kerma.
-    Thick objects harden the beam. Within 0.5 % of the sum over all energies, to 1e-3.
+    Thick objects harden the beam. Within 0.5 % of the sum over all energies, to 1e-3; with
+    `every_energy` it is that sum: twenty times as slow, and alike to the last digits everywhere.
     """
     if not thickness_mm:
         raise ValueError("transmission needs the thickness map of at least one material")
@@ -182,7 +184,9 @@ def transmission(
     shape = next(iter(shapes.values()))
     if not there:
         return np.ones(shape, np.float32)
-    mu, weights = _few(kv, aluminium_mm, copper_mm, _as_key(response), there)
+    mu, weights = _few(
+        kv, aluminium_mm, copper_mm, _as_key(response), there, every_energy=every_energy
+    )
     flat = [maps[name].reshape(-1) for name in there]
     passed = np.zeros(flat[0].size, np.float32)
     for start in range(0, passed.size, _CHUNK_COUNT):
@@ -212,7 +216,13 @@ def _add_up(passed: Floats, maps: list[Floats], mu: Floats, weights: Floats) -> 
 
 @lru_cache(maxsize=64)
 def _few(
-    kv: float, aluminium_mm: float, copper_mm: float, response: bytes | None, there: tuple[str, ...]
+    kv: float,
+    aluminium_mm: float,
+    copper_mm: float,
+    response: bytes | None,
+    there: tuple[str, ...],
+    *,
+    every_energy: bool,
 ) -> tuple[Floats, Floats]:
     """(materials, energies) attenuation and (energies,) weights that stand for the spectrum."""
     signal = _ugy_per_photon() if response is None else np.frombuffer(response)
@@ -221,7 +231,11 @@ def _few(
     signals = beam.fluence_per_mm2 * signal
     if not signals.sum() > 0.0:
         raise ValueError(f"nothing comes through at {kv:g} kV: no part of nothing can be told")
-    bins, weights = few_energies(signals, mu)
+    if every_energy:
+        bins = np.flatnonzero(signals)
+        weights = signals[bins] / signals.sum()
+    else:
+        bins, weights = few_energies(signals, mu)
     return mu[:, bins].astype(np.float32), weights.astype(np.float32)
 
 

@@ -19,7 +19,6 @@ Array = NDArray[np.float64]
 WORST_ERROR = 2e-3  # in the sample, relative
 FAINTEST = 1e-5  # of the signal with nothing in the way
 _DEPTHS = np.geomspace(0.03, 1000.0, 40)  # in mean free paths at the mean attenuation
-_PARTS = (0.1, 0.5, 0.9)  # of two materials
 _MOST_COUNT = 14
 
 
@@ -42,9 +41,7 @@ def few_energies(weights: Array, mu_per_mm: Array) -> tuple[NDArray[np.intp], Ar
 def _sample(share: Array, mu_per_mm: Array) -> Array:
     """(samples, bins): mean free paths through mixtures of the materials; the first is nothing."""
     each = mu_per_mm / (mu_per_mm @ share)[:, None]  # the same for all at the mean attenuation
-    mixtures = [
-        part * one + (1.0 - part) * other for one, other in combinations(each, 2) for part in _PARTS
-    ]
+    mixtures = [(one + other) / 2.0 for one, other in combinations(each, 2)]
     mixtures += [*each, each.mean(axis=0)]
     paths = np.concatenate([np.outer(_DEPTHS, mixture) for mixture in mixtures])
     return np.concatenate([np.zeros((1, paths.shape[1])), paths])

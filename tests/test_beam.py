@@ -168,16 +168,24 @@ def test_each_half_value_layer_halves_again() -> None:
         assert left == pytest.approx(one.kerma_ugy_per_mas / part)
 
 
-@pytest.mark.parametrize("aluminium_mm", [0.0, 0.5, 45.0])
-@pytest.mark.parametrize("kv", [2.5, 20.0, 40.0, 150.0])
+@pytest.mark.parametrize(
+    ("kv", "aluminium_mm"),
+    [(2.5, 0.0), *((kv, mm) for kv in (20.0, 40.0, 150.0) for mm in (0.0, 0.5, 45.0))],
+)
 def test_the_half_value_layer_is_found_for_soft_and_hard_beams(
     kv: float, aluminium_mm: float
 ) -> None:
     one = beam.spectrum(kv, aluminium_mm=aluminium_mm, copper_mm=aluminium_mm / 100)
-    if kv == 2.5 and aluminium_mm:
-        return  # nothing comes through: below
-    left = one.behind({"aluminium": one.hvl_mm_al()}).kerma_ugy_per_mas
+    first, third = one.hvl_mm_al(), one.hvl_mm_al(3)  # the third takes most steps
+    assert third >= first * (1.0 - 1e-9)
+    left = one.behind({"aluminium": first}).kerma_ugy_per_mas
     assert left / one.kerma_ugy_per_mas == pytest.approx(0.5, rel=1e-9)
+
+
+def test_a_half_value_layer_that_is_not_found_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.beam._STEPS_COUNT", 4)
+    with pytest.raises(ArithmeticError, match=r"no 2\. half-value layer found for 80 kV"):
+        beam.spectrum(80.0).hvl_mm_al(2)
 
 
 def test_filters_in_a_row_are_one_filter() -> None:
@@ -210,6 +218,13 @@ def test_the_anodes_side_is_weaker_and_harder_and_behind_its_edge_there_is_nothi
 def test_a_spectrum_can_not_be_changed_by_who_asked_for_it() -> None:
     with pytest.raises(ValueError, match="read-only"):
         beam.spectrum(80.0).fluence_per_mm2[0] = 1.0
+
+
+def test_below_the_table_its_lowest_spectrum_fades_with_the_voltage() -> None:
+    lowest, half = (beam.spectrum(kv, aluminium_mm=0.0).fluence_per_mm2 for kv in (20.0, 10.0))
+    below = beam.KEV < 10.0
+    assert half[below] == pytest.approx(0.5 * lowest[below])
+    assert half[below].sum() > 0.0
 
 
 # --- what is refused

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from rig.exit_codes import ConfigError
 from rig.exposures.words import dap_text
 from rig.injections import known_injection
 from rig.matrix.run import run_matrix
-from rig.model import setting_of
+from rig.model import aluminium_of, setting_of
 from rig.replay import replay
 from rig.run_model import ModelRun
 from rig.scenario import Scenario, StepSection
@@ -158,6 +159,32 @@ def test_the_meter_measures_the_beam_that_there_was() -> None:
     assert reported(run)["dap_dgycm2"] == pytest.approx(
         kerma_ugy(80.0, beam.mas, aluminium_mm=2.8) * area_m2 / 10, rel=0.01
     )
+
+
+def test_the_panel_sees_the_filtered_beam() -> None:
+    """A metre away, without a phantom: 10 mm of aluminium pass less than half of what 2.5 pass."""
+    thin, thick = (
+        pixel_model(replace(setting_of(bench("mobile")), aluminium_mm=mm)) for mm in (2.5, 10.0)
+    )
+    dark, *lit = (
+        float(np.mean(made.frame(mas, 80.0, 0, 0, "none")))
+        for made, mas in ((thin, 0.0), (thin, 0.5), (thick, 0.5))
+    )
+    assert lit[1] - dark < 0.5 * (lit[0] - dark)
+
+
+@pytest.mark.parametrize(
+    ("tube", "aluminium_mm"),
+    [
+        ({"filter_mm": 3.1}, 3.1),
+        ({"filter_mm": 0.0}, 2.5),
+        ({"filter_mm": 0.3, "filter_material": "COPPER"}, 2.5),
+    ],
+)
+def test_a_tube_whose_aluminium_no_bench_names_has_what_any_tube_has(
+    tube: dict[str, Any], aluminium_mm: float
+) -> None:
+    assert aluminium_of(unit_config(tube=tube)) == aluminium_mm
 
 
 @pytest.mark.parametrize("name", ["room", "mobile"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -61,6 +62,7 @@ def test_it_says_what_was_done(live: LiveBench) -> None:
 
 
 def test_what_stands_in_the_beam_and_the_charge_are_changed_and_shown(live: LiveBench) -> None:
+    assert json.loads(live.run("sim", "show", "--json", "io").stdout)["panel_in_beam"] is True
     shown = live.run("sim", "show", "room").stdout
     assert [line.split() for line in shown.splitlines() if "panel in beam" in line] == [
         ["panel", "in", "beam", "yes"]
