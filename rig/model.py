@@ -24,6 +24,7 @@ from hal.ports import FrameLink, RecorderPort
 from rig.bench import Bench
 from rig.bench_checks import AED
 from rig.drivers import must_drive_beam
+from sim.beam import INHERENT_MM_AL
 from sim.build import Ends, Setting, build_world
 from sim.chambers import ChamberSetting
 from sim.device import FrameOutlet
@@ -66,6 +67,7 @@ def setting_of(bench: Bench, seed: int | None = None) -> Setting:
         frame_format=bench.sim.frame_format,
         sid_mm=unit.geometry.sid_mm,
         field_mm=(unit.geometry.field_rows_mm, unit.geometry.field_columns_mm),
+        aluminium_mm=aluminium_of(unit),
         aec=chambers_of(unit),
         lines=lines_of(unit),
         detects=unit.panel.driver == AED,
@@ -74,6 +76,13 @@ def setting_of(bench: Bench, seed: int | None = None) -> Setting:
         collimator_driver=unit.collimator.driver if unit.collimator else None,
         dap_driver=unit.dap.driver if unit.dap else None,
     )
+
+
+def aluminium_of(unit: UnitConfig) -> float:
+    """The simulated tube's filtration: the bench's; where none is said, what any tube has."""
+    own = unit.tube
+    said = own.filter_material == "ALUMINUM" and own.filter_mm > 0.0
+    return own.filter_mm if said else INHERENT_MM_AL
 
 
 def lines_of(unit: UnitConfig) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from hal.meters import open_dap_desk
 from hal.now import Now
 from hal.ports import ByteLink, Desk, FrameLink
 from hal.room_io import open_room_desk
+from sim import beam
 from sim.aed_desk import AedDesk
 from sim.cabinet import CabinetModel
 from sim.chambers import Chambers, ChamberSetting
@@ -83,6 +84,7 @@ class Setting:
     frame_format: str = "<"  # how the panel sends its frames: hal.frame_codec.FORMATS
     sid_mm: float = 1000.0
     field_mm: tuple[float, float] = (200.0, 200.0)
+    aluminium_mm: float = beam.INHERENT_MM_AL  # the tube's total filtration
     aec: ChamberSetting | None = None  # None: no chambers
     lines: Mapping[str, Any] | None = None  # of a panel on lines: what its desk takes
     detects: bool = False  # ... which is not asked, but detects X-rays by itself
@@ -101,6 +103,7 @@ def pixel_model(setting: Setting) -> PixelModel:
         bits=setting.bits_stored,
         sid_mm=setting.sid_mm,
         field_mm=setting.field_mm,
+        aluminium_mm=setting.aluminium_mm,
     )
 
 
@@ -172,7 +175,11 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     if setting.aec is not None:
         patient = lambda: panel.phantom_name  # noqa: E731 (it moves)
         generator.chambers = Chambers(
-            setting.aec, patient, seed=setting.seed, sid_mm=lambda: geometry.sid_mm
+            setting.aec,
+            patient,
+            seed=setting.seed,
+            sid_mm=lambda: geometry.sid_mm,
+            aluminium_mm=setting.aluminium_mm,
         )
     generator_device = WireDevice(
         MischiefLink(ends.generator),
@@ -183,7 +190,8 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     control, outlet = MischiefFrames(ends.panel_control), MischiefOutlet(ends.panel_data)
     panel_desk = panel_desk_of(setting, panel, generator.beam_on)
     panel_device = PanelDevice(control, outlet, panel_desk, panel.advance, panel.alive)
-    collimator, meter = SimCollimator(geometry), SimDap(geometry, generator.light)
+    collimator = SimCollimator(geometry)
+    meter = SimDap(geometry, generator.light, aluminium_mm=setting.aluminium_mm)
     beside = dict(_beside(setting, ends, collimator, meter))
     return World(
         generator=generator,

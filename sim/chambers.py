@@ -67,10 +67,11 @@ class Chambers:
         *,
         seed: int = 1,
         sid_mm: Callable[[], float] | None = None,
+        aluminium_mm: float = beam.INHERENT_MM_AL,
     ) -> None:
         """`patient`: the name of the phantom that the beam meets now; `sid_mm`: where the tube
-        stands now, left out: where the setting has it."""
-        self.setting = setting
+        stands now, left out: where the setting has it; `aluminium_mm`: the tube's filtration."""
+        self.setting, self._aluminium_mm = setting, aluminium_mm
         self._sid_mm = sid_mm or (lambda: setting.sid_mm)
         self._patient, self._seed = patient, seed
         fresh(self, INJECTIONS)
@@ -102,8 +103,9 @@ class Chambers:
             return math.inf
         if self.chamber_dead in (name, "all"):
             return 0.0
-        through = let_through(self._patient(), name, round(kv, 3))
-        signal_ugy = beam.kerma_ugy(kv, 1.0, self._sid_mm()) * through
+        through = let_through(self._patient(), name, round(kv, 3), self._aluminium_mm)
+        open_ugy = beam.kerma_ugy(kv, 1.0, self._sid_mm(), aluminium_mm=self._aluminium_mm)
+        signal_ugy = open_ugy * through
         if self.chamber_noisy == name:
             dice = random.Random(f"chamber-{self._seed}-{name}-{beam_number}")
             low, high = (math.log(limit) for limit in NOISE)
@@ -112,11 +114,14 @@ class Chambers:
 
 
 @cache
-def let_through(phantom_name: str, chamber: str, kv: float) -> float:
+def let_through(
+    phantom_name: str, chamber: str, kv: float, aluminium_mm: float = beam.INHERENT_MM_AL
+) -> float:
     """The part of the kerma that reaches this chamber, as the mean over its face."""
     if phantom_name == phantom.NONE:
         return 1.0
-    return float(beam.transmission(kv, _behind(chamber)).mean())
+    through = beam.transmission(kv, _behind(chamber), aluminium_mm=aluminium_mm)
+    return float(through.mean())
 
 
 @cache

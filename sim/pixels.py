@@ -212,7 +212,8 @@ class PixelModel:
     def _response(self, kv: float, phantom_name: str, field_mm: tuple[float, float]) -> Floats:
         response = self._gain * np.float32(COUNTS_PER_UGY)
         if phantom.known(phantom_name) != phantom.NONE:
-            response *= beam.transmission(kv, self._behind(field_mm), **self._filtration)
+            maps = self._behind(field_mm)
+            response *= beam.transmission(kv, maps, response=None, **self._filtration)
         return response
 
     def _behind(self, field_mm: tuple[float, float]) -> dict[str, Floats]:

@@ -70,9 +70,14 @@ class SimDap:
     name, serial_number = "SIM-DAP", "D0001"
 
     def __init__(
-        self, geometry: SimGeometry, source: Callable[[int, int], tuple[float, float]]
+        self,
+        geometry: SimGeometry,
+        source: Callable[[int, int], tuple[float, float]],
+        *,
+        aluminium_mm: float = beam.INHERENT_MM_AL,
     ) -> None:
         self._geometry, self._source = geometry, source
+        self._aluminium_mm = aluminium_mm
         self._from_us, self._before_ugym2 = 0, 0.0
         self._shown_dgycm2 = 0.0  # of a meter that is stuck
         fresh(self, DAP)
@@ -92,7 +97,8 @@ class SimDap:
 
     def _passed_ugym2(self, t_us: int) -> float:
         mas, kv = self._source(self._from_us, t_us)
-        return self._before_ugym2 + beam.kerma_ugy(kv, mas) * self._geometry.area_m2_at_1m
+        kerma_ugy = beam.kerma_ugy(kv, mas, aluminium_mm=self._aluminium_mm)
+        return self._before_ugym2 + kerma_ugy * self._geometry.area_m2_at_1m
 
     def power(self, t_us: int, on: bool) -> None:
         if not on:

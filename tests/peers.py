@@ -56,6 +56,15 @@ def require_fuse() -> None:
         pytest.skip(f"{MISSING}power cuts ({reason})")
 
 
+def require_spekpy() -> None:
+    """200 MB for a table that is committed, so CI goes without: skipped there, too, and counted.
+    SpekPy's own numbers, written down in tests/spekpy_beams.toml, are compared everywhere."""
+    try:
+        importlib.import_module("spekpy")
+    except ImportError:
+        pytest.skip(f"{MISSING}spekpy (pip install dxrig[spectra])")
+
+
 BESIDE = ROOT / "build" / "peers"  # what tests/peers.lock brings, apart from the environment
 
 

@@ -117,7 +117,7 @@ def test_a_sound_chamber_ends_it_where_the_dose_is_reached_and_locks_nothing() -
     _, seen = shipped(CLEAN)
     (beam,), (report,) = seen.beams, seen.of("report")
     assert beam.off_us is not None
-    assert beam.off_us - beam.on_us == 43_518  # 0.41018 mAs at 10 mA, half the ramp, the circuit
+    assert beam.off_us - beam.on_us == 46_708  # 0.44208 mAs at 10 mA, half the ramp, the circuit
     assert (report["fault"], report["reason"]) == (None, EndReason.PLANNED.value)
     assert seen.of("aec") == []
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from tools.bench import image, journal, report
+from tools.bench import image, journal, report, spectrum
 from tools.bench.__main__ import BENCHMARKS, find, main
 from tools.bench.timing import Benchmark, Case, Measured, in_turn, one_core
 
@@ -34,6 +34,9 @@ CASES = {
                 "contact -> the first byte of OFF", "contact -> HV below 10 %, by the chain"],
     "startup": ["python -c pass", "dxrig --help"],
     "journal": ["list, of 100", "list, of 120", "show, of 100", "show, of 120"],
+    "spectrum": ["exp and sum of 298 numbers", "spectrum", "... and kerma", "... at another anode",
+                 "... and 1st half-value layer", "kerma asked again", "64 x 64: a copy of its map",
+                 "... through water, bone and lead"],
 }  # fmt: skip
 
 
@@ -49,6 +52,8 @@ def tiny(name: str) -> Benchmark:
         return image.image(0, size_px=64)
     if name == "journal":
         return journal.journal(0, many_count=120)
+    if name == "spectrum":
+        return spectrum.spectrum(0, size_px=64)
     return find(name)(0)
 
 

@@ -61,6 +61,11 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "scope maps": (),
     "sim do": ("press reset",),
     "sim show": (),
+    "sim show beam": ("--kvp", "80"),
+    "sim show beams": (),
+    "sim show io": (),
+    "sim show nets": (),
+    "sim show room": (),
     "snapshot compare": ("{}/a", "{}/b"),
     "snapshot take": ("{}/snapshot.json",),
     "status": (),
@@ -142,7 +147,7 @@ def started(bench: LiveBench, entry: str, folder: Path) -> tuple[int, str]:
 
 
 DONE = (
-    "stop", "status", "reset", "sim show", "sim do", "plan", "devices", "config check",
+    "stop", "status", "reset", "sim show", "sim show beam", "sim do", "plan", "devices", "config check",
     "exposures list", "exposures verify", "meter list", "meter maps", "scope maps",
 )  # fmt: skip
 # No set, no runs, no exposures: usage.

@@ -17,6 +17,7 @@ from tests.peers import (
     require_fuse,
     require_library,
     require_peer,
+    require_spekpy,
 )
 from tests.project import ROOT
 
@@ -77,6 +78,17 @@ def test_the_closing_line_counts_missing_peers_and_no_other_skips() -> None:
         "3 tests skipped because a peer is missing: "
         "1 x dciodvfy (apt install dicom3tools); 2 x mbpoll (apt install mbpoll)"
     )
+
+
+def test_spekpy_is_skipped_and_counted_where_peers_are_required_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DXRIG_REQUIRE_PEERS", "1")
+    monkeypatch.setitem(sys.modules, "spekpy", None)
+    with pytest.raises(pytest.skip.Exception, match=r"peer missing: spekpy \(pip install dxrig"):
+        require_spekpy()
+    monkeypatch.setitem(sys.modules, "spekpy", sys)
+    require_spekpy()
 
 
 def test_a_run_that_missed_nobody_says_so() -> None:

@@ -94,6 +94,7 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "sim/filament.py:Filament.exponent": "a ratio",
     "sim/filament.py:Filament.point_k": "kelvin",
     "sim/generator.py:MonoblockModel.gassy_tube": "a likelihood",
+    "sim/qualities.py:Quality.homogeneity": "a ratio",
     "sim/shapes.py:Bone.marrow": "a ratio",
     "sim/shapes.py:Bone.thinning": "a ratio",
     "sim/shapes.py:Limb.depth": "a ratio: thickness over width",

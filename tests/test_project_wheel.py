@@ -14,7 +14,7 @@ import pytest
 
 from tests.project import PACKAGES, ROOT
 
-DATA = (".toml", ".typed", ".html", ".j2", ".svg", ".js", ".css")
+DATA = (".toml", ".typed", ".html", ".j2", ".svg", ".js", ".css", ".npz")
 
 
 @pytest.fixture(scope="module")

@@ -156,8 +156,17 @@ def test_the_meter_measures_the_beam_that_there_was() -> None:
     (beam,) = run.seen().beams
     area_m2 = (0.35 / 1.2) ** 2
     assert reported(run)["dap_dgycm2"] == pytest.approx(
-        kerma_ugy(80.0, beam.mas) * area_m2 / 10, rel=0.01
+        kerma_ugy(80.0, beam.mas, aluminium_mm=2.8) * area_m2 / 10, rel=0.01
     )
+
+
+@pytest.mark.parametrize("name", ["room", "mobile"])
+def test_a_benchs_table_of_output_is_its_simulated_tubes(name: str) -> None:
+    unit = load_bench(name).unit
+    assert unit.dap is not None
+    for kv, output_ugy in unit.dap.output_ugy_per_mas:
+        one = kerma_ugy(kv, 1.0, aluminium_mm=unit.tube.filter_mm)
+        assert output_ugy == pytest.approx(one, abs=0.06), kv
 
 
 @pytest.mark.req("SR-53")
@@ -360,9 +369,9 @@ def told(name: str, *changes: tuple[str, str]) -> list[str]:
          "collimator.driver: no driver \"blade_line\" in hal/collimators; did you mean "
          "'blade_lines'?"),
         ("mobile", ('"dap_lines"', '"multidos"'), "dap.driver: no driver \"multidos\""),
-        ("mobile", ("[133.0, 155.7],", ""),
+        ("mobile", ("[133.0, 169.1],", ""),
          "dap.output_ugy_per_mas: its kV must reach from the tube's 40 to 133"),
-        ("mobile", ("[133.0, 155.7],", "[133.0, -1.0],"), "dap.output_ugy_per_mas: "),
+        ("mobile", ("[133.0, 169.1],", "[133.0, -1.0],"), "dap.output_ugy_per_mas: "),
     ],
 )  # fmt: skip
 def test_what_does_not_go_together_in_a_bench_file_is_told(

@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 
 from hal.now import NEVER_US, Now
 from hal.ports import PanelModel
+from sim.beam import kerma_ugy
 from sim.detector import REFRESH_US, PanelTimes, SimPanel
 from sim.pixels import COUNTS_PER_UGY, Exposure, PixelModel
+
+OPEN_UGY = kerma_ugy(80.0, 1.0)  # of one mAs at 1 m: 78.4 by the anchor of qc-and-physics.md 5.4
 
 TIMES = PanelTimes(
     scrub_us=150_000, t_prep_us=120_000, window_us=5_000_000, readout_us=300_000,
@@ -260,7 +263,7 @@ def test_counts_follow_the_kerma_of_the_anchor() -> None:
     good = ~model.maps(0).defects
     truth = model.maps(2_000_000)
     counts = (model.frame(0.5, 80.0, 2_000_000, 0) - truth.offset)[good] / truth.gain[good]
-    assert np.mean(counts) == pytest.approx(0.5 * 78.4 * COUNTS_PER_UGY, rel=1e-3)
+    assert np.mean(counts) == pytest.approx(0.5 * OPEN_UGY * COUNTS_PER_UGY, rel=1e-3)
 
 
 def test_quantum_noise_has_the_variance_of_its_quanta() -> None:
@@ -268,7 +271,7 @@ def test_quantum_noise_has_the_variance_of_its_quanta() -> None:
     truth = model.maps(1_000_000)
     good = ~truth.defects
     signal = (model.frame(0.2, 80.0, 1_000_000, 0) - truth.offset)[good] / truth.gain[good]
-    quanta = 0.65 * 30_600 * 0.14**2 * 0.2 * 78.4  # DQE x quanta per uGy and mm2 x mm2 x uGy
+    quanta = 0.65 * 30_600 * 0.14**2 * 0.2 * OPEN_UGY  # DQE x quanta per uGy and mm2 x mm2 x uGy
     assert np.mean(signal) / np.std(signal) == pytest.approx(np.sqrt(quanta), rel=0.02)
 
 
@@ -302,7 +305,7 @@ def test_every_pixel_shows_a_little_less_the_more_it_gets(mas: float) -> None:
     truth = model.maps(2_000_000)
     good = ~truth.defects & ~np.logical_or.reduce([*truth.near_limit.values()])
     shown = (model.frame(mas, 80.0, 2_000_000, 0, "none") - truth.offset)[good]
-    straight = truth.gain[good] * mas * 78.4 * COUNTS_PER_UGY
+    straight = truth.gain[good] * mas * OPEN_UGY * COUNTS_PER_UGY
     expected = straight * (1.0 - truth.bow_pct / 100.0 * straight / 16383)
     assert truth.bow_pct == 1.0
     assert np.mean(shown - expected) == pytest.approx(0.0, abs=0.05)  # of up to 122 counts of bow
@@ -372,7 +375,9 @@ def lag_shares(mas_by_frame: list[float], frame_count: int) -> float:
         for number, mas in enumerate(mas_by_frame)
     ]
     raw = model.frame(0.0, 80.0, 1_000_000, frame_count, "none", earlier)
-    return float(np.mean((raw - truth.offset)[good] / truth.gain[good])) / (78.4 * COUNTS_PER_UGY)
+    return float(np.mean((raw - truth.offset)[good] / truth.gain[good])) / (
+        OPEN_UGY * COUNTS_PER_UGY
+    )
 
 
 @pytest.mark.parametrize(

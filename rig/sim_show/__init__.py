@@ -1,1 +1,1 @@
-"""`dxrig sim show ...`: the curves and pictures of what is simulated."""
+"""The words of `dxrig sim show`: a file a word. See README.md."""

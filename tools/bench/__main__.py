@@ -29,6 +29,7 @@ BENCHMARKS = {  # name: module of tools.bench
     "release": "release",
     "startup": "startup",
     "journal": "journal",
+    "spectrum": "spectrum",
 }
 
 

@@ -1,0 +1,77 @@
+"""`dxrig sim show` without physics: contacts, relays, beams, the simulator's own word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+LISTENERS = ("generator", "room", "panel")
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+
+
+def _closed(value: bool) -> str:
+    return "closed" if value else "open"
+
+
+def _panel_battery(pct: int | None) -> list[tuple[str, str]]:
+    return [] if pct is None else [("panel's battery", f"{pct} %")]
+
+
+def _room(facts: dict[str, Any]) -> Table:
+    rows = [(f"contact {name}", _closed(value)) for name, value in facts["contacts"].items()]
+    rows.append(("safety relay", _closed(facts["safety_relay"])))
+    rows += [(f"relay {name}", _closed(value)) for name, value in facts["relays"].items()]
+    rows += [(f"coil {name}", "on" if value else "off") for name, value in facts["coils"].items()]
+    rows += [
+        ("panel", facts["panel"]),
+        ("panel in beam", "yes" if facts["panel_in_beam"] else "no"),
+        ("panel keeps", ", ".join(facts["panel_keeps"]) or "no frame"),
+        ("phantom", facts["phantom"]),
+        ("source to detector", f"{facts['sid_mm']:g} mm"),
+        ("light field there", " x ".join(f"{mm:g}" for mm in facts["field_mm"]) + " mm"),
+        ("battery", f"{100 * facts['battery_charge']:.0f} %"),
+        *_panel_battery(facts["panel_battery_pct"]),
+        *([] if facts["rotor_rpm"] is None else [("rotor", f"{facts['rotor_rpm']:.0f} rpm")]),
+        ("beam", "ON" if facts["beam_on"] else "off"),
+    ]
+    return ("what", "is"), rows
+
+
+def _beams(facts: dict[str, Any]) -> Table:
+    rows = [
+        (
+            f"{b['on_us'] / 1000:.3f}",
+            _ms(b["off_us"]),
+            _ms(b["gone_us"]),
+            f"{b['mas']:.4f}",
+            *(_last_word(b, name) for name in LISTENERS),
+        )
+        for b in facts["beams"]
+    ]
+    last = tuple(f"last word to {name}, ms" for name in LISTENERS)
+    return ("on, ms", "off, ms", "HV below 10 %, ms", "mAs", *last), rows
+
+
+def _last_word(beam: dict[str, Any], name: str) -> str:
+    """When the unit last spoke to this device before the beam went off, and how long before."""
+    heard_us = beam["heard_us"].get(name)
+    if heard_us is None or beam["off_us"] is None:
+        return "-"
+    return f"{heard_us / 1000:.3f} (off {(beam['off_us'] - heard_us) / 1000:.1f} ms later)"
+
+
+def _ms(t_us: int | None) -> str:
+    return "on" if t_us is None else f"{t_us / 1000:.3f}"
+
+
+def _nets(facts: dict[str, Any]) -> Table:
+    rows = [(_ms(n["t_us"]), n["net"], _closed(n["closed"])) for n in facts["nets"]]
+    return ("t, ms", "net", "is"), rows
+
+
+VIEWS: dict[str, Callable[[dict[str, Any]], Table]] = {
+    "room": _room,
+    "io": _room,
+    "beams": _beams,
+    "nets": _nets,
+}
