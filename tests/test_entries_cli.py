@@ -66,6 +66,7 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "sim show io": (),
     "sim show nets": (),
     "sim show room": (),
+    "sim show tube": (),
     "snapshot compare": ("{}/a", "{}/b"),
     "snapshot take": ("{}/snapshot.json",),
     "status": (),
@@ -147,7 +148,8 @@ def started(bench: LiveBench, entry: str, folder: Path) -> tuple[int, str]:
 
 
 DONE = (
-    "stop", "status", "reset", "sim show", "sim show beam", "sim do", "plan", "devices", "config check",
+    "stop", "status", "reset", "sim show", "sim show beam", "sim show tube",
+    "sim do", "plan", "devices", "config check",
     "exposures list", "exposures verify", "meter list", "meter maps", "scope maps",
 )  # fmt: skip
 # No set, no runs, no exposures: usage.

@@ -12,10 +12,10 @@ import click
 
 from rig.answers import answer_json, answer_table
 from rig.options import at_option, bench_option, chosen_bench, json_option
-from rig.sim_show import beam
+from rig.sim_show import beam, tube
 from rig.sim_show.room import VIEWS
 
-PHYSICS = (beam.command,)  # a new word is a file beside `beam.py`, named here
+PHYSICS = (beam.command, tube.command)  # a new word is a file beside `beam.py`, named here
 _ABOUT = {
     "room": "Contacts, relays, panel, beam; as without a word.",
     "io": "The same as room.",
@@ -33,6 +33,7 @@ Examples:
   dxrig sim show
   dxrig sim show io --json
   dxrig sim show beam --kvp 80 --total-al-mm 3.0
+  dxrig sim show tube sim-rad32
 
 room, io, beams and nets ask a running simulator; the others are physics and ask nobody.
 """,
