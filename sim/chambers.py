@@ -128,9 +128,7 @@ def let_through(
     part = _before_chambers().share(
         phantom_name,
         phantom.FIELD_MM,
-        lambda maps: beam.transmission(
-            kv, maps, aluminium_mm=aluminium_mm, every_energy=True
-        ),
+        lambda maps: beam.transmission(kv, maps, aluminium_mm=aluminium_mm, every_energy=True),
         only=(down, across),
     )
     return 1.0 if part is None else float(part.mean())

@@ -37,6 +37,7 @@ INJECTIONS = {
     "light_off_columns_mm": Injection("... so far to the right of it", 0.0,
                                       between=(-200.0, 200.0)),
 }  # fmt: skip
+_DIGITS_COUNT = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,9 @@ def opening(at_mm: Axis, low_mm: float, high_mm: float, ramp_mm: float, pitch_mm
         until = _ramp_area(at_mm + half_mm - edge_mm, ramp_mm)
         return (until - _ramp_area(at_mm - half_mm - edge_mm, ramp_mm)) / pitch_mm
 
-    return passed(low_mm) - passed(high_mm)
+    # What arithmetic leaves over behind a blade is no light, nor less than none.
+    lit: Axis = np.clip(np.round(passed(low_mm) - passed(high_mm), _DIGITS_COUNT), 0.0, 1.0)
+    return lit
 
 
 def _ramp_area(past_mm: Axis, ramp_mm: float) -> Axis:

@@ -8,8 +8,8 @@ itself, the same bytes on every machine, and nothing beyond 4.3 sigma, where one
 Gaussian for the quanta, too, however few: a quantum gives c counts, and of Poisson's
 skewness at most 0.385 c / sigma is left beside an electronic noise of sigma (worst where
 the quanta's variance is twice the electronics'). In the beams that tests try that is
-under 0.14 at 0.139 mm, at larger pixels less. The reference would change over below some 50 quanta (qc-and-physics.md
-7, a proposal of its own).
+under 0.14 at 0.139 mm, at larger pixels less. The reference would change over below some 50
+quanta (qc-and-physics.md 7, a proposal of its own).
 """
 
 from __future__ import annotations

@@ -301,7 +301,13 @@ class PixelModel:
         return self._arrival.share(
             scene.phantom_name,
             scene.field_mm,
-            lambda maps: beam.transmission(scene.kv, maps, response=weight, **scene.filtration),
+            lambda maps: beam.transmission(
+                scene.kv,
+                maps,
+                aluminium_mm=scene.aluminium_mm,
+                copper_mm=scene.copper_mm,
+                response=weight,
+            ),
             scene.optics,
             scene.sid_mm,
         )

@@ -81,6 +81,22 @@ def width_of_rise_mm(profile: Floats) -> float:
 # --- the formulae
 
 
+
+@pytest.mark.parametrize("off_mm", [0.0, 8.0, -8.0, 3.3])
+@pytest.mark.parametrize("ramp_mm", [0.0, 1.7])
+def test_behind_the_blades_there_is_exactly_nothing_and_never_less(
+    off_mm: float, ramp_mm: float
+) -> None:
+    """Less than nothing has no square root, and noise asks for one."""
+    at_mm = pixel_middles_mm(256, 0.8)
+    lit = opening(at_mm, off_mm - 80.0, off_mm + 80.0, ramp_mm, 0.8)
+    dark = abs(at_mm - off_mm) > 80.0 + ramp_mm + 0.8
+    assert dark.sum() > 40
+    assert (lit[dark] == 0.0).all()
+    assert lit.min() == 0.0
+    assert lit.max() == 1.0
+
+
 def test_magnification_blur_and_penumbra_are_those_of_similar_triangles() -> None:
     optics = Optics(focus_mm=1.2, lift_mm=200.0)
     assert optics.magnification(1000.0) == 1.25

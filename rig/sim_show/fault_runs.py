@@ -18,15 +18,14 @@ from numpy.typing import NDArray
 
 from rig.bench import Bench, load_bench
 from rig.run_model import ModelRun
-from rig.scenario import SHIPPED, AecSection, Scenario, ShotSection, StepSection, load_scenario
+from rig.scenario import SHIPPED, Scenario, ShotSection, StepSection, load_scenario
 from sim.beam import spectrum
 from sim.scintillator import quality_of
 
 TABLE = Path(__file__).with_name("faults.toml")
 BENCH = "room"  # it has all that may fail: rotor, chambers, collimator
 PHANTOM, FIELD_MM = "pmma_100", 160.0
-MANUAL = ShotSection(kv=70.0, ma=100.0, ms=50.0)
-AUTOMATIC = ShotSection(kv=70.0, ma=20.0, aec=AecSection(chambers="centre"))
+SHOT = ShotSection(kv=70.0, ma=100.0, ms=50.0)
 MIDDLE_MM = 40.0  # the square in which the image is read
 EI_PER_UGY = 100.0  # IEC 62494-1: at the calibration quality 1 uGy is EI 100
 CALIBRATION = (70.0, {"aluminium": 21.0})  # RQA5; its beam's own filtration as the tube has it
@@ -39,8 +38,8 @@ class Fault:
     name: str
     sign: str
     steps: tuple[tuple[str, dict[str, Any]], ...]
-    aec: bool
-    kv: float | None  # instead of the usual
+    shot: ShotSection
+    phantom: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +70,8 @@ def faults() -> list[Fault]:
             name=row["name"],
             sign=row["sign"],
             steps=tuple(row.get("set", {}).items()),
-            aec=row.get("aec", False),
-            kv=row.get("kv"),
+            shot=ShotSection.model_validate(row["shot"]) if "shot" in row else SHOT,
+            phantom=row.get("phantom", PHANTOM),
         )
         for row in rows
     ]
@@ -90,16 +89,14 @@ def observe(fault: Fault) -> Observed:
 
 def _scenario(fault: Fault) -> Scenario:
     clean = load_scenario(SHIPPED / "clean_by_mas.toml")
-    before = [
-        ("phantom", {"name": PHANTOM}),
+    before: list[tuple[str, dict[str, Any]]] = [
+        ("phantom", {"name": fault.phantom}),
         ("geometry", {"rows_mm": FIELD_MM, "columns_mm": FIELD_MM}),
         *fault.steps,
     ]
     first = [StepSection(event="STANDBY", do=verb, args=args) for verb, args in before]
-    shot = AUTOMATIC if fault.aec else MANUAL
-    if fault.kv is not None:
-        shot = shot.model_copy(update={"kv": fault.kv})
-    return clean.model_copy(update={"name": "fault", "shot": shot, "step": [*first, *clean.step]})
+    changed = {"name": "fault", "shot": fault.shot, "step": [*first, *clean.step]}
+    return clean.model_copy(update=changed)
 
 
 def _observed(run: ModelRun, bench: Bench, image: Image | None) -> Observed:
@@ -113,18 +110,20 @@ def _observed(run: ModelRun, bench: Bench, image: Image | None) -> Observed:
         kv=report.get("kv"),
         ma=report.get("ma"),
         mas=report.get("mas"),
-        meter_kv=meter and meter.kv,
-        meter_mas=meter and meter.mas,
-        meter_ms=meter and meter.time_ms,
-        output_ugy_per_mas=meter and meter.output_ugy_per_mas,
-        hvl_mm_al=meter and meter.hvl_mm_al,
+        meter_kv=None if meter is None else meter.kv,
+        meter_mas=None if meter is None else meter.mas,
+        meter_ms=None if meter is None else meter.time_ms,
+        output_ugy_per_mas=None if meter is None else meter.output_ugy_per_mas,
+        hvl_mm_al=None if meter is None else meter.hvl_mm_al,
         arcs_count=run.rung.world.generator.arcs_count,
         **_seen_in(image, bench.unit.panel.pitch_mm),
     )
 
 
 def _ready_ms(lines: list[dict[str, Any]]) -> float | None:
-    at_us = {line["to"]: line["t_us"] for line in reversed(lines) if line["kind"] == "state"}
+    at_us: dict[str, int] = {
+        line["to"]: line["t_us"] for line in reversed(lines) if line["kind"] == "state"
+    }
     if "PREP" not in at_us or "READY" not in at_us:
         return None
     return (at_us["READY"] - at_us["PREP"]) / 1000

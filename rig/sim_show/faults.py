@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +10,7 @@ import click
 from rig.answers import answer_json, answer_table
 from rig.exit_codes import UsageError
 from rig.options import json_option
+from rig.progress import Bar, progress_option
 
 if TYPE_CHECKING:
     from rig.sim_show.fault_runs import Fault, Observed
@@ -40,37 +40,28 @@ Examples:
   dxrig sim show faults
   dxrig sim show faults "filter lost" "anode worn"
   dxrig sim show faults --json | jq '.faults[] | {name, ei, hvl_mm_al}'
-  dxrig sim show faults --out faults.json
 
 kV, mA and mAs are what the generator indicates; meter and clamp are an instrument of their own in
 the open beam at 1 m. EI is of 100 mm of PMMA, calibrated in the beam of RQA5. Each row is run.
 """,
 )
 @click.argument("names", nargs=-1)
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE.json",
-    help="Write what --json answers.",
-)
+@progress_option
 @json_option
-def command(names: tuple[str, ...], out: Path | None, as_json: bool) -> None:
+def command(names: tuple[str, ...], progress: str, as_json: bool) -> None:
     """Where each fault shows: indicated, on a meter, in the image. NAMES: only these."""
     from rig.sim_show.fault_runs import faults, observe
-    from rig.sim_show.out import write_out
 
     chosen = _chosen(names, faults())
-    with click.progressbar(length=len(chosen), label="exposures", file=_quiet(as_json)) as bar:
-        found = []
+    found = []
+    with Bar(progress, len(chosen), "exposures") as bar:
         for fault in chosen:
             found.append((fault, observe(fault)))
-            bar.update(1)
+            bar.advance(fault.name)
     content = {"faults": [_row(*one) for one in found]}
-    if out is not None:
-        write_out(out, content, _no_picture)
     if as_json:
         answer_json(content)
-    elif out is None:
+    else:
         _table(found)
 
 

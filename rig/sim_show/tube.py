@@ -10,8 +10,7 @@ import click
 from rig.answers import answer_json, answer_table
 from rig.exit_codes import UsageError
 from rig.options import json_option
-
-SUFFIXES = (".svg", ".png", ".json")
+from rig.sim_show.out import out_option, write_out
 
 
 @click.command(
@@ -28,21 +27,18 @@ unverified, "chosen": ours, because the model needs one. What nobody gives is no
 """,
 )
 @click.argument("name", required=False)
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Charts as FILE.svg or FILE.png, numbers as FILE.json.",
-)
+@out_option
 @json_option
-def command(name: str | None, out: Path | None, as_json: bool) -> None:
-    """Rating, cooling and emission charts of a tube; without NAME all tubes.
+@click.pass_context
+def command(ctx: click.Context, name: str | None, out: Path | None, as_json: bool) -> None:
+    """Show a tube's rating, cooling and emission; without NAME all tubes.
 
     NAME is one of the list, or a data sheet of your own that ends in .toml.
     """
     from rig.sim_show.tube_curves import curves, listed
     from sim.tube_data import TubeError, tube_sheet
 
+    as_json = as_json or bool(ctx.parent and ctx.parent.params.get("as_json"))
     if name is None:
         if out is not None:
             raise UsageError("--out needs the NAME of a tube; `dxrig sim show tube` lists them")
@@ -53,32 +49,21 @@ def command(name: str | None, out: Path | None, as_json: bool) -> None:
     except TubeError as error:
         raise UsageError(str(error)) from None
     if out is not None:
-        _save(out, content)
+        _write(out, content)
     if as_json:
         answer_json(content)
-    elif out is not None:
-        click.echo(f"{out}: {content['maker']} {content['model']}")
     else:
         _tell(content)
+        if out is not None:
+            click.echo(f"\n{out} is written.")
 
 
-def _save(out: Path, content: dict[str, Any]) -> None:
-    if out.suffix not in SUFFIXES:
-        raise UsageError(f"--out {out}: must end in {', '.join(SUFFIXES)}")
-    try:
-        if out.suffix == ".json":
-            import json
+def _write(out: Path, content: dict[str, Any]) -> None:
+    from rig.sim_show.tube_picture import draw_tube, drawable
 
-            text = json.dumps({"schema": 1, **content}, indent=1)
-            out.write_text(text + "\n", encoding="utf-8")
-        else:
-            from rig.sim_show.tube_picture import drawable, save
-
-            if not drawable(content):
-                raise UsageError(f"{content['tube']}: its data sheet has nothing to draw")
-            save(out, content)
-    except OSError as error:
-        raise UsageError(f"{out}: can't be written ({error.strerror})") from None
+    if out.suffix != ".json" and not drawable(content):
+        raise UsageError(f"{content['tube']}: its data sheet has nothing to draw")
+    write_out(out, content, lambda: draw_tube(content))
 
 
 def _answer_list(rows: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LARGE, SMALL, HOUSING = "#1f5fa8", "#b3541e", "#6b6b6b"
 EMISSION = ("#9bbfe0", "#5b93c9", "#1f5fa8", "#0d2f57")  # the higher the kV the darker
@@ -17,36 +18,27 @@ def drawable(content: dict[str, Any]) -> list[str]:
     return [name for name in _CHARTS if content[name] is not None]
 
 
-def save(path: Path, content: dict[str, Any]) -> None:
-    """As the suffix says, .svg or .png; there must be something drawable."""
-    path.write_bytes(picture(content, path.suffix.lstrip(".")))
-
-
-def picture(content: dict[str, Any], suffix: str) -> bytes:
-    from matplotlib import rc_context  # 1.3 s: only where a picture is drawn
+def draw_tube(content: dict[str, Any]) -> Figure:
+    """Something must be drawable."""
     from matplotlib.figure import Figure
 
     names = drawable(content)
     width, height = PANEL_INCHES
-    with rc_context({"svg.hashsalt": "dxrig", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(width * len(names), height), layout="constrained", dpi=120)
-        panels = figure.subplots(1, len(names), squeeze=False)[0]
-        for axes, name in zip(panels, names, strict=True):
-            title, draw = _CHARTS[name]
-            draw(axes, content[name])
-            axes.set_title(title, fontsize=9)
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.grid(color="#e6e6e6", linewidth=0.6)
-            axes.set_axisbelow(True)
-            axes.legend(frameon=False)
-        figure.suptitle(f"{content['maker']} {content['model']}, as simulated", fontsize=10)
-        missing = ", ".join(name for name in _CHARTS if name not in names)
-        if missing:
-            figure.supxlabel(f"not in its data sheet: {missing}", fontsize=8, color=HOUSING)
-        buffer = io.BytesIO()
-        metadata = {"Date": None} if suffix == "svg" else {"Software": None}
-        figure.savefig(buffer, format=suffix, metadata=metadata)
-    return buffer.getvalue()
+    figure = Figure(figsize=(width * len(names), height), layout="constrained")
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for axes, name in zip(panels, names, strict=True):
+        title, draw = _CHARTS[name]
+        draw(axes, content[name])
+        axes.set_title(title, fontsize=9)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#e6e6e6", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.legend(frameon=False)
+    figure.suptitle(f"{content['maker']} {content['model']}, as simulated", fontsize=10)
+    missing = ", ".join(name for name in _CHARTS if name not in names)
+    if missing:
+        figure.supxlabel(f"not in its data sheet: {missing}", fontsize=8, color=HOUSING)
+    return figure
 
 
 def _rating(axes: Any, part: dict[str, Any]) -> None:
