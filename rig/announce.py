@@ -11,7 +11,7 @@ from typing import Any
 from hal.bus import BusClient
 from hal.ports import LinkError
 from rig.exit_codes import DeviceError, UsageError
-from rig.state_dir import bench_state, write_private
+from rig.state_dir import bench_state, state_home, write_private
 
 
 def path_of(bench_name: str) -> Path:
@@ -32,8 +32,12 @@ def withdraw(bench_name: str) -> None:
 
 def running(bench_name: str) -> dict[str, Any] | None:
     """The announcement of a simulator that lives; None if there is none."""
+    return _living(path_of(bench_name))
+
+
+def _living(announcement: Path) -> dict[str, Any] | None:
     try:
-        facts: dict[str, Any] = json.loads(path_of(bench_name).read_text(encoding="utf-8"))
+        facts: dict[str, Any] = json.loads(announcement.read_text(encoding="utf-8"))
         os.kill(int(facts["pid"]), 0)
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -70,10 +74,7 @@ def found(bench_name: str, at: Path | None) -> dict[str, Any]:
     if at is None:
         facts = running(bench_name)
         if facts is None:
-            raise DeviceError(
-                f"no simulator of bench {bench_name} runs; start one: "
-                f"dxrig sim up --bench {bench_name}"
-            )
+            raise DeviceError(_none(bench_name))
         return facts
     try:
         read: dict[str, Any] = json.loads(at.read_text(encoding="utf-8"))
@@ -81,3 +82,11 @@ def found(bench_name: str, at: Path | None) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{at}: no announcement of `dxrig sim up --json` ({error})") from error
     return read
+
+
+def _none(bench_name: str) -> str:
+    files = sorted(state_home().glob("*/sim.json"))  # none of these folders may be ours
+    others = [file.parent.name for file in files if _living(file)]
+    there = f" (there is --bench {' or '.join(others)})" if others else ""
+    start = f"start one: dxrig sim up --bench {bench_name}"
+    return f"no simulator of bench {bench_name} runs{there}; {start}"

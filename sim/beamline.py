@@ -97,12 +97,16 @@ class BeamCourse:
         """
         return self._reaches_us(charge_mas, lambda one: one.ma_pct / 100)
 
+    def makes_us(self, charge_mas: float) -> int:
+        """When to end the beam so that it makes so much in all, what flows in its fall with it."""
+        return self._reaches_us(charge_mas, lambda one: one.ma_pct / 100, self.fall_us)
+
     def spends_us(self, energy_j: float) -> int:
         """When so much energy has gone into the tube since its start."""
         charge_mas = energy_j / self.kv if self.kv else math.inf
         return self._reaches_us(charge_mas, lambda one: one.kv_pct * one.ma_pct / 1e4)
 
-    def _reaches_us(self, weighed_mas: float, weight: Weight) -> int:
+    def _reaches_us(self, weighed_mas: float, weight: Weight, fall_us: int = 0) -> int:
         if self.ma <= 0 or math.isinf(weighed_mas):
             return NEVER_US
         full_us = max(0.0, weighed_mas) / self.ma * 1e6  # as long at full current
@@ -113,9 +117,10 @@ class BeamCourse:
             before_s = self._weighed_s(self.on_us, last.from_us, weight)
             more_s = max(0.0, full_us / 1e6 - before_s) / weight(last)
             full_us = (self._area_s(last.from_us) + more_s) * 1e6
-        if full_us < self.ramp_us / 2:  # us-compare: inverse of the closed form
-            return self.on_us + math.ceil(math.sqrt(2 * full_us * self.ramp_us))
-        return self.on_us + math.ceil(full_us + self.ramp_us / 2)
+        if full_us < (self.ramp_us + fall_us) / 2:  # us-compare: inverse of the closed form
+            root_us = math.sqrt(fall_us**2 + 8 * full_us * self.ramp_us)
+            return self.on_us + math.ceil((root_us - fall_us) / 2)
+        return self.on_us + math.ceil(full_us + (self.ramp_us - fall_us) / 2)
 
     def gone_us(self) -> int | None:
         """When kV has fallen below 10 % of the set value for good; None = still on."""

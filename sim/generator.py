@@ -325,7 +325,7 @@ class MonoblockModel:
         if self._timer_end_us is not None and not self.timer_dead:
             yield self._timer_end_us, None
         if self._charge_mas is not None and not self.timer_dead:
-            yield course.reaches_us(self._charge_mas), None
+            yield course.makes_us(self._charge_mas), None
         if self._aec is not None and self.chambers is not None:
             charge_mas = self.chambers.charge_mas(self._aec, course.kv, len(self.courses))
             yield course.reaches_us(charge_mas) + self.chambers.setting.response_us, None

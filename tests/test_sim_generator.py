@@ -14,7 +14,7 @@ import pytest
 
 from hal.now import NEVER_US, Now
 from sim.battery import EFFICIENCY
-from sim.beamline import BeamCourse
+from sim.beamline import BeamCourse, Regulation
 from sim.generator import BITS, FALL_US, OIL_J_PER_C, OIL_TAU_S, MonoblockModel
 
 S = 1_000_000
@@ -85,6 +85,25 @@ def test_when_a_charge_is_reached_is_the_inverse_of_the_charge(charge_mas: float
     reached_us = course.reaches_us(charge_mas)
     assert course.charge_mas(0, reached_us) >= charge_mas - 1e-12
     assert course.charge_mas(0, reached_us - 1) <= charge_mas
+
+
+@pytest.mark.parametrize("charge_mas", [0.001, 0.0374, 0.0376, 0.0384, 0.0386, 0.5, 20.0])
+@pytest.mark.parametrize("ramp_us", [0, 3_000, 150_000])
+def test_a_beam_that_is_ended_in_time_makes_its_charge_with_its_fall(
+    charge_mas: float, ramp_us: int
+) -> None:
+    course = BeamCourse(on_us=7_000, kv=80.0, ma=0.5, ramp_us=ramp_us, fall_us=4_000)
+    course.off_us = course.makes_us(charge_mas)
+    assert course.charge_mas(0, course.off_us + 4_000) == pytest.approx(charge_mas, abs=1e-6)
+
+
+def test_what_a_fault_makes_of_the_current_is_counted_up_to_the_end_of_its_fall() -> None:
+    course = BeamCourse(on_us=0, kv=80.0, ma=100.0, ramp_us=3_000, fall_us=2_000)
+    course.regulations.append(Regulation(10_000, ma_pct=150.0))
+    course.off_us = course.makes_us(2.5)
+    # 0.85 mAs in the first 10 ms, then 150 mA, and 0.15 mAs in the fall
+    assert course.off_us == pytest.approx(20_000, abs=1)
+    assert course.charge_mas(0, course.off_us + 2_000) == pytest.approx(2.5, abs=2e-4)  # 1 us
 
 
 def test_without_current_no_charge_is_ever_reached() -> None:
