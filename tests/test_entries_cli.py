@@ -147,8 +147,8 @@ def started(bench: LiveBench, entry: str, folder: Path) -> tuple[int, str]:
 
 
 DONE = (
-    "stop", "status", "reset", "sim show", "sim show beam", "sim do", "plan", "devices", "config check",
-    "exposures list", "exposures verify", "meter list", "meter maps", "scope maps",
+    "stop", "status", "reset", "sim show", "sim show beam", "sim do", "plan", "devices",
+    "config check", "exposures list", "exposures verify", "meter list", "meter maps", "scope maps",
 )  # fmt: skip
 # No set, no runs, no exposures: usage.
 NOTHING_THERE = (
