@@ -81,7 +81,6 @@ def width_of_rise_mm(profile: Floats) -> float:
 # --- the formulae
 
 
-
 @pytest.mark.parametrize("off_mm", [0.0, 8.0, -8.0, 3.3])
 @pytest.mark.parametrize("ramp_mm", [0.0, 1.7])
 def test_behind_the_blades_there_is_exactly_nothing_and_never_less(
