@@ -105,8 +105,8 @@ def test_a_dead_chamber_ends_exactly_at_the_back_up_and_is_told_as_that() -> Non
     _, seen = shipped(DEAD)
     (beam,), (report,) = seen.beams, seen.of("report")
     assert beam.off_us is not None
-    # 0.82 mAs at 10 mA, to the microsecond: of the ramp of 3 ms a half counts
-    assert beam.off_us - beam.on_us == 83_500
+    # 0.82 mAs at 10 mA, to the microsecond: a half counts of the ramp of 3 and the fall of 2 ms
+    assert beam.off_us - beam.on_us == 82_500
     assert (report["fault"], report["reason"]) == ("AEC_BACKUP", EndReason.FAULT.value)
     assert report["mas"] == pytest.approx(0.83, rel=0.006)  # with the fall of 2 ms
     assert [line["locked_by"] for line in seen.of("aec")] == ["AEC_BACKUP", None]
@@ -280,7 +280,7 @@ def test_mas_that_the_generator_counts_are_a_planned_end_with_a_known_dose() -> 
     room = Room().expose(manual("shot-2"))
     assert (room.last["reason"], room.last["fault"]) == (EndReason.PLANNED.value, None)
     assert room.last["mas"] == pytest.approx(5.0, rel=0.01)
-    assert room.true_ms == 501.5  # half the ramp of 3 ms counts
+    assert room.true_ms == 500.5  # half the ramp of 3 ms counts, and half the fall of 2
 
 
 @pytest.mark.req("SR-21", "SR-53")
@@ -360,4 +360,4 @@ def test_the_image_says_that_it_was_automatic_and_with_which_chambers(tmp_path: 
         image.CommentsOnRadiationDose
     )
     assert "(AEC_BACKUP)" in image.ImageComments
-    assert float(image.ExposureInuAs) == pytest.approx(830, abs=5)
+    assert float(image.ExposureInuAs) == pytest.approx(820, abs=5)
