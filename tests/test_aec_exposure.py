@@ -108,7 +108,7 @@ def test_a_dead_chamber_ends_exactly_at_the_back_up_and_is_told_as_that() -> Non
     # 0.82 mAs at 10 mA, to the microsecond: a half counts of the ramp of 3 and the fall of 2 ms
     assert beam.off_us - beam.on_us == 82_500
     assert (report["fault"], report["reason"]) == ("AEC_BACKUP", EndReason.FAULT.value)
-    assert report["mas"] == pytest.approx(0.83, rel=0.006)  # with the fall of 2 ms
+    assert report["mas"] == pytest.approx(0.82, rel=0.006)  # with the fall of 2 ms
     assert [line["locked_by"] for line in seen.of("aec")] == ["AEC_BACKUP", None]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -69,7 +70,9 @@ def _chosen(names: tuple[str, ...], known: list[Fault]) -> list[Fault]:
     by_name = {fault.name: fault for fault in known}
     for name in names:
         if name not in by_name:
-            raise UsageError(f"no fault {name!r}; there are {', '.join(by_name)}")
+            near = get_close_matches(name, by_name, n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"no fault {name!r}; there are {', '.join(by_name)}{meant}")
     return [by_name[name] for name in names] or known
 
 
