@@ -27,6 +27,7 @@ from rig.exit_codes import DeviceError, UsageError
 from rig.injections import steps_of
 from rig.model import setting_of
 from rig.run_model import beams_of
+from rig.signatures import signature, signatures
 from rig.simulator import OPTIONAL
 from sim.arcs import gas_after
 from sim.build import Ends, build_world
@@ -53,15 +54,15 @@ class SimServer:
         `uncalibrated` and `idle_s` say how a unit finds the bench: without a calibration
         set of its panel; so long after the tube's last beam (0 = warmed up just now), so that
         it arcs the sooner.
-        `faults`: injections that are there from the start on. Raises UsageError for one that
-        can't be.
+        `faults`: injections or signatures that are there from the start on. Raises UsageError
+        for one that can't be.
         """
         if bench.unit.panel.lines is not None:
             raise UsageError(
                 f"{bench.name}: a panel on lines, and its folder, are simulated on the model rung "
                 f"only: dxrig run rig/scenarios/lines --bench {bench.name}"
             )
-        injected = [step for fault in faults for step in steps_of(fault, "start", bench)]
+        injected = [step for fault in faults for step in at_start(fault, bench)]
         setting = setting_of(bench, seed)
         try:
             serial = wire_of(bench.unit.generator.driver).serial
@@ -94,7 +95,7 @@ class SimServer:
         self.faults = list(faults)
         for step in injected:
             try:
-                do(self.world, step.do, step.args)
+                do(self.world, *step)
             except NotOnThisBenchError as error:
                 self.close()
                 reason = str(error).partition("; there are")[0]
@@ -197,6 +198,13 @@ class SimServer:
         return self._script.done if self._script else []
 
 
+def at_start(fault: str, bench: Bench) -> list[tuple[str, dict[str, Any]]]:
+    """Verbs and their arguments, of a catalogue row or a signature. Raises UsageError."""
+    if fault in signatures():
+        return [*signature(fault).steps]
+    return [(step.do, step.args) for step in steps_of(fault, "start", bench)]
+
+
 def _url(link: PtyLink | ListenerLink, scheme: str = "tcp") -> str:
     """A serial line that a pseudo-terminal can't be is a socket:// of pyserial's."""
     return link.path if isinstance(link, PtyLink) else f"{scheme}://{link.host}:{link.port}"
@@ -241,6 +249,7 @@ def show(server: SimServer) -> dict[str, Any]:
             }
             for beam, heard_us in zip(beams_of(world), heard, strict=False)
         ],
+        "meter": [asdict(reading) for reading in world.meter.readings()],
         "actions": [{"t_us": t_us, "do": verb} for t_us, verb in server.actions],
         "nets": [
             {"t_us": t_us, "net": net, "closed": closed}

@@ -64,6 +64,7 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "sim show beam": ("--kvp", "80"),
     "sim show beams": (),
     "sim show io": (),
+    "sim show meter": (),
     "sim show nets": (),
     "sim show panel": (),
     "sim show phantom": (),

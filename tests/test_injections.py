@@ -23,7 +23,7 @@ from rig.matrix.bounds import BOUNDS, bounded, parts_of
 from rig.model import ModelRung
 from rig.outcomes import load_tasks
 from rig.scenario import SHIPPED, load_scenario
-from rig.sim_server import SimServer
+from rig.sim_server import SimServer, at_start
 from rig.unit_states import STATES
 from sim.generator import MonoblockModel
 from sim.script import NotOnThisBenchError, ScriptError, do
@@ -199,6 +199,9 @@ def test_a_bench_starts_with_a_fault_and_says_so(tmp_path: Path) -> None:
         ("F13", "no injection 'rotor_stuck' here"),
         ("F86", "'recorder' concerns unit or recorder"),
         ("F999", "no injection 'F999'"),
+        ("filter lst", "no fault 'filter lst'; there are none, kV off"),
+        ("filter lst", "did you mean 'filter lost'?"),
+        ("rotor slow", "no injection 'rotor_slow_us' here"),
     ],
 )
 def test_a_fault_that_a_bench_can_not_start_with_is_a_usage_error(
@@ -207,6 +210,13 @@ def test_a_fault_that_a_bench_can_not_start_with_is_a_usage_error(
     done = CliRunner().invoke(main, ["sim", "up", "--bench", "portable", "--fault", injection_id])
     assert done.exit_code == 2, done.output
     assert told in done.output
+
+
+def test_a_bench_starts_with_a_row_of_the_catalogue_or_with_a_fault_by_name() -> None:
+    assert at_start("filter lost", bench()) == [("optics", {"lost_filtration_mm": 1.5})]
+    assert at_start("none", bench()) == []
+    (row,) = steps_of("F40", "start")
+    assert at_start("F40", bench()) == [(row.do, row.args)]
 
 
 # --- in a test

@@ -92,6 +92,11 @@ def test_the_last_word_before_the_beam_went_off_is_shown(live: LiveBench) -> Non
     assert set(beam["heard_us"]) == {"generator", "room", "panel"}
     assert 0 <= beam["off_us"] - beam["heard_us"]["room"] < 100_000
     assert "last word to room, ms" in live.run("sim", "show", "beams").stdout
+    (reading,) = live.show()["meter"]
+    assert reading["mas"] == pytest.approx(beam["mas"])
+    told = live.run("sim", "show", "meter").stdout.splitlines()
+    assert told[0].split("  ")[0] == "on, ms"
+    assert f"{reading['kv']:.1f}" in told[1].split()
 
 
 def test_the_help_names_every_phantom() -> None:

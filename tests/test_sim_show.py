@@ -172,7 +172,7 @@ def test_json_may_stand_before_the_word_too() -> None:
 
 def test_words_of_the_room_ask_a_running_simulator_as_no_word_does() -> None:
     missing = "no simulator of bench mobile runs"
-    for words in ((), ("room",), ("io",), ("beams",), ("nets",)):
+    for words in ((), ("room",), ("io",), ("beams",), ("meter",), ("nets",)):
         done = show("--bench", "mobile", *words)
         assert (done.exit_code, missing in done.stderr) == (3, True), words
     assert missing in show("io", "--bench", "mobile").stderr

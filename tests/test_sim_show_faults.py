@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from rig.cli import main
-from rig.sim_show.fault_runs import Observed, _middle_px, _seen_in, faults, observe
+from rig.signatures import signature
+from rig.sim_show.fault_runs import Observed, _middle_px, _seen_in, observe
 
 pytestmark = pytest.mark.slow
 
@@ -23,8 +24,7 @@ CHANCE_PCT = 0.06  # of what the image's noise may do to pattern and row
 
 @cache
 def seen(name: str) -> Observed:
-    (fault,) = (fault for fault in faults() if fault.name == name)
-    return observe(fault)
+    return observe(signature(name))
 
 
 def changes(name: str, fine: str = "none") -> dict[str, float]:

@@ -38,11 +38,13 @@ Examples:
   dxrig sim up --bench portable --json
   dxrig sim up --uncalibrated --idle 40d
   dxrig sim up --fault F40 --fault F06
+  dxrig sim up --fault "filter lost"
 
 --uncalibrated: exposures are refused until `dxrig calibrate` has made offset, gain and defects.
 --idle: `dxrig warmup` is due.
---fault: a row of the fault catalogue (rig/injections.toml) that lasts; what happens at a
-moment is done later, by `dxrig sim do`. Sets and records of a bench outlive its simulator.
+--fault: a row of the fault catalogue (rig/injections.toml) that lasts, or a name of
+`dxrig sim show faults`; what happens at a moment is done later, by `dxrig sim do`.
+Sets and records of a bench outlive its simulator.
 
 \b
 Exit codes: 0 ended by a signal; 2 usage; 3 the bench is served already.
@@ -88,7 +90,7 @@ def up(
             seed=seed,
             uncalibrated=uncalibrated,
             idle_s=idle_s,
-            faults=[fault.upper() for fault in faults],
+            faults=[_fault(one) for one in faults],
         )
 
         def stop(*_: object) -> None:
@@ -104,9 +106,24 @@ def up(
             withdraw(chosen.name)
 
 
+def _fault(word: str) -> str:
+    """An id of the catalogue in either case, or a name of `rig.signatures` as it is."""
+    from rig.signatures import signature
+
+    is_id = word[:1] in "Ff" and word[1:].isdecimal()
+    return word.upper() if is_id else signature(word).name
+
+
+def _about(fault: str) -> str:
+    from rig.injections import known_injection
+    from rig.signatures import signatures
+
+    known = signatures()
+    return known[fault].sign if fault in known else known_injection(fault).title
+
+
 def _tell(server: SimServer, as_json: bool) -> None:
     from rig.durations import words_of
-    from rig.injections import known_injection
     from rig.wire_words import wire_line
 
     facts = server.announcement()
@@ -126,7 +143,7 @@ def _tell(server: SimServer, as_json: bool) -> None:
         if facts["uncalibrated"]:
             click.echo("The panel has no calibration set.")
         for fault in facts["faults"]:
-            click.echo(f"{fault} is in place: {known_injection(fault).title}.")
+            click.echo(f"{fault} is in place: {_about(fault)}.")
         if facts["idle_s"]:
             click.echo(f"The last beam was {words_of(facts['idle_s'])} ago.")
         click.echo("Ctrl-C ends it.")

@@ -6,7 +6,6 @@ the corrected one of the ordinary file, read as a stranger would.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,28 +17,18 @@ from numpy.typing import NDArray
 
 from rig.bench import Bench, load_bench
 from rig.run_model import ModelRun
-from rig.scenario import SHIPPED, Scenario, ShotSection, StepSection, load_scenario
+from rig.scenario import SHIPPED, Scenario, StepSection, load_scenario
+from rig.signatures import Signature
 from sim.beam import spectrum
 from sim.scintillator import quality_of
 
-TABLE = Path(__file__).with_name("faults.toml")
 BENCH = "room"  # it has all that may fail: rotor, chambers, collimator
-PHANTOM, FIELD_MM = "pmma_100", 160.0
-SHOT = ShotSection(kv=70.0, ma=100.0, ms=50.0)
+FIELD_MM = 160.0
 MIDDLE_MM = 40.0  # the square in which the image is read
 EI_PER_UGY = 100.0  # IEC 62494-1: at the calibration quality 1 uGy is EI 100
 CALIBRATION = (70.0, {"aluminium": 21.0})  # RQA5; its beam's own filtration as the tube has it
 
 Image = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    name: str
-    sign: str
-    steps: tuple[tuple[str, dict[str, Any]], ...]
-    shot: ShotSection
-    phantom: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,21 +52,7 @@ class Observed:
     field_off_mm: float | None  # rows: where the field is, less where its light was
 
 
-def faults() -> list[Fault]:
-    rows = tomllib.loads(TABLE.read_text(encoding="utf-8"))["fault"]
-    return [
-        Fault(
-            name=row["name"],
-            sign=row["sign"],
-            steps=tuple(row.get("set", {}).items()),
-            shot=ShotSection.model_validate(row["shot"]) if "shot" in row else SHOT,
-            phantom=row.get("phantom", PHANTOM),
-        )
-        for row in rows
-    ]
-
-
-def observe(fault: Fault) -> Observed:
+def observe(fault: Signature) -> Observed:
     """Runs it: about a second."""
     bench = load_bench(BENCH)
     with TemporaryDirectory(prefix="dxrig-") as folder:
@@ -87,7 +62,7 @@ def observe(fault: Fault) -> Observed:
     return _observed(run, bench, image)
 
 
-def _scenario(fault: Fault) -> Scenario:
+def _scenario(fault: Signature) -> Scenario:
     clean = load_scenario(SHIPPED / "clean_by_mas.toml")
     before: list[tuple[str, dict[str, Any]]] = [
         ("phantom", {"name": fault.phantom}),

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rig.answers import answer_json, answer_table
-from rig.exit_codes import UsageError
 from rig.options import json_option
 from rig.progress import Bar, progress_option
 
 if TYPE_CHECKING:
-    from rig.sim_show.fault_runs import Fault, Observed
+    from rig.signatures import Signature
+    from rig.sim_show.fault_runs import Observed
 
 COLUMNS = {  # field: (heading, decimals)
     "ready_ms": ("ready ms", 0),
@@ -51,9 +50,10 @@ the open beam at 1 m. EI is of 100 mm of PMMA, calibrated in the beam of RQA5. E
 @json_option
 def command(names: tuple[str, ...], progress: str, as_json: bool) -> None:
     """Where each fault shows: indicated, on a meter, in the image. NAMES: only these."""
-    from rig.sim_show.fault_runs import faults, observe
+    from rig.signatures import signature, signatures
+    from rig.sim_show.fault_runs import observe
 
-    chosen = _chosen(names, faults())
+    chosen = [signature(name) for name in names] or [*signatures().values()]
     found = []
     with Bar(progress, len(chosen), "exposures") as bar:
         for fault in chosen:
@@ -66,21 +66,11 @@ def command(names: tuple[str, ...], progress: str, as_json: bool) -> None:
         _table(found)
 
 
-def _chosen(names: tuple[str, ...], known: list[Fault]) -> list[Fault]:
-    by_name = {fault.name: fault for fault in known}
-    for name in names:
-        if name not in by_name:
-            near = get_close_matches(name, by_name, n=1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
-            raise UsageError(f"no fault {name!r}; there are {', '.join(by_name)}{meant}")
-    return [by_name[name] for name in names] or known
-
-
-def _row(fault: Fault, observed: Observed) -> dict[str, Any]:
+def _row(fault: Signature, observed: Observed) -> dict[str, Any]:
     return {"name": fault.name, "sign": fault.sign, **asdict(observed)}
 
 
-def _table(found: list[tuple[Fault, Observed]]) -> None:
+def _table(found: list[tuple[Signature, Observed]]) -> None:
     rows = [
         [fault.name, *(_cell(getattr(seen, name), count) for name, (_, count) in COLUMNS.items()),
          seen.end]

@@ -21,6 +21,7 @@ _ABOUT = {
     "room": "Contacts, relays, panel, beam; as without a word.",
     "io": "The same as room.",
     "beams": "Every beam that the simulator made, with its times.",
+    "meter": "What an independent meter at 1 m read of each beam.",
     "nets": "When contacts and relays changed.",
 }
 
@@ -36,7 +37,7 @@ Examples:
   dxrig sim show beam --kvp 80 --total-al-mm 3.0
   dxrig sim show phantom chest --out chest.png
 
-room, io, beams and nets ask a running simulator; the others are physics and ask nobody.
+room, io, beams, meter and nets ask a running simulator; the others are physics and ask nobody.
 """,
 )
 @bench_option

@@ -70,6 +70,22 @@ def _ms(t_us: int | None) -> str:
     return "on" if t_us is None else f"{t_us / 1000:.3f}"
 
 
+def _meter(facts: dict[str, Any]) -> Table:
+    rows = [
+        (
+            _ms(one["on_us"]),
+            f"{one['kv']:.1f}",
+            f"{one['time_ms']:.1f}",
+            f"{one['mas']:.3f}",
+            f"{one['kerma_ugy']:.1f}",
+            f"{one['kerma_ugy'] / one['mas']:.1f}",
+            f"{one['hvl_mm_al']:.2f}",
+        )
+        for one in facts["meter"]
+    ]
+    return ("on, ms", "kV", "ms", "clamp mAs", "uGy", "uGy/mAs", "HVL, mm Al"), rows
+
+
 def _nets(facts: dict[str, Any]) -> Table:
     rows = [(_ms(n["t_us"]), n["net"], _closed(n["closed"])) for n in facts["nets"]]
     return ("t, ms", "net", "is"), rows
@@ -79,5 +95,6 @@ VIEWS: dict[str, Callable[[dict[str, Any]], Table]] = {
     "room": _room,
     "io": _room,
     "beams": _beams,
+    "meter": _meter,
     "nets": _nets,
 }

@@ -122,7 +122,7 @@ def _tell_cooling(part: dict[str, Any]) -> None:
     from rig.sim_show.tube_curves import KHU_PER_J, LEFT_PCT
 
     rows = [
-        (name, f"{full_j / 1e3:.4g}", f"{full_j * KHU_PER_J:.3g}",
+        (name, f"{full_j / 1e3:.4g}", f"{full_j * KHU_PER_J:.4g}",
          *(f"{minutes[str(left)]:.3g}" for left in LEFT_PCT))
         for name, full_j, minutes in (
             ("anode", part["anode_full_j"], part["anode_minutes_to_pct"]),
