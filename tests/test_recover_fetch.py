@@ -61,6 +61,11 @@ def newest(live: LiveBench) -> Exposure:
     return read_exposures(live.state / "journal.db")[-1]
 
 
+def waits_for_its_image(live: LiveBench) -> bool:
+    """READOUT begins before the dose is kept."""
+    return live.status().get("state") == "READOUT" and newest(live).missing == "image"
+
+
 def fetch(live: LiveBench) -> tuple[int, dict[str, Any]]:
     done = live.here("recover", "--fetch", "--json")
     return done.returncode, json.loads(done.stdout)
@@ -81,7 +86,7 @@ def test_a_frame_that_was_read_out_after_everybody_had_died_becomes_the_image(
     live: LiveBench,
 ) -> None:
     live.do("panel", late_frame_us=1_500_000)
-    row = killed(live, lambda: live.status().get("state") == "READOUT", *SHORT)
+    row = killed(live, lambda: waits_for_its_image(live), *SHORT)
     assert row.missing == "image"
     assert live.run("expose", *SHORT).returncode == 4  # blocked until somebody has looked
     until(lambda: live.show()["panel_keeps"])
