@@ -113,7 +113,6 @@ def expose(
     with _disk_told(folder):
         room_on_disk([folder], ports.unit)
         (folder / "work").mkdir()
-        stands = _phantom(ports, phantom)
         at = datetime.now(UTC)
         session = session_for(
             bench,
@@ -123,6 +122,7 @@ def expose(
             panel_set=set_for_exposure(bench, ports, folder, state, at),
             warm=warmth_at(ports, state, at).warm,
         )
+        stands = _phantom(ports, phantom)  # what was refused has moved nothing
         exposure = Exposure(
             session,
             _shot(ports, technique, deferred, sid_mm),
