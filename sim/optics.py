@@ -29,6 +29,8 @@ INJECTIONS = {
                          between=(0.0, 250.0), heals=False),
     "fall_off": Injection("the beam thins towards the rim: inverse square, and slanted rays",
                           heals=False),
+    "heel": Injection("the target shades its own beam: less towards the anode, at the top rows",
+                      heals=False),
     "scatter": Injection("the phantom scatters: see sim/scatter.py", heals=False),
     "grid_ratio": Injection("a moving grid of this ratio before the panel; 0: none", 0.0,
                             between=GRID_RATIOS, heals=False),
@@ -47,6 +49,7 @@ class Optics:
     focus_mm: float = 0.0
     lift_mm: float = 0.0
     fall_off: bool = False
+    heel: bool = False
     scatter: bool = False
     grid_ratio: float = 0.0
     light_off_rows_mm: float = 0.0
@@ -73,6 +76,7 @@ class SimOptics:
     focus_mm: float
     lift_mm: float
     fall_off: bool
+    heel: bool
     scatter: bool
     grid_ratio: float
     light_off_rows_mm: float

@@ -11,7 +11,7 @@ How a scene lets photons through depends on their energy, and so do signal and n
 (`sim.scintillator`). Lag is linear and time-invariant, by frames: a share of each of the last
 exposures, seen with the kV and the phantom of that time; it adds no noise of its own. Single
 pixels deviate in gain, noise, lag and bow: see `sim.panel_defects`. Left out on purpose, for
-a later model: heel effect, ghosts (a gain that remembers), line noise.
+a later model: ghosts (a gain that remembers), line noise.
 
 The scale is a design choice: 100 counts per uGy of 80 kV behind 2.5 mm Al, so 14 bits end at
 about 160 uGy and an open field of 80 kV, 1 mAs at 1 m (78 uGy) stands near the middle. Real
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from sim import beam, phantom, pixel_noise, scintillator
 from sim.arrival import Arrival
-from sim.optics import PLAIN, Optics
+from sim.optics import PLAIN, Optics, pixel_middles_mm
 from sim.panel_maps import PanelMaps
 from sim.shapes import Shape
 from sim.sharpness import blurred, noise_kernel, signal_kernel
@@ -298,7 +298,7 @@ class PixelModel:
 
     def _share(self, scene: _Scene, weight: scintillator.Doubles) -> Floats | None:
         """The part of the signal, or of its variance, that arrives; None: all, everywhere."""
-        return self._arrival.share(
+        part = self._arrival.share(
             scene.phantom_name,
             scene.field_mm,
             lambda maps: beam.transmission(
@@ -311,6 +311,15 @@ class PixelModel:
             scene.optics,
             scene.sid_mm,
         )
+        if part is not None and scene.optics.heel:
+            part *= self._heel(scene, weight)
+        return part
+
+    def _heel(self, scene: _Scene, weight: scintillator.Doubles) -> Floats:
+        """Rows x 1. Of scatter, too, as if it came from the row in which it arrives."""
+        at_mm = pixel_middles_mm(self.rows_px, self.pitch_mm) * beam.REFERENCE_MM / scene.sid_mm
+        shaded = beam.heel(scene.kv, at_mm, response=weight, **scene.filtration)
+        return shaded[:, None].astype(np.float32)
 
 
 def _of(light: _Light, rows: slice) -> Floats:

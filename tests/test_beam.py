@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from sim import beam
 from tests.spekpy_beams import BEAMS, QUALITIES, SpekpyBeam
@@ -213,6 +215,29 @@ def test_the_anodes_side_is_weaker_and_harder_and_behind_its_edge_there_is_nothi
     assert anode.hvl_mm_al() > cathode.hvl_mm_al()
     edge_mm = -1000.0 * math.tan(math.radians(12.0))
     assert beam.spectrum(80.0, off_axis_mm=edge_mm - 1.0).kerma_ugy_per_mas == 0.0
+
+
+@pytest.mark.parametrize("kv", [60.0, 110.0])
+@pytest.mark.parametrize("weight", [None, beam.KEV])
+def test_the_heel_is_what_the_spectra_off_the_axis_say_without_the_longer_way(
+    kv: float, weight: NDArray[np.float64] | None
+) -> None:
+    at_mm = np.linspace(-190.0, 190.0, 47)  # none of the places that it is taken from
+    found = beam.heel(kv, at_mm, aluminium_mm=3.0, response=weight)
+    signal = beam._ugy_per_photon() if weight is None else weight
+    straight = beam.spectrum(kv, aluminium_mm=3.0).fluence_per_mm2 @ signal
+    for mm, part in zip(at_mm.tolist(), found.tolist(), strict=True):
+        one = beam.spectrum(kv, aluminium_mm=3.0, off_axis_mm=mm).fluence_per_mm2 @ signal
+        assert part == pytest.approx(one / straight * (1 + (mm / 1000.0) ** 2), rel=1e-3)
+    assert found[23] == pytest.approx(1.0, rel=1e-3)
+    assert list(found[:30]) == sorted(found[:30])  # less and less towards the anode
+    assert found[0] < 0.65  # weighed by energy least, since what is left is hard
+    assert 1.0 < found[-1] < 1.15
+
+
+def test_beyond_the_places_that_it_knows_the_heel_is_as_at_the_last_of_them() -> None:
+    near = beam.heel(80.0, np.array([-400.0, 400.0]))
+    assert list(near) == list(beam.heel(80.0, np.array([-500.0, 900.0])))
 
 
 def test_a_spectrum_can_not_be_changed_by_who_asked_for_it() -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sim import beam, pixel_noise, scintillator, sharpness
 from sim.image_truth import ImageTruth
+from sim.optics import Optics, pixel_middles_mm
 from sim.panel_maps import AMPLIFIER_COLUMNS, ELECTRONIC_COUNTS
 from sim.pixels import COUNTS_PER_UGY, Exposure, PixelModel
 from sim.scintillator import quality
@@ -342,3 +343,25 @@ def test_pixels_drift_by_amounts_of_their_own_that_a_seed_fixes() -> None:
     assert np.array_equal(frames[0][dead], frames[1][dead])
     assert drift.std() == pytest.approx(0.3, abs=0.02)
     assert np.array_equal(frames[1], frames[2])
+
+
+def test_the_heel_shades_the_anodes_rows_in_signal_and_noise_and_no_column() -> None:
+    model = flat(pitch_mm=0.8)
+    one = Exposure(
+        mas=1.0, kv=80.0, phantom_name="none", frame_count=0, optics=Optics(heel=True), sid_mm=800.0
+    )
+    response = model._response_at(model._scene(one))
+    reach = len(sharpness.noise_kernel(0.8)) - 1
+    grain = response.grain[reach:-reach, reach:-reach]
+    at_mm = pixel_middles_mm(model.rows_px, 0.8)
+    for weight, found in (
+        (scintillator.signal_weight(), response.counts),
+        (scintillator.variance_weight(), grain**2),
+    ):
+        wanted = beam.heel(80.0, at_mm * 1000.0 / 800.0, response=weight)
+        middle = found[:, found.shape[1] // 2]
+        inner = slice(20, -20)  # the rim is blurred with what the edge repeats
+        shown = middle / middle[model.rows_px // 2]
+        assert shown[inner] == pytest.approx(wanted[inner] / wanted[model.rows_px // 2], rel=2e-3)
+        assert np.ptp(found[model.rows_px // 2]) <= 1e-4 * found.max()
+    assert response.counts[0].mean() < 0.9 * response.counts[-1].mean()  # the anode is at the top
