@@ -10,7 +10,7 @@ import contextlib
 import select
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -193,6 +193,10 @@ class SimServer:
             self._script.event(str(message["name"]))
         return {}
 
+    def stamp(self, t_us: int) -> str:
+        """The computer's clock when the world's was there."""
+        return (self.started_at + timedelta(microseconds=t_us)).isoformat()
+
     @property
     def actions(self) -> list[tuple[int, str]]:
         return self._script.done if self._script else []
@@ -249,7 +253,9 @@ def show(server: SimServer) -> dict[str, Any]:
             }
             for beam, heard_us in zip(beams_of(world), heard, strict=False)
         ],
-        "meter": [asdict(reading) for reading in world.meter.readings()],
+        "meter": [
+            {**asdict(one), "ended_at": server.stamp(one.off_us)} for one in world.meter.readings()
+        ],
         "actions": [{"t_us": t_us, "do": verb} for t_us, verb in server.actions],
         "nets": [
             {"t_us": t_us, "net": net, "closed": closed}

@@ -60,6 +60,7 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "scope import": ("{}/none.csv", "--map", "tek-like"),
     "scope maps": (),
     "sim do": ("press reset",),
+    "sim meter": ("{}/meter.csv",),
     "sim show": (),
     "sim show beam": ("--kvp", "80"),
     "sim show beams": (),
@@ -152,7 +153,7 @@ def started(bench: LiveBench, entry: str, folder: Path) -> tuple[int, str]:
 
 
 DONE = (
-    "stop", "status", "reset", "sim show", "sim show beam", "sim show panel", "sim show phantom",
+    "stop", "status", "reset", "sim meter", "sim show", "sim show beam", "sim show panel", "sim show phantom",
     "sim show tube", "sim show faults", "sim do", "plan",
     "devices", "config check", "exposures list", "exposures verify", "meter list", "meter maps",
     "scope maps",

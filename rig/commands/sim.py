@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rig import sim_proxy
+from rig import sim_meter, sim_proxy
 from rig.answers import answer_json, answer_table
 from rig.options import at_option, bench_option, chosen_bench, json_option
 from rig.sim_show import group as sim_show
@@ -150,6 +150,7 @@ def _tell(server: SimServer, as_json: bool) -> None:
     sys.stdout.flush()
 
 
+command.add_command(sim_meter.command)
 command.add_command(sim_proxy.command)
 command.add_command(sim_show.command)
 
