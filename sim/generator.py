@@ -74,6 +74,7 @@ class MonoblockModel:
     filament_thinner_pct: float
     gassy_tube: float
     worn_anode_pct: float
+    output_drift_pct: float
     slow_rise_us: int | None
     slow_fall_us: int | None
     stuck_oil_c: float | None
@@ -477,7 +478,8 @@ class MonoblockModel:
     @property
     def output_factor(self) -> float:
         """Kerma is so much of what kV and mAs of a new tube give."""
-        return 1.0 - self.worn_anode_pct / 100
+        drifted: float = (1.0 - self.output_drift_pct / 100) ** len(self.courses)
+        return (1.0 - self.worn_anode_pct / 100) * drifted
 
     def on_time_s(self) -> float:
         return self._on_s

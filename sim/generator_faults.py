@@ -48,6 +48,10 @@ INJECTIONS = {
         "a roughened target: so much less output at the same kV and mAs; no reading shows it",
         0.0, between=(0.0, 60.0),
     ),
+    "output_drift_pct": Injection(
+        "each beam gives so much less than the one before, and no reading shows it",
+        0.0, between=(0.0, 20.0),
+    ),
     "slow_rise_us": Injection(
         "kV and mA rise so slowly, from the next start on (F08)",
         None, int, between=(0, 10_000_000),

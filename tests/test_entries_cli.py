@@ -153,8 +153,8 @@ def started(bench: LiveBench, entry: str, folder: Path) -> tuple[int, str]:
 
 
 DONE = (
-    "stop", "status", "reset", "sim meter", "sim show", "sim show beam", "sim show panel", "sim show phantom",
-    "sim show tube", "sim show faults", "sim do", "plan",
+    "stop", "status", "reset", "sim meter", "sim show", "sim show beam", "sim show panel",
+    "sim show phantom", "sim show tube", "sim show faults", "sim do", "plan",
     "devices", "config check", "exposures list", "exposures verify", "meter list", "meter maps",
     "scope maps",
 )  # fmt: skip

@@ -120,6 +120,22 @@ def test_a_worn_anode_gives_less_of_everything_but_mas_and_kv() -> None:
     assert (reading.kv, reading.mas, reading.hvl_mm_al) == (new.kv, new.mas, new.hvl_mm_al)
 
 
+def test_an_output_that_drifts_falls_from_beam_to_beam_and_nothing_else_does() -> None:
+    world = sim_world()
+    world.do("generator", output_drift_pct=5.0)
+    for _ in range(3):
+        world.beam(ms=400)
+        world.after_ms(800)
+    new, readings = shown(made()), world.world.meter.readings()
+    for beams_count, one in enumerate(readings, start=1):
+        fresh_ugy = beam.kerma_ugy(80.0, one.mas)
+        assert one.kerma_ugy == pytest.approx(fresh_ugy * 0.95**beams_count, rel=CHANCE)
+        assert one.mas == pytest.approx(new.mas)
+        assert one.kv == pytest.approx(80.0, rel=CHANCE)
+        assert one.hvl_mm_al == pytest.approx(new.hvl_mm_al, rel=CHANCE)
+    assert len(readings) == 3
+
+
 def test_the_panel_and_the_dap_meter_see_what_the_meter_sees_of_a_lost_filter() -> None:
     world = sim_world(dap_driver=None)
     world.do("optics", lost_filtration_mm=1.0)
