@@ -110,6 +110,7 @@ def test_people_get_tables_of_facts_rating_cooling_and_emission() -> None:
     assert ["housing_heat_j", "1110000", "chosen", "GE", "Maxiray", "100"] in lines
     assert ["large,", "1.2", "mm", "36.6", "36.6", "32", "25", "21.5", "13.5"] in lines
     assert ["anode", "222", "300", "1.22", "2.95", "5.9", "9.79"] in lines
+    assert ["housing", "1110", "1498", "17.3", "41.6", "83.3", "138"] in lines
     assert ["40", "kV", "3.607", "3.891", "4.218", "4.584", "5.143"] in lines
     assert told.endswith("\nbetween beams 2.4 A, at most 5.6 A\n")
 

@@ -118,11 +118,16 @@ def _tell_rating(part: dict[str, Any]) -> None:
     answer_table(heads, rows, title="Rating")
 
 
+def _three(value: float) -> str:
+    """Three digits, and never an exponent."""
+    return f"{value:.0f}" if value >= 100.0 else f"{value:.3g}"
+
+
 def _tell_cooling(part: dict[str, Any]) -> None:
     from rig.sim_show.tube_curves import KHU_PER_J, LEFT_PCT
 
     rows = [
-        (name, f"{full_j / 1e3:.4g}", f"{full_j * KHU_PER_J:.4g}",
+        (name, f"{full_j / 1e3:.4g}", _three(full_j * KHU_PER_J),
          *(f"{minutes[str(left)]:.3g}" for left in LEFT_PCT))
         for name, full_j, minutes in (
             ("anode", part["anode_full_j"], part["anode_minutes_to_pct"]),
