@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,19 @@ if TYPE_CHECKING:
 PANEL = "dxrig.panel"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 ALL = "all"  # in place of a bench's name
+
+
+class Numbers(click.FloatRange):
+    """From `min` to `max`; click's own range lets NaN pass."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
+
 
 bench_option = click.option(
     "--bench", "bench", metavar="NAME|FILE", help="A bench that ships, or a bench file."

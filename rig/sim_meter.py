@@ -21,7 +21,7 @@ HEADERS = ("Date", "Time of day", "kVp (kV)", "Dose (mGy)", "Time (ms)", "HVL (m
 
 @click.command(
     "meter",
-    epilog=f"""\\b
+    epilog=f"""\b
 Examples:
   dxrig sim meter meter.csv
   dxrig meter import meter.csv --map {MAP} --uncertainty kv=2 --uncertainty dose=5

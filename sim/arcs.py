@@ -2,8 +2,9 @@
 
 All of it is *chosen*, but that a rested tube arcs, at high voltage first, and that a warm-up from
 low kV up prevents it (qc-and-physics.md 2.5). A beam at the tube's highest kV arcs with the
-probability `gassy_tube`, one at less kV with its share to the power of 8; an arc is followed by
-another with the same probability. Each beam that ends leaves a tenth of the gas less.
+probability `gassy_tube` if it lasts WITHIN_US and its ramp, a shorter one less; one at less kV
+with its share to the power of 8; an arc is followed by another with the same probability. Each
+beam that ends leaves a tenth of the gas less.
 """
 
 from __future__ import annotations

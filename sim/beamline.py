@@ -36,6 +36,9 @@ class BeamCourse:
     fall_us: int
     off_us: int | None = None
     regulations: list[Regulation] = field(default_factory=list)
+    divider: float = 1.0  # real over told kV, as its own instruments have it
+    shunt: float = 1.0  # ... mA
+    output: float = 1.0  # kerma is so much of what a new tube gives
 
     def level(self, t_us: int) -> float:
         """0..1: the share of the regulated values that is there at `t_us`."""

@@ -106,9 +106,10 @@ class Chambers:
         if self.chamber_dead in (name, "all"):
             return 0.0
         aluminium_mm = self._filter.aluminium_mm
-        through = let_through(self._patient(), name, round(kv, 3), aluminium_mm)
         open_ugy = beam.kerma_ugy(kv, 1.0, self._sid_mm(), aluminium_mm=aluminium_mm)
-        signal_ugy = open_ugy * through
+        if not open_ugy:
+            return 0.0
+        signal_ugy = open_ugy * let_through(self._patient(), name, round(kv, 3), aluminium_mm)
         if self.chamber_noisy == name:
             dice = random.Random(f"chamber-{self._seed}-{name}-{beam_number}")
             low, high = (math.log(limit) for limit in NOISE)

@@ -94,6 +94,7 @@ class MonoblockModel:
         self._arc_chance = ArcChance(seed, sheet["kv_max"])
         self._arc_us: int | None = None  # when this beam arcs
         self.arcs_count = 0  # since it was built
+        self._drifted = 1.0  # by `output_drift_pct`, up to the newest beam
         self._noise = random.Random(f"monoblock-{seed}")
         self._ambient_c, self._oil_c = ambient_c, ambient_c
         self._segment_us = 0  # since when there has been this beam, or this pause
@@ -192,6 +193,9 @@ class MonoblockModel:
             ma=(self._ma or STRAY_MA) * self.ma_factor * self.shunt_factor,
             ramp_us=self._rise_us(),
             fall_us=self.ratings.fall_us,
+            divider=self.kv_factor,
+            shunt=self.shunt_factor,
+            output=self._output(),
         )
         self.courses.append(course)
         self._regulate(t_us)
@@ -359,10 +363,11 @@ class MonoblockModel:
         if self._timer_end_us is not None and not self.timer_dead:
             yield self._timer_end_us, None
         if self._charge_mas is not None and not self.timer_dead:
-            yield course.makes_us(self._charge_mas * self.shunt_factor), None
+            yield course.makes_us(self._charge_mas * course.shunt), None
         if self._aec is not None and self.chambers is not None:
-            charge_mas = self.chambers.charge_mas(self._aec, course.kv, len(self.courses))
-            charge_mas /= self.output_factor
+            kv = course.kv * course.regulation(t_us).kv_pct / 100
+            charge_mas = self.chambers.charge_mas(self._aec, kv, len(self.courses))
+            charge_mas /= course.output
             yield course.reaches_us(charge_mas) + self.chambers.setting.response_us, None
         if self._watched():
             yield self._fed_us + self._watchdog_us, None
@@ -442,7 +447,7 @@ class MonoblockModel:
         kv = self._shown_kv * level * (ruling.kv_pct / 100)
         return GeneratorReading(
             kv=max(0.0, kv * (1 + self._shown())),
-            ma=max(0.0, ma / self.shunt_factor * (1 + self._shown())),
+            ma=max(0.0, ma / (course.shunt if course else 1.0) * (1 + self._shown())),
             oil_c=self._oil_at(t_us),
             filament_a=self._filament_a(t_us, ruling),
             battery_v=self._volts(t_us),
@@ -467,27 +472,27 @@ class MonoblockModel:
         """Drifted dividers and shunts look perfect in it; what cables discharge is counted, too."""
         course = self.courses[-1]
         end_us = t_us if course.off_us is None else course.off_us + course.fall_us
-        kv = course.mean_kv(course.on_us, end_us) / self.kv_factor
-        mas = course.charge_mas(course.on_us, end_us) / self.shunt_factor
+        kv = course.mean_kv(course.on_us, end_us) / course.divider if course.divider else 0.0
+        mas = course.charge_mas(course.on_us, end_us) / course.shunt
         return kv * (1 + self._shown()), mas * (1 + self._shown())
 
     def _shown(self) -> float:
         """What an indication is off, by chance."""
         return 0.002 * self._noise.gauss(0, 1)
 
-    @property
-    def output_factor(self) -> float:
-        """Kerma is so much of what kV and mAs of a new tube give."""
-        drifted: float = (1.0 - self.output_drift_pct / 100) ** len(self.courses)
-        return (1.0 - self.worn_anode_pct / 100) * drifted
+    def _output(self) -> float:
+        """Of the beam that begins: what a drift has taken so far, and a roughened target."""
+        kept = self._drifted * (1.0 - self.output_drift_pct / 100)
+        self._drifted = kept if self.output_drift_pct else 1.0
+        return (1.0 - self.worn_anode_pct / 100) * self._drifted
 
     def on_time_s(self) -> float:
         return self._on_s
 
     def light(self, from_us: int, to_us: int) -> tuple[float, float]:
         """(mAs of a new tube that give as much kerma, kV): what panel and DAP meter see."""
-        mas, kv = self.exposure(from_us, to_us)
-        return mas * self.output_factor, kv
+        charges = (course.output * course.charge_mas(from_us, to_us) for course in self.courses)
+        return sum(charges), self.exposure(from_us, to_us)[1]
 
     def exposure(self, from_us: int, to_us: int) -> tuple[float, float]:
         """(mAs, kV) that really were between the two times: the simulator's own integral."""

@@ -41,7 +41,7 @@ INJECTIONS = {
         0.0, between=(0.0, 20.0),
     ),
     "gassy_tube": Injection(
-        "so likely is an arc at the tube's highest kV, less below; each beam cleans a tenth",
+        "so likely is an arc in 0.3 s at the tube's highest kV, less below; a beam cleans a tenth",
         0.0, between=(0.0, 1.0),
     ),
     "worn_anode_pct": Injection(
@@ -66,5 +66,6 @@ INJECTIONS = {
     ),
 }  # fmt: skip
 FROM_NEXT_START = (
-    "gassy_tube", "ma_factor", "kv_factor", "shunt_factor", "slow_rise_us", "timer_off_pct",
+    "gassy_tube", "ma_factor", "kv_factor", "output_drift_pct", "shunt_factor", "slow_rise_us",
+    "timer_off_pct", "worn_anode_pct",
 )  # fmt: skip

@@ -82,3 +82,9 @@ def heal(target: object, table: Table) -> None:
     for name, injection in table.items():
         if injection.heals:
             setattr(target, name, injection.harmless)
+
+
+def is_hurt(target: object, table: Table) -> bool:
+    """There is something for `heal` to take back."""
+    healing = (one for one in table.items() if one[1].heals)
+    return any(getattr(target, name) != injection.harmless for name, injection in healing)

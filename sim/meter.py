@@ -3,7 +3,8 @@
 It lies on the axis at 1 m, in front of any phantom, belongs to nobody's bench file, and no fault
 of the generator deceives it: what it shows is what there was, off by its own errors alone. They
 are our choice: kV, kerma and HVL by chance 0.3 % from beam to beam, and no range, no angle, no
-energy response. It counts the time at 75 % of the highest kV, as meters do.
+energy response. It counts the time at 75 % of the highest kV, as meters do; of a beam whose kV
+changes before its end, time and kerma are those of its mean.
 """
 
 from __future__ import annotations
@@ -40,6 +41,17 @@ class MeterReading:
         return self.kerma_ugy / self.mas if self.mas else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Beam:
+    """And the meter as it was then."""
+
+    course: BeamCourse
+    aluminium_mm: float
+    kv_pct: float
+    dose_pct: float
+    mas_pct: float
+
+
 class SimMeter:
     meter_kv_pct: float
     meter_dose_pct: float
@@ -47,37 +59,35 @@ class SimMeter:
 
     def __init__(self, seed: int = 1) -> None:
         self._seed = seed
-        self._seen: list[tuple[BeamCourse, float, float]] = []
+        self._seen: list[_Beam] = []
         fresh(self, INJECTIONS)
 
-    def follow(self, course: BeamCourse, output_factor: float, aluminium_mm: float) -> None:
-        """A beam has ended; its tube gave so much of a new one's kerma, behind this filter."""
-        self._seen.append((course, output_factor, aluminium_mm))
+    def follow(self, course: BeamCourse, aluminium_mm: float) -> None:
+        """A beam has ended, behind this filter."""
+        drifts = (self.meter_kv_pct, self.meter_dose_pct, self.meter_mas_pct)
+        self._seen.append(_Beam(course, aluminium_mm, *drifts))
 
     def readings(self) -> list[MeterReading]:
         """Of every beam that has ended, with charge; the oldest first."""
-        read = (self._read(number, *one) for number, one in enumerate(self._seen))
+        read = (self._read(number, one) for number, one in enumerate(self._seen))
         return [one for one in read if one.mas > 0.0]
 
-    def _read(
-        self, number: int, course: BeamCourse, output_factor: float, aluminium_mm: float
-    ) -> MeterReading:
+    def _read(self, number: int, one: _Beam) -> MeterReading:
+        course, filtered = one.course, {"aluminium_mm": one.aluminium_mm}
         off_us = course.on_us if course.off_us is None else course.off_us
         end_us = off_us + course.fall_us
         kv, mas = course.mean_kv(course.on_us, end_us), course.charge_mas(course.on_us, end_us)
+        kerma_ugy = course.output * beam.kerma_ugy(kv, mas, DISTANCE_MM, **filtered)
         dice = random.Random(f"meter-{self._seed}-{number}")
         kv_error, dose_error, hvl_error = (1 + CHANCE * dice.gauss(0, 1) for _ in range(3))
-        dose_error *= 1 + self.meter_dose_pct / 100
         return MeterReading(
             on_us=course.on_us,
             off_us=off_us,
-            kv=kv * kv_error * (1 + self.meter_kv_pct / 100),
-            kerma_ugy=output_factor
-            * dose_error
-            * beam.kerma_ugy(kv, mas, DISTANCE_MM, aluminium_mm=aluminium_mm),
+            kv=kv * kv_error * (1 + one.kv_pct / 100),
+            kerma_ugy=kerma_ugy * dose_error * (1 + one.dose_pct / 100),
             time_ms=_time_us(course, off_us) / 1000,
-            hvl_mm_al=beam.hvl_mm_al(kv, aluminium_mm=aluminium_mm) * hvl_error if mas else 0.0,
-            mas=mas * (1 + self.meter_mas_pct / 100),
+            hvl_mm_al=beam.hvl_mm_al(kv, **filtered) * hvl_error if kerma_ugy else 0.0,
+            mas=mas * (1 + one.mas_pct / 100),
         )
 
 

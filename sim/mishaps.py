@@ -27,7 +27,7 @@ from sim import (
     wiring,
 )
 from sim.device import PanelDevice, WireDevice
-from sim.injection import Injection, NotHereError, Table, heal, inject
+from sim.injection import Injection, NotHereError, Table, heal, inject, is_hurt
 from sim.radiographic import INJECTIONS as RADIOGRAPHIC
 from sim.radiographic import RadiographicModel
 from sim.rotor import INJECTIONS as ROTOR
@@ -143,10 +143,14 @@ def set_meter(world: World, **values: Any) -> None:
 
 
 def set_optics(world: World, **values: Any) -> None:
+    _scene_moves(world)
+    inject(targets_of(world, "optics"), values)
+
+
+def _scene_moves(world: World) -> None:
     no_window(world, "what rays meet")
     if world.dap is not None:
         world.dap.field_moves(world.t_us)
-    inject(targets_of(world, "optics"), values)
 
 
 # --- lines
@@ -382,10 +386,16 @@ def heal_all(world: World, what: str) -> None:
         _HEAL[place](world)
 
 
+def _heal_targets(world: World, place: str, targets: Targets) -> None:
+    if place == "optics" and any(is_hurt(*one) for one in targets):
+        _scene_moves(world)
+    for target, table in targets:
+        heal(target, table)
+
+
 def _heal_models(place: str) -> Callable[[World], None]:
     def act(world: World) -> None:
-        for target, table in targets_of(world, place):
-            heal(target, table)
+        _heal_targets(world, place, targets_of(world, place))
         if place == "generator":
             world.generator.battery.stuck_v = None
         if place == "panel" and world.panel.battery is not None:

@@ -16,7 +16,7 @@ ALLOWED_US = 10_000_000  # on time for an exposure that is in a battery's figure
 MINUTE_US = 60_000_000
 INJECTIONS = {
     "rotor_slow_us": Injection(
-        "it needs so long to full speed: a bad bearing (F24)",
+        "it needs so long to full speed, from the next run-up on: a bad bearing (F24)",
         None,
         int,
         between=(RUN_UP_US, 60_000_000),
@@ -39,7 +39,7 @@ class Rotor:
     rotor_lies: bool
 
     def __init__(self) -> None:
-        self._from_us, self._from_rpm = 0, 0.0
+        self._from_us, self._from_rpm, self._run_up_us = 0, 0.0, RUN_UP_US
         self._wanted_us: int | None = None  # since when it shall turn
         self._starts_us: list[int] = []  # of the last minute
         self._long_us = 0  # see `long_us`
@@ -63,6 +63,7 @@ class Rotor:
     def _turn(self, t_us: int, wanted_us: int | None) -> None:
         self._from_rpm, self._from_us = self.rpm(t_us), t_us
         self._wanted_us = wanted_us
+        self._run_up_us = RUN_UP_US if self.rotor_slow_us is None else self.rotor_slow_us
 
     def rpm(self, t_us: int) -> float:
         if self.rotor_stuck:
@@ -70,10 +71,7 @@ class Rotor:
         age_us = t_us - self._from_us
         if self._wanted_us is None:
             return max(0.0, self._from_rpm - FULL_RPM * age_us / BRAKE_US)
-        return min(FULL_RPM, self._from_rpm + FULL_RPM * age_us / self._run_up_us())
-
-    def _run_up_us(self) -> int:
-        return RUN_UP_US if self.rotor_slow_us is None else self.rotor_slow_us
+        return min(FULL_RPM, self._from_rpm + FULL_RPM * age_us / self._run_up_us)
 
     def at_speed(self, now: Now) -> bool:
         """As its starter tells it."""
@@ -85,7 +83,7 @@ class Rotor:
         """When it turns at full speed."""
         if self._wanted_us is None or self.rotor_stuck:
             return NEVER_US
-        return self._from_us + round((1.0 - self._from_rpm / FULL_RPM) * self._run_up_us())
+        return self._from_us + round((1.0 - self._from_rpm / FULL_RPM) * self._run_up_us)
 
     def long_us(self, t_us: int) -> int:
         """How long it has been kept turning beyond ALLOWED_US, of every time that it was."""

@@ -99,10 +99,7 @@ class World:
             on = self.generator.beam_on(t_us)
             if not on:
                 self.heard_at_off_us.append(self.heard_us())
-                generator = self.generator
-                self.meter.follow(
-                    generator.courses[-1], generator.output_factor, self.tube_filter.aluminium_mm
-                )
+                self.meter.follow(self.generator.courses[-1], self.tube_filter.aluminium_mm)
             self.on_event(t_us, "beam_on" if on else "beam_off")
 
     def heard_us(self) -> dict[str, int | None]:

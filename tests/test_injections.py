@@ -201,6 +201,8 @@ def test_a_bench_starts_with_a_fault_and_says_so(tmp_path: Path) -> None:
         ("F999", "no injection 'F999'"),
         ("filter lst", "no fault 'filter lst'; there are none, kV off"),
         ("filter lst", "did you mean 'filter lost'?"),
+        ("filter lst", "or an id of the catalogue, such as F40"),
+        ("none", "--fault 'none': that is no fault"),
         ("rotor slow", "no injection 'rotor_slow_us' here"),
     ],
 )

@@ -410,3 +410,17 @@ def test_ten_seconds_of_rotor_for_an_exposure_are_in_the_battery_s_figures() -> 
     model.rotor.run_up(5_000 * S)
     assert model.charge(5_010 * S) == 0.5
     assert 0.5 - model.charge(5_011 * S) == pytest.approx(120 / (1e6 / 0.49))
+
+
+def test_a_bearing_that_fails_counts_from_the_next_run_up_on() -> None:
+    turning = Rotor()
+    turning.run_up(0)
+    turning.rotor_slow_us = 30_000_000
+    assert turning.rpm(5_000_000) == FULL_RPM
+    assert turning.at_speed(Now(5_000_000))
+    turning.brake(5_000_000)
+    turning.run_up(20_000_000)
+    assert turning.rpm(25_000_000) == pytest.approx(500.0)
+    turning.rotor_slow_us = None  # healed while it runs up
+    assert turning.rpm(25_000_000) == pytest.approx(500.0)
+    assert turning.full_us() == 50_000_000

@@ -168,3 +168,7 @@ def test_a_model_without_chambers_has_none() -> None:
     model = MonoblockModel()
     model.chambers = made()
     assert model.aec_refused(replace(CENTRE, density_index=9)) == "density"
+
+
+def test_a_beam_without_voltage_is_ended_by_no_chamber() -> None:
+    assert made("hand").charge_mas(CENTRE, 0.0, 1) == math.inf

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from rig.bench import load_bench
+from rig.model import ModelRung
 from sim import beam
+from sim.beamline import BeamCourse
 from sim.meter import MeterReading
-from sim.script import ScriptError
+from sim.script import ScriptError, do
 from tests.sim_world import SimWorld, sim_world
 
 CHANCE = 0.012  # four of its sigmas
@@ -122,18 +125,18 @@ def test_a_worn_anode_gives_less_of_everything_but_mas_and_kv() -> None:
 
 def test_an_output_that_drifts_falls_from_beam_to_beam_and_nothing_else_does() -> None:
     world = sim_world()
-    world.do("generator", output_drift_pct=5.0)
-    for _ in range(3):
+    for drift_pct in (0.0, 5.0, 5.0, 5.0):  # whenever it begins
+        world.do("generator", output_drift_pct=drift_pct)
         world.beam(ms=400)
         world.after_ms(800)
     new, readings = shown(made()), world.world.meter.readings()
-    for beams_count, one in enumerate(readings, start=1):
+    for beams_count, one in enumerate(readings):
         fresh_ugy = beam.kerma_ugy(80.0, one.mas)
         assert one.kerma_ugy == pytest.approx(fresh_ugy * 0.95**beams_count, rel=CHANCE)
         assert one.mas == pytest.approx(new.mas)
         assert one.kv == pytest.approx(80.0, rel=CHANCE)
         assert one.hvl_mm_al == pytest.approx(new.hvl_mm_al, rel=CHANCE)
-    assert len(readings) == 3
+    assert len(readings) == 4
 
 
 def test_the_panel_and_the_dap_meter_see_what_the_meter_sees_of_a_lost_filter() -> None:
@@ -146,17 +149,78 @@ def test_the_panel_and_the_dap_meter_see_what_the_meter_sees_of_a_lost_filter() 
     assert scene(exposure).aluminium_mm == 1.5
 
 
-def test_a_meters_own_drift_is_its_own() -> None:
+def test_a_meter_that_begins_to_drift_leaves_what_it_read_before() -> None:
     world = made()
-    fine = shown(world)
+    before = shown(world)
     world.do("meter", meter_kv_pct=3.0, meter_dose_pct=-10.0, meter_mas_pct=5.0)
-    off = shown(world)
-    assert off.kv == pytest.approx(1.03 * fine.kv)
-    assert off.kerma_ugy == pytest.approx(0.9 * fine.kerma_ugy)
-    assert off.mas == pytest.approx(1.05 * fine.mas)
-    assert (off.hvl_mm_al, off.time_ms) == (fine.hvl_mm_al, fine.time_ms)
+    assert shown(world) == before
+    world.beam(ms=400)
+    world.after_ms(800)
+    off = world.world.meter.readings()[1]
+    assert off.kv == pytest.approx(1.03 * 80.0, rel=CHANCE)
+    assert off.kerma_ugy == pytest.approx(0.9 * before.kerma_ugy, rel=CHANCE)
+    assert off.mas == pytest.approx(1.05 * before.mas)
     world.do("heal", what="meter")
-    assert shown(world) == fine
+    assert world.world.meter.readings() == [before, off]
+
+
+@pytest.mark.parametrize("fault", [{"kv_off_pct": -100.0}, {"kv_factor": 0.0}])
+def test_a_current_without_voltage_makes_no_kerma_and_is_read_as_that(
+    fault: dict[str, float],
+) -> None:
+    world = made(**fault)
+    reading = shown(world)
+    assert (reading.kv, reading.kerma_ugy, reading.hvl_mm_al) == (0.0, 0.0, 0.0)
+    assert reading.mas > 0
+    assert world.world.generator.account(world.t_us)[0] == 0.0
+
+
+def test_what_begins_later_takes_no_light_from_a_beam_of_before() -> None:
+    world = sim_world(dap_driver=None)
+    world.beam(ms=400)
+    world.after_ms(800)
+    light = world.world.generator.light
+    before = light(0, world.t_us)
+    world.do("generator", worn_anode_pct=30.0, output_drift_pct=10.0)
+    assert light(0, world.t_us) == before
+    world.beam(ms=400)
+    world.after_ms(800)
+    assert light(0, world.t_us)[0] == pytest.approx(before[0] * (1 + 0.7 * 0.9))
+
+
+def test_a_filter_that_is_put_back_changes_no_dose_of_before_and_no_open_window() -> None:
+    world = ModelRung(load_bench("mobile")).world
+    do(world, "optics", {"lost_filtration_mm": 2.0})
+    assert world.dap is not None
+    beam_of_before = BeamCourse(on_us=0, kv=80.0, ma=10.0, ramp_us=0, fall_us=1, off_us=100_000)
+    world.generator.courses.append(beam_of_before)
+    dose = world.dap.seen(200_000).dap_dgycm2
+    assert dose is not None
+    assert dose > 0
+    world.advance(200_000)
+    do(world, "heal", {"what": "optics"})
+    assert world.dap.seen(200_000).dap_dgycm2 == dose
+    world.panel._open_window(200_000)
+    do(world, "heal", {"what": "all"})  # there is nothing to take back
+    world.geometry.optics.light_off_rows_mm = 5.0
+    with pytest.raises(ScriptError, match="what rays meet stays where it is"):
+        do(world, "heal", {"what": "optics"})
+    assert world.geometry.optics.light_off_rows_mm == 5.0
+
+
+def test_a_fault_that_is_healed_in_the_beam_has_had_its_effect() -> None:
+    world = sim_world()
+    world.do("generator", shunt_factor=1.5, kv_factor=0.8)
+    world.world.generator.set_charge_mas(world.t_us, 0.4)
+    world.beam()
+    world.after_ms(300)
+    world.do("heal", what="generator")
+    world.after_ms(2000)
+    told_kv, told_mas = world.world.generator.account(world.t_us)
+    assert told_kv == pytest.approx(80.0, rel=0.01)
+    assert told_mas == pytest.approx(0.4, rel=0.01)
+    assert shown(world).mas == pytest.approx(0.6, abs=1e-4)
+    assert shown(world).kv == pytest.approx(64.0, rel=CHANCE)
 
 
 def test_a_beam_without_current_leaves_no_reading() -> None:

@@ -158,7 +158,10 @@ def test_bad_input_is_told_in_a_line_and_is_usage(words: tuple[str, ...], text: 
 
 
 def test_physics_is_asked_of_no_bench_and_an_unknown_word_is_told_the_nearest() -> None:
-    assert "beam is asked of no bench" in show("--bench", "mobile", "beam", "--kvp", "80").stderr
+    assert (
+        "beam asks no simulator: leave out --bench"
+        in show("--bench", "mobile", "beam", "--kvp", "80").stderr
+    )
     done = show("baem")
     assert done.exit_code == 2
     assert "Did you mean" in done.stderr
@@ -176,6 +179,40 @@ def test_words_of_the_room_ask_a_running_simulator_as_no_word_does() -> None:
         done = show("--bench", "mobile", *words)
         assert (done.exit_code, missing in done.stderr) == (3, True), words
     assert missing in show("io", "--bench", "mobile").stderr
+
+
+def test_no_number_is_no_number() -> None:
+    for words in (
+        ("beam", "--kvp", "nan"), ("panel", "--kvp", "nan"), ("panel", "--pitch-mm", "nan"),
+        ("panel", "--dose-ugy", "nan"), ("phantom", "hand", "--kvp", "nan"),
+        ("phantom", "hand", "--sid-mm", "nan"),
+        ("phantom", "hand", "--scatter", "--grid-ratio", "nan"),
+    ):  # fmt: skip
+        done = show(*words)
+        assert (done.exit_code, done.stdout) == (2, ""), words
+        assert f"'{words[-2]}': nan is not in the range" in done.stderr, words
+
+
+def test_options_before_the_word_count_for_each_word(tmp_path: Path) -> None:
+    for words in (("phantom",), ("phantom", "hand"), ("panel",), ("tube",), ("faults", "none")):
+        assert json.loads(show("--json", *words).stdout)["schema"] == 1, words
+    coarse = json.loads(show("--bench", "room", "--json", "panel").stdout)
+    assert coarse["panel"]["nyquist_per_mm"] == pytest.approx(0.357, abs=0.001)
+    (tmp_path / "x.json").write_text("{}")
+    at = show("--at", str(tmp_path / "x.json"), "panel")
+    assert (at.exit_code, "panel asks no simulator: leave out --at" in at.stderr) == (2, True)
+
+
+def test_a_coarse_panel_has_its_sharpness_in_the_table_too() -> None:
+    told = show("panel", "--bench", "room").stdout.splitlines()
+    assert "at mm-1        0.1    0.2    0.3" in told
+
+
+def test_the_help_of_every_word_stands_as_it_was_written() -> None:
+    for words in (("sim", "meter"), ("sim", "show", "faults"), ("sim", "up")):
+        told = CliRunner().invoke(main, [*words, "--help"]).stdout
+        assert "\\" not in told, words
+        assert "\n    dxrig sim" in told, words
 
 
 # --- pictures and data

@@ -59,7 +59,11 @@ Exit codes: 0 ended by a signal; 2 usage; 3 the bench is served already.
     help="The tube has rested so long: 40d, 3h, 90m, 2w; default: it is warm.",
 )
 @click.option(
-    "--fault", "faults", metavar="ID", multiple=True, help="In place from the start; repeatable."
+    "--fault",
+    "faults",
+    metavar="ID|NAME",
+    multiple=True,
+    help="In place from the start; repeatable.",
 )
 @json_option
 @click.pass_context
@@ -108,10 +112,18 @@ def up(
 
 def _fault(word: str) -> str:
     """An id of the catalogue in either case, or a name of `rig.signatures` as it is."""
+    from rig.exit_codes import UsageError
     from rig.signatures import signature
 
-    is_id = word[:1] in "Ff" and word[1:].isdecimal()
-    return word.upper() if is_id else signature(word).name
+    if word[:1] in "Ff" and word[1:].isdecimal():
+        return word.upper()
+    try:
+        found = signature(word)
+    except UsageError as error:
+        raise UsageError(f"{error}; or an id of the catalogue, such as F40") from None
+    if not found.steps:
+        raise UsageError(f"--fault {word!r}: that is no fault")
+    return found.name
 
 
 def _about(fault: str) -> str:

@@ -9,16 +9,16 @@ import click
 
 from rig.answers import answer_json, answer_table
 from rig.exit_codes import UsageError
-from rig.options import json_option
+from rig.options import Numbers, json_option
 from rig.sim_show.out import out_option, write_out
 
 if TYPE_CHECKING:
     from sim.beam import Spectrum
     from sim.qualities import Quality
 
-KV = click.FloatRange(20, 150)  # what the table of spectra has
-ALUMINIUM_MM = click.FloatRange(0, 100)
-COPPER_MM = click.FloatRange(0, 10)
+KV = Numbers(20, 150)  # what the table of spectra has
+ALUMINIUM_MM = Numbers(0, 100)
+COPPER_MM = Numbers(0, 10)
 
 
 @click.command(

@@ -88,5 +88,5 @@ def _title(facts: dict[str, Any]) -> str:
     return (
         f"{named}{facts['kv']:g} kV, {facts['total_al_mm']:.3g} mm Al{added}, "
         f"tungsten {facts['anode_deg']:g}\N{DEGREE SIGN}{where}: "
-        f"{facts['kerma_ugy_per_mas_at_1m']:.3g} \N{MICRO SIGN}Gy/mAs"
+        f"{facts['kerma_ugy_per_mas_at_1m']:.4g} \N{MICRO SIGN}Gy/mAs"
     )

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from rig.signatures import Signature
     from rig.sim_show.fault_runs import Observed
 
-COLUMNS = {  # field: (heading, decimals)
-    "ready_ms": ("ready ms", 0),
-    "kv": ("kV", 1),
-    "ma": ("mA", 1),
-    "mas": ("mAs", 2),
-    "meter_kv": ("meter kV", 1),
+# field: (heading, decimals), a table each
+INDICATED = {"ready_ms": ("ready ms", 0), "kv": ("kV", 1), "ma": ("mA", 1), "mas": ("mAs", 2)}
+METER = {
+    "meter_kv": ("kV", 1),
     "meter_ms": ("ms", 1),
     "meter_mas": ("clamp mAs", 2),
     "output_ugy_per_mas": ("uGy/mAs", 1),
-    "hvl_mm_al": ("HVL mm", 2),
-    "ei": ("EI", 0),
+    "hvl_mm_al": ("HVL mm Al", 2),
     "arcs_count": ("arcs", 0),
+}
+IMAGE = {
+    "ei": ("EI", 0),
     "pattern_pct": ("pattern %", 2),
     "row_pct": ("row %", 2),
     "field_off_mm": ("field mm", 1),
@@ -42,7 +42,8 @@ Examples:
   dxrig sim show faults --json | jq '.faults[] | {name, ei, hvl_mm_al}'
 
 kV, mA and mAs are what the generator indicates; meter and clamp are an instrument of their own in
-the open beam at 1 m. EI is of 100 mm of PMMA, calibrated in the beam of RQA5. Each row is run.
+the open beam at 1 m. EI is of 100 mm of PMMA (AEC: the hand), calibrated in
+the beam of RQA5. Each row is run.
 """,
 )
 @click.argument("names", nargs=-1)
@@ -52,6 +53,7 @@ def command(names: tuple[str, ...], progress: str, as_json: bool) -> None:
     """Where each fault shows: indicated, on a meter, in the image. NAMES: only these."""
     from rig.signatures import signature, signatures
     from rig.sim_show.fault_runs import observe
+    from rig.sim_show.out import wants_json
 
     chosen = [signature(name) for name in names] or [*signatures().values()]
     found = []
@@ -60,7 +62,7 @@ def command(names: tuple[str, ...], progress: str, as_json: bool) -> None:
             found.append((fault, observe(fault)))
             bar.advance(fault.name)
     content = {"faults": [_row(*one) for one in found]}
-    if as_json:
+    if wants_json(as_json):
         answer_json(content)
     else:
         _table(found)
@@ -71,17 +73,31 @@ def _row(fault: Signature, observed: Observed) -> dict[str, Any]:
 
 
 def _table(found: list[tuple[Signature, Observed]]) -> None:
-    rows = [
-        [fault.name, *(_cell(getattr(seen, name), count) for name, (_, count) in COLUMNS.items()),
-         seen.end]
-        for fault, seen in found
-    ]  # fmt: skip
-    headings = ["fault", *(heading for heading, _ in COLUMNS.values()), "ended by"]
-    answer_table(headings, rows, "Simulated: indicated, an independent meter, the image")
-    click.echo()
+    ends = [seen.end for _, seen in found]
+    _told("Simulated: what the unit was told", found, INDICATED, ("ended by", ends))
+    _told("What an independent meter and a clamp read", found, METER)
+    _told("What the image shows", found, IMAGE)
     for fault, _ in found:
         click.echo(f"{fault.name}: {fault.sign}")
 
 
+def _told(
+    title: str,
+    found: list[tuple[Signature, Observed]],
+    columns: dict[str, tuple[str, int]],
+    last: tuple[str, list[str]] | None = None,
+) -> None:
+    rows = [
+        [fault.name, *(_cell(getattr(seen, name), count) for name, (_, count) in columns.items())]
+        for fault, seen in found
+    ]
+    headings = ["fault", *(heading for heading, _ in columns.values())]
+    if last is not None:
+        headings.append(last[0])
+        rows = [[*row, end] for row, end in zip(rows, last[1], strict=True)]
+    answer_table(headings, rows, title)
+    click.echo()
+
+
 def _cell(value: float | None, decimals_count: int) -> str:
-    return "-" if value is None else f"{value:.{decimals_count}f}"
+    return "-" if value is None else f"{value:z.{decimals_count}f}"

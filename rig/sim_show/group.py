@@ -1,7 +1,7 @@
 """`dxrig sim show`: what a running simulator says of its room, and what is simulated as physics.
 
 Without a word, and with one of `rig.sim_show.room.VIEWS`, a running simulator is asked. Each
-other word is a file of `rig/sim_show/` and needs neither bench nor simulator.
+other word is a file of `rig/sim_show/` and needs no simulator.
 """
 
 from __future__ import annotations
@@ -48,8 +48,11 @@ def command(ctx: click.Context, bench: str | None, at: Path | None, as_json: boo
     """Show contacts, relays, beams: the simulator's own word; or the physics of its models."""
     if ctx.invoked_subcommand is None:
         _ask("room", ctx, bench, at, as_json)
-    elif ctx.invoked_subcommand not in VIEWS and (bench or at):
-        raise click.UsageError(f"{ctx.invoked_subcommand} is asked of no bench: leave out --bench")
+    elif ctx.invoked_subcommand not in VIEWS and (
+        at or (bench and ctx.invoked_subcommand != "panel")
+    ):
+        option = "--at" if at else "--bench"
+        raise click.UsageError(f"{ctx.invoked_subcommand} asks no simulator: leave out {option}")
 
 
 def _view(name: str) -> click.Command:

@@ -33,6 +33,12 @@ out_option = click.option(
 )
 
 
+def wants_json(as_json: bool) -> bool:
+    """`--json` may stand before the word, too."""
+    parent = click.get_current_context().parent
+    return as_json or bool(parent and parent.params.get("as_json"))
+
+
 def write_out(path: Path, data: Mapping[str, Any], draw: Callable[[], Figure]) -> None:
     """The same facts give the same bytes. Raises UsageError where the file can't be written.
 

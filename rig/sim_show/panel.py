@@ -9,7 +9,7 @@ import click
 
 from rig.answers import answer_json, answer_table
 from rig.exit_codes import UsageError
-from rig.options import bench_option, chosen_bench, json_option
+from rig.options import Numbers, bench_option, chosen_bench, json_option
 from rig.sim_show.out import out_option, write_out
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ QUALITY = "RQA5"
 DOSES_UGY = (0.25, 1.0, 2.5, 10.0)
 DOSES_COUNT = 6  # that a chart can hold
 PITCH_RANGE_MM = (0.02, 5.0)
+
+
+def _said_before(ctx: click.Context) -> str | None:
+    return ctx.parent.params.get("bench") if ctx.parent else None
 
 
 @click.command(
@@ -36,23 +40,23 @@ These are formulae, not measurements: an analysis of simulated images should fin
 )
 @bench_option
 @click.option("--quality", "name", metavar="NAME", help=f"Of IEC 61267; default: {QUALITY}.")
-@click.option("--kvp", type=click.FloatRange(20.0, 150.0), help="Instead of a quality.")
+@click.option("--kvp", type=Numbers(20.0, 150.0), help="Instead of a quality.")
 @click.option(
     "--total-al-mm",
-    type=click.FloatRange(0.0, 100.0),
+    type=Numbers(0.0, 100.0),
     help="With --kvp: aluminium in all; default: 2.5.",
 )
-@click.option("--cu-mm", type=click.FloatRange(0.0, 5.0), help="With --kvp: copper; default: none.")
+@click.option("--cu-mm", type=Numbers(0.0, 5.0), help="With --kvp: copper; default: none.")
 @click.option(
     "--dose-ugy",
     "doses_ugy",
-    type=click.FloatRange(0.001, 1000.0),
+    type=Numbers(0.001, 1000.0),
     multiple=True,
     help=f"Of noise power and DQE, up to {DOSES_COUNT}; default: 0.25, 1, 2.5 and 10.",
 )
 @click.option(
     "--pitch-mm",
-    type=click.FloatRange(*PITCH_RANGE_MM),
+    type=Numbers(*PITCH_RANGE_MM),
     help="Other pixels than the bench's; as many of them.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of another panel of its kind.")
@@ -78,7 +82,7 @@ def command(
     from rig.sim_show.panel_curves import Panel, curves
     from sim.scintillator import quality
 
-    chosen = chosen_bench(ctx, bench)
+    chosen = chosen_bench(ctx, bench or _said_before(ctx))
     own = chosen.unit.panel
     panel = Panel(
         rows_px=own.rows_px,
@@ -141,7 +145,7 @@ def _tell(content: dict[str, Any]) -> None:
             ("full scale", f"{response['saturates_at_ugy']:.0f} uGy"),
             ("sigma of a pixel without beam", f"{noise['dark_counts']:.2f} counts"),
             ("MTF is 0.5 at", "beyond Nyquist" if half is None else f"{half:.2f} mm-1"),
-            ("Nyquist", f"{content['panel']['nyquist_per_mm']:.2f} mm-1"),
+            ("Nyquist", f"{content['panel']['nyquist_per_mm']:.3g} mm-1"),
             ("lag in frames 1, 2, ...", ", ".join(f"{x:g}" for x in content["lag_pct"]) + " %"),
         ],
     )

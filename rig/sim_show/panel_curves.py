@@ -13,7 +13,7 @@ from sim.panel_maps import ELECTRONIC_COUNTS, OFFSET_COUNTS, PanelMaps
 from sim.pixels import BOW_PCT, LAG_SHARES
 from sim.scintillator import Quality
 
-TOLD_PER_MM = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+TOLD_PER_MM = (0.1, 0.2, 0.3, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 _POINTS_COUNT = 101
 _LEAST_UGY = 0.01
 _BEYOND = 1.3  # the response is shown so far beyond full scale

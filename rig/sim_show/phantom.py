@@ -10,8 +10,8 @@ import click
 
 from rig.answers import answer_json, answer_table
 from rig.exit_codes import UsageError
-from rig.options import json_option
-from rig.sim_show.out import PNG_DPI, out_option, write_out
+from rig.options import Numbers, json_option
+from rig.sim_show.out import PNG_DPI, out_option, wants_json, write_out
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,12 +61,10 @@ Exit codes: 0 done; 2 usage.
 """,
 )
 @click.argument("name", required=False)
-@click.option(
-    "--kvp", type=click.FloatRange(20, 150), default=70.0, show_default=True, help="Tube voltage."
-)
+@click.option("--kvp", type=Numbers(20, 150), default=70.0, show_default=True, help="Tube voltage.")
 @click.option(
     "--sid-mm",
-    type=click.FloatRange(300, 4000),
+    type=Numbers(300, 4000),
     default=1000.0,
     show_default=True,
     help="From the focus to the panel.",
@@ -80,19 +78,19 @@ Exit codes: 0 done; 2 usage.
 )
 @click.option(
     "--width-mm",
-    type=click.FloatRange(10, 500),
+    type=Numbers(10, 500),
     help="How much of it is shown; default: 350 of the chest, 200 of all others.",
 )
 @click.option(
     "--focus-mm",
-    type=click.FloatRange(0, 3),
+    type=Numbers(0, 3),
     default=0.0,
     show_default=True,
     help="How wide the focal spot is: penumbra, and blur of what is lifted.",
 )
 @click.option(
     "--lift-mm",
-    type=click.FloatRange(0, 250),
+    type=Numbers(0, 250),
     default=0.0,
     show_default=True,
     help="How far above the panel it lies: magnification, and an air gap.",
@@ -100,7 +98,7 @@ Exit codes: 0 done; 2 usage.
 @click.option("--scatter", is_flag=True, help="As sim/scatter.py approximates it.")
 @click.option(
     "--grid-ratio",
-    type=click.FloatRange(0, 16),
+    type=Numbers(0, 16),
     default=0.0,
     show_default=True,
     help="Of a moving grid; 0: none.",
@@ -109,6 +107,7 @@ Exit codes: 0 done; 2 usage.
 @json_option
 def command(name: str | None, out: Path | None, as_json: bool, **options: Any) -> None:
     """List phantoms, or show one: materials, mm, and its radiograph."""
+    as_json = wants_json(as_json)
     if name is None:
         if out is not None:
             raise UsageError(f"--out {out}: of which phantom? `dxrig sim show phantom` lists them")
