@@ -60,13 +60,6 @@ def through_grid(primary: Floats, scatter: Floats, ratio: float) -> Floats:
     return np.float32(GRID_PRIMARY) * primary + np.float32(part) * scatter
 
 
-def bucky_factor(scatter_to_primary: float, ratio: float) -> float:
-    """How much more beam a grid takes."""
-    part = float(np.interp(ratio, _GRID_RATIOS, _GRID_SCATTER)) if ratio > 0.0 else 1.0
-    passed = GRID_PRIMARY if ratio > 0.0 else 1.0
-    return (1.0 + scatter_to_primary) / (passed + part * scatter_to_primary)
-
-
 def _cells(picture: Floats, cell_px: int) -> NDArray[np.float64]:
     """Means of cells; those at the end are as small as what is left."""
     sums = picture.astype(np.float64)

@@ -69,14 +69,6 @@ def noise_kernel(pitch_mm: float) -> tuple[float, ...]:
     return _kernel(np.sqrt(noise_power(_grid_per_mm(pitch_mm), pitch_mm)), reach_px)
 
 
-def kernel_mtf(kernel: tuple[float, ...], per_mm: Any, pitch_mm: float) -> Doubles:
-    """What a kernel itself makes of a frequency."""
-    f = np.asarray(per_mm, np.float64)
-    steps = np.arange(1, len(kernel))
-    waves = np.cos(2.0 * np.pi * pitch_mm * f[..., None] * steps)
-    return np.asarray(kernel[0] + 2.0 * (waves * kernel[1:]).sum(axis=-1), np.float64)
-
-
 def blurred(field: Floats, kernel: tuple[float, ...]) -> Floats:
     """Both ways; `field` has the kernel's reach more on each side than what comes back."""
     return _across(_down(field, kernel), kernel)
