@@ -21,7 +21,7 @@ from sim.tube_heat import Heat, TubeHeat, tube_heat
 TRACK = 0.13  # K
 SHEET_S = 0.1  # for which data sheets give the power
 SHEET_RPM = 3_000.0  # where a sheet does not say at which speed: 50 Hz at the stator
-WARN_PCT, REFUSE_PCT = 90.0, 100.0
+REFUSE_PCT = 100.0
 FOCI = ("large", "small")
 
 
@@ -36,10 +36,6 @@ class Load:
     @property
     def refused(self) -> bool:
         return self.used_pct > REFUSE_PCT
-
-    @property
-    def warned(self) -> bool:
-        return self.used_pct > WARN_PCT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +132,8 @@ def refusals(loads: tuple[Load, ...]) -> list[str]:
 
 def _stored(what: str, held_j: float, energy_j: float, full_j: float) -> Load:
     text = (
-        f"{energy_j / 1e3:.3g} kJ on top of {held_j / 1e3:.3g} kJ, "
-        f"and {full_j / 1e3:.3g} kJ is the most"
+        f"{energy_j / 1e3:.4g} kJ on top of {held_j / 1e3:.4g} kJ, "
+        f"and {full_j / 1e3:.4g} kJ is the most"
     )
     return Load(what=what, used_pct=_pct(held_j + energy_j, full_j), text=text)
 

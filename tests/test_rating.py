@@ -106,11 +106,10 @@ def test_a_refusal_says_what_was_asked_and_what_is_borne() -> None:
     assert refusals(RATING.loads(80.0, 100.0, 0.1)) == []
 
 
-def test_above_90_percent_one_is_warned_and_above_100_refused() -> None:
-    shares = (90.0, 90.1, 100.0, 100.1)
+def test_above_100_percent_it_is_refused() -> None:
+    shares = (90.0, 100.0, 100.1)
     loads = [Load(what="anode", used_pct=pct, text="") for pct in shares]
-    assert [load.warned for load in loads] == [False, True, True, True]
-    assert [load.refused for load in loads] == [False, False, False, True]
+    assert [load.refused for load in loads] == [False, False, True]
 
 
 def test_a_slow_rotor_takes_away_from_the_focal_spot_alone() -> None:

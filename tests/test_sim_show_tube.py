@@ -96,6 +96,32 @@ def test_the_emission_chart_needs_more_filament_current_at_less_kv() -> None:
     assert at_400_ma == [pytest.approx(a, abs=0.001) for a in (5.143, 5.040, 5.005, 4.978)]
 
 
+BEAM = ("--kvp", "120", "--ma", "250", "--ms", "1000")
+
+
+def test_a_beam_is_judged_and_what_refuses_it_is_named() -> None:
+    beam = answer("sim-rad32", *BEAM)["beam"]
+    assert [one["what"] for one in beam["loads"]] == ["focal spot", "anode", "housing"]
+    # 30 kW for 1 s on 21.5 kW; 30 kJ of 222 and of 1110
+    assert [round(one["used_pct"]) for one in beam["loads"]] == [139, 14, 3]
+    assert [told.split(":")[0] for told in beam["refused_by"]] == ["focal spot"]
+    assert beam["loads"][2]["text"] == "30 kJ on top of 0 kJ, and 1110 kJ is the most"
+    assert shown("sim-rad32", *BEAM).endswith("\nrefused\n")
+    assert shown("sim-rad32", *BEAM[:4], "--ms", "10").endswith("\nborne\n")
+    assert "beam" not in answer("sim-rad32")
+
+
+def test_half_a_beam_and_a_focus_without_power_are_refused() -> None:
+    half = CliRunner().invoke(main, ["sim", "show", "tube", "sim-rad32", "--kvp", "120"])
+    assert (half.exit_code, half.stderr) == (
+        2, "dxrig: a beam is --kvp, --ma and --ms together\n",
+    )  # fmt: skip
+    small = ["sim", "show", "tube", "toshiba-e7252", *BEAM, "--focus", "small"]
+    done = CliRunner().invoke(main, small)
+    assert done.exit_code == 2
+    assert "no power of a small focal spot; there are large" in done.stderr
+
+
 def test_what_the_sheet_does_not_give_is_told_and_not_drawn() -> None:
     made = answer("toshiba-e7884")
     assert (made["cooling"], made["emission"]) == (None, None)

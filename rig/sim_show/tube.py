@@ -9,7 +9,7 @@ import click
 
 from rig.answers import answer_json, answer_table
 from rig.exit_codes import UsageError
-from rig.options import json_option
+from rig.options import Numbers, json_option
 from rig.sim_show.out import out_option, write_out
 
 
@@ -20,17 +20,32 @@ Examples:
   dxrig sim show tube
   dxrig sim show tube sim-rad32
   dxrig sim show tube sim-rad32 --out rad32.svg
+  dxrig sim show tube sim-rad32 --kvp 120 --ma 250 --ms 1000
   dxrig sim show tube ./my-tube.toml --json | jq .cooling.anode_minutes_to_pct
 
 A mark says where a value is from: "stated" in a document, "computed" from one, "memory":
 unverified, "chosen": ours, because the model needs one. What nobody gives is not there.
+With --kvp, --ma and --ms: what that beam asks of the cold tube, and what refuses it.
 """,
 )
 @click.argument("name", required=False)
+@click.option("--kvp", type=Numbers(1, 200), help="Of a beam to be judged.")
+@click.option("--ma", type=Numbers(0.01, 2000), help="Of that beam.")
+@click.option("--ms", type=Numbers(0.1, 60_000), help="Of that beam.")
+@click.option("--focus", type=click.Choice(["large", "small"]), default="large", show_default=True)
 @out_option
 @json_option
 @click.pass_context
-def command(ctx: click.Context, name: str | None, out: Path | None, as_json: bool) -> None:
+def command(
+    ctx: click.Context,
+    name: str | None,
+    kvp: float | None,
+    ma: float | None,
+    ms: float | None,
+    focus: str,
+    out: Path | None,
+    as_json: bool,
+) -> None:
     """Show a tube's rating, cooling and emission; without NAME all tubes.
 
     NAME is one of the list, or a data sheet of your own that ends in .toml.
@@ -45,7 +60,7 @@ def command(ctx: click.Context, name: str | None, out: Path | None, as_json: boo
         _answer_list(listed(), as_json=as_json)
         return
     try:
-        content = curves(tube_sheet(name))
+        content = curves(tube_sheet(name)) | _asked(name, kvp, ma, ms, focus)
     except TubeError as error:
         raise UsageError(str(error)) from None
     if out is not None:
@@ -54,8 +69,33 @@ def command(ctx: click.Context, name: str | None, out: Path | None, as_json: boo
         answer_json(content)
     else:
         _tell(content)
+        if "beam" in content:
+            _tell_beam(content["beam"])
         if out is not None:
             click.echo(f"\n{out} is written.")
+
+
+def _asked(
+    name: str, kvp: float | None, ma: float | None, ms: float | None, focus: str
+) -> dict[str, Any]:
+    """What a beam asks of the tube, if one is given. Raises UsageError, TubeError."""
+    from sim.rating import rating_of, refusals
+    from sim.tube_data import tube_sheet
+
+    if kvp is None and ma is None and ms is None:
+        return {}
+    if kvp is None or ma is None or ms is None:
+        raise UsageError("a beam is --kvp, --ma and --ms together")
+    loads = rating_of(tube_sheet(name)).loads(kvp, ma, ms / 1000, focus=focus)
+    rows = [{"what": one.what, "used_pct": one.used_pct, "text": one.text} for one in loads]
+    return {"beam": {"loads": rows, "refused_by": refusals(loads)}}
+
+
+def _tell_beam(part: dict[str, Any]) -> None:
+    rows = [(one["what"], f"{one['used_pct']:.0f} %", one["text"]) for one in part["loads"]]
+    click.echo()
+    answer_table(("asked of", "used", "how much"), rows, title="This beam, on the cold tube")
+    click.echo("refused" if part["refused_by"] else "borne")
 
 
 def _write(out: Path, content: dict[str, Any]) -> None:
