@@ -72,4 +72,4 @@ def test_the_peers_that_stand_beside_the_environment_are_pinned_by_hash_too() ->
         if not re.match(r"[\w.-]+==\S+ \\$|    --hash=sha256:[0-9a-f]{64}$| *#", line)
     ]
     assert odd == []
-    assert {"pymeasure", "pyvisa", "pyvisa-py"} == {m["name"] for m in ENTRY.finditer(text)}
+    assert {"pymeasure", "pyvisa", "pyvisa-py", "scipy", "spekpy"} == {m["name"] for m in ENTRY.finditer(text)}
