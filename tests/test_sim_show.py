@@ -140,8 +140,8 @@ def test_people_read_a_table_with_the_published_value_beside_ours() -> None:
         (("--kvp", "80", "--off-axis-mm", "-250"), "the anode is in the way"),
         (
             ("--kvp", "20", "--added-al-mm", "100", "--cu-mm", "10"),
-            "nothing comes through 2.5 mm Al + 100 mm Al + 10 mm Cu at 20 kV, or the anode is in "
-            "the way: less than 0.001 uGy/mAs at 1 m",
+            "nothing comes through 2.5 mm Al + 100 mm Al + 10 mm Cu at 20 kV: "
+            "less than 0.001 uGy/mAs at 1 m",
         ),
         (("--kvp", "80", "--cu-mm", "10.1"), "10.1 is not in the range 0<=x<=10"),
         (("--quality", "RQA11"), "no radiation quality 'RQA11'; did you mean RQA10?"),
@@ -226,6 +226,9 @@ def test_every_word_takes_the_same_copper() -> None:
         thick = show(word, "--kvp", "80", "--cu-mm", "10.1")
         assert thick.exit_code == 2
         assert "10.1 is not in the range 0<=x<=10" in thick.stderr, word
+        nothing = show(word, "--kvp", "20", "--cu-mm", "10")
+        told = "dxrig: nothing comes through 2.5 mm Al + 10 mm Cu at 20 kV: "
+        assert (nothing.exit_code, nothing.stderr.startswith(told)) == (2, True), word
 
 
 def test_a_beam_that_a_meter_could_still_see_is_shown() -> None:

@@ -11,7 +11,7 @@ import click
 from rig.answers import answer_json, answer_line, answer_table
 from rig.exit_codes import UsageError
 from rig.options import json_option
-from rig.sim_show.beam_ranges import ALUMINIUM_MM, COPPER_MM, KV, LEAST_UGY_PER_MAS
+from rig.sim_show.beam_ranges import ALUMINIUM_MM, COPPER_MM, KV, refuse_nothing
 from rig.sim_show.out import out_option, tell_out, wants_json, write_out
 
 if TYPE_CHECKING:
@@ -136,21 +136,13 @@ def _facts(
         anode_deg=anode_deg,
         off_axis_mm=off_axis_mm,
     )
-    if made.kerma_ugy_per_mas < LEAST_UGY_PER_MAS:
-        filters = filters_text(
-            {"total_al_mm": total_al_mm, "added_al_mm": added_al_mm, "cu_mm": cu_mm}
-        )
-        raise UsageError(
-            f"nothing comes through {filters} at {kv:g} kV, or the anode is in the way: "
-            f"less than {LEAST_UGY_PER_MAS:g} uGy/mAs at 1 m"
-        )
+    own = {"total_al_mm": total_al_mm, "added_al_mm": added_al_mm, "cu_mm": cu_mm}
+    refuse_nothing(made, filters_text(own), off_axis_mm)
     hvl1_mm, hvl2_mm = made.hvl_mm_al(), made.hvl_mm_al(2)
     origin = table().origin
     numbers = {
         "kv": kv,
-        "total_al_mm": total_al_mm,
-        "added_al_mm": added_al_mm,
-        "cu_mm": cu_mm,
+        **own,
         "anode_deg": anode_deg,
         "off_axis_mm": off_axis_mm,
         "hvl1_mm_al": hvl1_mm,

@@ -10,7 +10,7 @@ import click
 from rig.answers import answer_json, answer_table
 from rig.exit_codes import UsageError
 from rig.options import Numbers, bench_option, chosen_bench, json_option
-from rig.sim_show.beam_ranges import ALUMINIUM_MM, COPPER_MM, KV
+from rig.sim_show.beam_ranges import ALUMINIUM_MM, COPPER_MM, KV, refuse_nothing
 from rig.sim_show.out import out_option, tell_out, write_out
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def command(
     if len(doses_ugy) > DOSES_COUNT:
         raise UsageError(f"--dose-ugy: {len(doses_ugy)} doses, {DOSES_COUNT} at most")
     from rig.sim_show.panel_curves import Panel, curves
+    from sim.beam import spectrum
     from sim.scintillator import quality
 
     chosen = chosen_bench(ctx, bench or _said_before(ctx))
@@ -93,6 +94,10 @@ def command(
         seed=chosen.sim.seed if seed is None else seed,
     )
     beam = _beam(name, kvp, total_al_mm, cu_mm)
+    refuse_nothing(
+        spectrum(beam.kv, aluminium_mm=beam.aluminium_mm, copper_mm=beam.copper_mm),
+        f"{beam.aluminium_mm:g} mm Al" + (f" + {beam.copper_mm:g} mm Cu" if beam.copper_mm else ""),
+    )
     through = quality(beam.kv, beam.aluminium_mm, beam.copper_mm)
     content = curves(panel, beam, through, tuple(sorted(doses_ugy or DOSES_UGY)))
     if out is not None:
