@@ -43,8 +43,9 @@ def _signature(row: dict[str, Any]) -> Signature:
 
 
 def signature(name: str) -> Signature:
-    """Raises UsageError with all names and the nearest."""
+    """In either case. Raises UsageError with all names and the nearest."""
     known = signatures()
+    name = next((one for one in known if one.lower() == name.lower()), name)
     if name not in known:
         near = nearest(name, known)
         meant = f"; did you mean {near!r}?" if near else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,7 +47,8 @@ def command(ctx: click.Context, file: Path, bench: str | None, at: Path | None) 
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror or error}") from None
     rows = "1 row" if len(readings) == 1 else f"{len(readings)} rows"
-    click.echo(f"{file}: {rows}; import it: dxrig meter import {file} --map {MAP}")
+    words = shlex.join(["dxrig", "meter", "import", str(file), "--map", MAP])
+    click.echo(f"{file}: {rows}; import it: {words}")
 
 
 def table(readings: Sequence[Mapping[str, Any]]) -> str:

@@ -62,7 +62,9 @@ class SimServer:
                 f"{bench.name}: a panel on lines, and its folder, are simulated on the model rung "
                 f"only: dxrig run rig/scenarios/lines --bench {bench.name}"
             )
-        injected = [step for fault in faults for step in steps_of(fault, "start", bench)]
+        injected = [
+            (fault, step) for fault in faults for step in steps_of(fault, "start", bench)
+        ]
         setting = setting_of(bench, seed)
         try:
             serial = wire_of(bench.unit.generator.driver).serial
@@ -93,13 +95,13 @@ class SimServer:
         self.world.generator.gassy_tube = gas_after(idle_s)
         self.world.on_event = lambda t_us, name: self._publish("event", name=name, t_us=t_us)
         self.faults = list(faults)
-        for step in injected:
+        for fault, step in injected:
             try:
                 do(self.world, step.do, step.args)
             except NotOnThisBenchError as error:
                 self.close()
                 reason = str(error).partition("; there are")[0]
-                raise UsageError(f"{', '.join(faults)}: {reason}") from None
+                raise UsageError(f"{fault}: {reason}") from None
         self._script: Script | None = None
         self.stopping = False
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from hal.frame_codec import encode_image
 from hal.handshakes import HANDSHAKES
-from hal.modbus import ILLEGAL_ADDRESS, ModbusServer, RefusedError
+from hal.modbus_server import ILLEGAL_ADDRESS, ModbusServer, RefusedError
 from hal.now import Now
 from sim.detector import SimPanel
 from sim.line_panel import LineTimes, SimAedPanel
@@ -79,7 +79,7 @@ class AedDesk:
         self._detects.advance(now)
         self._panel.advance(now)
 
-    # --- the module: `hal.modbus.ModbusTable`
+    # --- the module: `hal.modbus_server.ModbusTable`
 
     def read_bits(self, t_us: int, function: int, address: int, count: int) -> Sequence[bool]:
         if function != 2 or not 0 <= address <= CHANNELS_COUNT - count:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hal.modbus import RefusedError
+from hal.modbus_server import RefusedError
 from hal.now import NEVER_US, Now
 from hal.ports import ByteLink
 from hal.room_io import open_room_desk

@@ -131,11 +131,13 @@ def refusals(loads: tuple[Load, ...]) -> list[str]:
 
 
 def _stored(what: str, held_j: float, energy_j: float, full_j: float) -> Load:
-    text = (
-        f"{energy_j / 1e3:.4g} kJ on top of {held_j / 1e3:.4g} kJ, "
-        f"and {full_j / 1e3:.4g} kJ is the most"
-    )
+    text = f"{_kj(energy_j)} kJ on top of {_kj(held_j)} kJ, and {_kj(full_j)} kJ is the most"
     return Load(what=what, used_pct=_pct(held_j + energy_j, full_j), text=text)
+
+
+def _kj(energy_j: float) -> str:
+    """Four digits, and never an exponent."""
+    return f"{energy_j / 1e3:.0f}" if energy_j >= 1e6 else f"{energy_j / 1e3:.4g}"
 
 
 def _pct(asked: float, most: float) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hal.modbus import RefusedError
+from hal.modbus_server import RefusedError
 from hal.now import Now
 from hal.room_io.mapped_table import COILS
 from hal.types import CONTACTS

@@ -102,13 +102,13 @@ def shipped_tubes() -> list[str]:
 
 @cache
 def tube_sheet(name: str) -> TubeSheet:
-    """A sheet that ships, by its name, or a file, by a path that ends in .toml.
+    """A sheet that ships, by its name in either case, or a file, by a path that ends in .toml.
 
     Raises TubeError with every mistake, a sentence each.
     """
-    path = Path(name) if name.endswith(".toml") else TUBES / f"{name}.toml"
-    if not name.endswith(".toml") and name not in shipped_tubes():
-        raise TubeError(f"no tube {name!r}; {_hint(name, shipped_tubes())}")
+    path = Path(name) if name.endswith(".toml") else TUBES / f"{name.lower()}.toml"
+    if not name.endswith(".toml") and name.lower() not in shipped_tubes():
+        raise TubeError(f"no tube {name!r}; {_hint(name.lower(), shipped_tubes())}")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

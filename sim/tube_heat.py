@@ -110,10 +110,13 @@ def tube_heat(sheet: TubeSheet) -> TubeHeat:
         cooling_w=sheet["anode_cooling_w"],
         order=round(sheet["anode_cooling_order"]),
     )
+    return TubeHeat(anode=anode, housing=housing_of(sheet))
+
+
+def housing_of(sheet: TubeSheet) -> Store | None:
     if "housing_heat_j" not in sheet:
-        return TubeHeat(anode=anode)
-    housing = Store(full_j=sheet["housing_heat_j"], cooling_w=sheet["housing_cooling_w"])
-    return TubeHeat(anode=anode, housing=housing)
+        return None
+    return Store(full_j=sheet["housing_heat_j"], cooling_w=sheet["housing_cooling_w"])
 
 
 # --- what the housing keeps of what the anode gave it in a span

@@ -10,6 +10,8 @@ import sys
 import time
 from typing import Any
 
+PATIENCE_S = 10.0
+
 
 def talk(port: str) -> dict[str, Any]:
     from pymeasure.instruments.spellmanhv import SpellmanXRV
@@ -24,7 +26,7 @@ def talk(port: str) -> dict[str, Any]:
     said["refused"] = _refused(supply)  # the filament is off
     supply.filament.enabled = True
     supply.output_enabled = True
-    time.sleep(0.6)  # the ramp
+    _until_up(supply)
     said["during"] = int(supply.status)
     said["monitor"] = supply.analog_monitor
     said["kv_now"] = supply.voltage
@@ -35,6 +37,14 @@ def talk(port: str) -> dict[str, Any]:
     said["hours"] = supply.hv_on_timer
     supply.adapter.connection.close()
     return said
+
+
+def _until_up(supply: Any) -> None:
+    """The ramp: the supply's own word says when it is over."""
+    end_s = time.monotonic() + PATIENCE_S
+    while supply.voltage < 69_500:
+        if time.monotonic() > end_s:
+            raise TimeoutError("the voltage never came up")
 
 
 def _refused(supply: Any) -> str:

@@ -12,20 +12,17 @@ from hypothesis import strategies as st
 from hal import modbus
 from hal.modbus import (
     ModbusException,
-    ModbusServer,
     Question,
     ReadCoils,
     ReadHolding,
     ReadInputs,
-    RefusedError,
     Reply,
     RtuClientCodec,
-    RtuServerFramer,
     TcpClientCodec,
-    TcpServerFramer,
     WriteCoil,
     Written,
 )
+from hal.modbus_server import ModbusServer, RefusedError, RtuServerFramer, TcpServerFramer
 from hal.now import Now
 from hal.ports import WireError
 from tests.vectors_loader import Vector, load

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from hal.generators.r2cp_desk import Desk as R2cpDesk
 from hal.generators.vj_ixs_desk import Desk as IxsDesk
-from hal.modbus import ModbusServer
+from hal.modbus_server import ModbusServer
 from hal.now import NEVER_US, Now
 from hal.ports import Desk
 from hal.room_io.waveshare import Desk as WaveshareDesk

@@ -63,6 +63,7 @@ KEPT = {
     "hal/ports.py": "import hal.now",
     "hal/links.py": "import hal.ports, serial",
     "hal/modbus.py": "import hal.links, pymodbus",
+    "hal/modbus_server.py": "import hal.modbus, pymodbus",
     "hal/sockets.py": "import hal.ports, zmq",
     "hal/frames.py": "import hal.sockets, zmq",
     "firmware_py/config.py": "import hal.ports",

@@ -88,7 +88,7 @@ def test_a_picture_and_the_facts_are_written(tmp_path: Path) -> None:
     for place in places.values():
         done = show("bars", *SMALL, "--out", str(place))
         assert done.exit_code == 0, done.output
-        assert done.stdout.splitlines()[-1] == f"Written: {place}"
+        assert done.stdout.splitlines()[-1] == f"{place} is written."
     with Image.open(places["png"]) as picture:
         assert picture.size == (100, 100)
         shown = np.asarray(picture.convert("L"))
@@ -117,7 +117,10 @@ def test_a_radiograph_shows_dense_things_bright_and_even_ones_even() -> None:
     [
         (("ches",), "no phantom 'ches'; there are hand, none, "),
         (("chest", "--out", "x.gif"), "x.gif: write to a file that ends in .svg, .png or .json"),
-        (("--out", "x.png"), "--out x.png: of which phantom? `dxrig sim show phantom` lists them"),
+        (
+            ("--out", "x.png"),
+            "--out needs the NAME of a phantom; `dxrig sim show phantom` lists them",
+        ),
         (
             ("chest", "--size-px", "20", "--out", "/nowhere/x.png"),
             "/nowhere/x.png: No such file or directory",

@@ -43,10 +43,10 @@ def test_a_drifted_divider_passes_the_generators_word_and_fails_the_imported_met
     live.do("generator", kv_factor=1.0)
     assert shot.returncode == 0, shot.stderr
     assert json.loads(shot.stdout)["measured"]["kv"] == pytest.approx(70, abs=1)
-    file = tmp_path / "meter.csv"
+    file = tmp_path / "my meter.csv"
     done = live.here("sim", "meter", str(file))
     assert (done.returncode, done.stdout) == (
-        0, f"{file}: 1 row; import it: dxrig meter import {file} --map {MAP}\n",
+        0, f"{file}: 1 row; import it: dxrig meter import '{file}' --map {MAP}\n",
     )  # fmt: skip
     stated = ("--uncertainty", "kv=2", "--uncertainty", "time=1", "--json")
     judged = live.run("meter", "import", str(file), "--map", MAP, *stated)

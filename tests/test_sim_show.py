@@ -138,6 +138,12 @@ def test_people_read_a_table_with_the_published_value_beside_ours() -> None:
         (("--kvp", "80", "--anode-deg", "4"), "anode_deg must be from 5 to 25, got 4"),
         (("--kvp", "80", "--off-axis-mm", "500"), "off_axis_mm must be from -400 to 400, got 500"),
         (("--kvp", "80", "--off-axis-mm", "-250"), "the anode is in the way"),
+        (
+            ("--kvp", "20", "--added-al-mm", "100", "--cu-mm", "10"),
+            "nothing comes through 2.5 mm Al + 100 mm Al + 10 mm Cu at 20 kV: "
+            "less than 0.001 uGy/mAs at 1 m",
+        ),
+        (("--kvp", "80", "--cu-mm", "10.1"), "10.1 is not in the range 0<=x<=10"),
         (("--quality", "RQA11"), "no radiation quality 'RQA11'; did you mean RQA10?"),
         (
             ("--quality", "RQA5", "--kvp", "70", "--added-al-mm", "1"),
@@ -215,6 +221,25 @@ def test_the_help_of_every_word_stands_as_it_was_written() -> None:
         assert "\n    dxrig sim" in told, words
 
 
+def test_every_word_takes_the_same_copper() -> None:
+    for word in ("beam", "panel"):
+        thick = show(word, "--kvp", "80", "--cu-mm", "10.1")
+        assert thick.exit_code == 2
+        assert "10.1 is not in the range 0<=x<=10" in thick.stderr, word
+        nothing = show(word, "--kvp", "20", "--cu-mm", "10")
+        told = "dxrig: nothing comes through 2.5 mm Al + 10 mm Cu at 20 kV: "
+        assert (nothing.exit_code, nothing.stderr.startswith(told)) == (2, True), word
+
+
+def test_a_beam_that_a_meter_could_still_see_is_shown() -> None:
+    assert answer("beam", "--kvp", "80", "--cu-mm", "5")["kerma_ugy_per_mas_at_1m"] > 0.001
+
+
+def test_a_difference_of_nothing_has_no_minus() -> None:
+    table = show("beam", "--quality", "RQA10").stdout
+    assert "13.3 mm Al (+0.0 % here)" in table
+
+
 # --- pictures and data
 
 
@@ -226,11 +251,40 @@ def test_the_same_beam_is_drawn_to_the_same_bytes(tmp_path: Path) -> None:
 
 def test_the_picture_says_what_is_drawn(tmp_path: Path) -> None:
     picture = drawn(tmp_path / "beam.svg", "--kvp", "120", "--cu-mm", "0.2").decode()
-    for text in ("120 kV, 2.5 mm Al + 0.2 mm Cu", "photon energy, keV", "1st HVL", "2nd HVL",
+    for text in ("Simulated beam, 120 kV, 2.5 mm Al + 0.2 mm Cu, tungsten 12 deg",
+                 "uGy/mAs at 1 m", "photon energy, keV", "1st HVL", "2nd HVL",
                  "air kerma left", "W K\u03b1", "W K\u03b2", "mean "):  # fmt: skip
         assert text in picture, text
     soft = drawn(tmp_path / "soft.svg", "--kvp", "60").decode()
     assert "W K" not in soft  # below the K edge
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--kvp", "80"), ("--kvp", "120"), ("--kvp", "150", "--total-al-mm", "0"),
+        ("--quality", "RQA6"), ("--quality", "RQA8"), ("--quality", "RQA10"),
+    ],
+)  # fmt: skip
+def test_names_of_lines_lie_on_no_other_name_and_beside_the_mean(words: tuple[str, ...]) -> None:
+    facts = answer("beam", *words)
+    made = spectrum(
+        facts["kv"],
+        aluminium_mm=facts["total_al_mm"] + facts["added_al_mm"],
+        copper_mm=facts["cu_mm"],
+    )
+    figure = beam_picture.draw_beam(facts, made)
+    photons = figure.axes[0]
+    figure.canvas.draw()
+    boxes = {text.get_text(): text.get_window_extent() for text in photons.texts}
+    mean_px = photons.transData.transform((facts["mean_energy_kev"], 0.0))[0]
+    for name, box in boxes.items():
+        others = [other for text, other in boxes.items() if text != name]
+        assert not any(box.overlaps(other) for other in others), name
+    alpha = next(box for name, box in boxes.items() if "\u03b1" in name)
+    assert not alpha.x0 <= mean_px <= alpha.x1
+    assert not any("e" in label.get_text() for label in photons.get_yticklabels())
+    assert photons.yaxis.get_offset_text().get_text() == ""
 
 
 def test_the_curve_in_the_picture_is_the_spectrum() -> None:

@@ -10,8 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from rig.cli import main
-from rig.signatures import signature
-from rig.sim_show.fault_runs import Observed, _middle_px, _seen_in, observe
+from rig.signatures import signature, signatures
+from rig.sim_show.fault_runs import Observed, _is_even, _middle_px, _seen_in, observe
+from rig.sim_show.faults import _compare_with
+from sim.phantoms import PHANTOMS
 
 pytestmark = pytest.mark.slow
 
@@ -96,8 +98,12 @@ def test_a_timer_that_runs_on_is_not_believed_by_the_unit() -> None:
 
 
 def test_a_gassy_tube_arcs_and_the_fourth_arc_ends_the_beam() -> None:
-    one = seen("gassy tube")
-    assert (one.arcs_count, one.end) == (4, "GENERATOR_UNKNOWN")  # R2CP has no number for arcs
+    one, fine = seen("gassy tube"), seen("none (130 kV)")
+    assert (one.arcs_count, fine.arcs_count) == (4, 0)
+    # R2CP has no number for arcs, so what inhibits is a message that nobody knows.
+    assert (one.end, fine.end) == ("GENERATOR_UNKNOWN", "planned end")
+    assert set(changes("gassy tube", "none (130 kV)")) == {"mas", "meter_mas", "meter_ms", "ei"}
+    assert fine.meter_ms == pytest.approx(398.25)
     assert one.meter_ms is not None
     assert one.meter_ms < 398
 
@@ -108,6 +114,16 @@ def test_a_dead_chamber_ends_by_the_back_up_at_twice_what_was_expected() -> None
     assert dead.meter_mas == pytest.approx(0.82, rel=ALIKE)
     assert fine.meter_mas is not None
     assert fine.meter_mas < 0.5
+
+
+def test_the_anatomy_of_a_hand_is_told_as_no_pattern() -> None:
+    for name in ("none (AEC)", "chamber dead"):
+        one = seen(name)
+        assert (one.pattern_pct, one.row_pct) == (None, None)
+        assert one.ei is not None
+    even = [name for name in PHANTOMS if _is_even(name)]
+    assert even == ["none", "flat_rqr", "flat_rqa3", "flat_rqa5", "flat_rqa7", "flat_rqa9",
+                    "pmma_100", "pmma_200"]  # fmt: skip
 
 
 # --- how the image is read
@@ -136,6 +152,11 @@ def test_no_image_tells_nothing() -> None:
     assert set(_seen_in(None, 0.8).values()) == {None}
 
 
+def test_of_an_uneven_phantom_the_level_and_the_field_are_told_alone() -> None:
+    found = _seen_in(np.full((100, 100), 500.0), 0.8, even=False)
+    assert [name for name, value in found.items() if value is None] == ["pattern_pct", "row_pct"]
+
+
 # --- the command
 
 
@@ -144,6 +165,44 @@ def test_a_chosen_fault_is_told_as_json() -> None:
     assert done.exit_code == 0, done.output
     (row,) = json.loads(done.stdout)["faults"]
     assert (row["name"], row["ready_ms"], row["end"]) == ("rotor slow", 4045.0, "planned end")
+
+
+def test_numbers_have_as_many_digits_as_their_instrument() -> None:
+    done = CliRunner().invoke(main, ["sim", "show", "faults", "hot row", "none (AEC)", "--json"])
+    row, aec = json.loads(done.stdout)["faults"]
+    numbers = {name: value for name, value in row.items() if isinstance(value, float)}
+    digits = {name: len(str(value).partition(".")[2]) for name, value in numbers.items()}
+    most = {"ready_ms": 1, "kv": 2, "ma": 2, "mas": 3, "meter_kv": 2, "meter_mas": 3, "meter_ms": 2,
+            "output_ugy_per_mas": 2, "hvl_mm_al": 3, "ei": 1, "pattern_pct": 3, "row_pct": 3,
+            "field_off_mm": 2}  # fmt: skip
+    assert set(digits) == set(most)
+    assert [name for name in most if digits[name] > most[name]] == []
+    assert row["meter_kv"] == pytest.approx(seen("hot row").meter_kv, abs=0.005)
+    assert row["technique"] == {"kv": 70.0, "ma": 100.0, "ms": 50.0}
+    assert aec["technique"] == {"kv": 50.0, "aec": {"chambers": "centre"}}
+    assert (row["phantom"], aec["phantom"]) == ("pmma_100", "hand")
+    assert (row["compare_with"], aec["compare_with"]) == ("none", None)
+    assert (aec["pattern_pct"], aec["row_pct"]) == (None, None)
+
+
+def test_each_fault_has_a_row_without_fault_to_be_compared_with() -> None:
+    beside = {name: _compare_with(one) for name, one in signatures().items() if one.steps}
+    assert None not in beside.values()
+    assert (beside["gassy tube"], beside["chamber dead"]) == ("none (130 kV)", "none (AEC)")
+    assert {_compare_with(one) for one in signatures().values() if not one.steps} == {None}
+
+
+def test_the_table_tells_the_technique_of_each_row() -> None:
+    done = CliRunner().invoke(main, ["sim", "show", "faults", "KV off", "chamber dead"])
+    lines = done.stdout.splitlines()
+    assert lines[:4] == [
+        "Simulated: what was set",
+        "fault         technique             phantom   compare with",
+        "kV off        70 kV, 100 mA, 50 ms  pmma_100  none",
+        "chamber dead  50 kV, AEC centre     hand      none (AEC)",
+    ]
+    image = lines[lines.index("What the image shows") + 3]
+    assert image.split() == ["chamber", "dead", "540", "-", "-", "-0.1"]
 
 
 def test_an_unknown_fault_is_refused_with_the_names() -> None:

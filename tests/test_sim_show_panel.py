@@ -121,7 +121,7 @@ def test_the_charts_are_the_same_bytes_twice(tmp_path: Path, suffix: str, start:
     files = [tmp_path / f"{name}{suffix}" for name in "ab"]
     for file in files:
         told = shown(*FINE, "--out", str(file))
-        assert told == f"{file}: the panel of bench portable\n"
+        assert told == f"{file} is written.\n"
     first, second = (file.read_bytes() for file in files)
     assert first.startswith(start)
     assert first == second

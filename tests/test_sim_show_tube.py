@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def test_without_a_name_every_tube_is_listed_with_how_much_documents_give() -> N
     assert [line.split()[0] for line in lines[2:]] == shipped_tubes()
     row = next(line for line in lines if line.startswith("philips-ro-0306"))
     assert row.split() == ["philips-ro-0306", "rotating", "222", "25", "6", "-",
-                           "9", "of", "10", "facts"]  # fmt: skip
+                           "9", "of", "10"]  # fmt: skip
 
 
 def test_the_list_as_json_has_numbers() -> None:
@@ -84,7 +85,9 @@ def test_the_cooling_chart_has_the_minutes_of_the_data_sheet() -> None:
 def test_without_a_housing_in_the_sheet_its_curve_is_none() -> None:
     cooling = answer("varian-a-192")["cooling"]
     of_housing = {name: value for name, value in cooling.items() if name.startswith("housing")}
-    assert set(of_housing) == {"housing_full_j", "housing_pct", "housing_minutes_to_pct"}
+    assert set(of_housing) == {
+        "housing_full_j", "housing_cooling_w", "housing_pct", "housing_minutes_to_pct",
+    }  # fmt: skip
     assert set(of_housing.values()) == {None}
 
 
@@ -94,6 +97,81 @@ def test_the_emission_chart_needs_more_filament_current_at_less_kv() -> None:
     assert emission["tube_ma"][-1] == pytest.approx(400.0)
     at_400_ma = [curve["filament_a"][-1] for curve in emission["curves"]]
     assert at_400_ma == [pytest.approx(a, abs=0.001) for a in (5.143, 5.040, 5.005, 4.978)]
+
+
+def test_emission_is_told_at_round_currents() -> None:
+    for name, currents in (
+        ("sim-rad32", ["4", "10", "40", "100", "400"]),
+        ("vj-ixs120", ["0.01", "0.025", "0.1", "0.25", "1"]),
+    ):
+        lines = shown(name).splitlines()
+        (heads,) = [line for line in lines if line.startswith("filament A for")]
+        assert heads.split()[3::2] == currents
+
+
+@pytest.mark.parametrize(
+    ("name", "full_kj", "half_minutes"),
+    [("vj-ixs120", "152", 20.8), ("sim-supply160", "1520", 41.6)],
+)
+def test_a_housing_without_the_heat_of_its_anode_cools_too(
+    name: str, full_kj: str, half_minutes: float, tmp_path: Path
+) -> None:
+    cooling = answer(name)["cooling"]
+    assert [value for key, value in cooling.items() if key.startswith("anode")] == [None] * 4
+    assert (cooling["housing_pct"][0], cooling["housing_pct"][-1]) == (100, pytest.approx(10.0))
+    assert cooling["time_minutes"][-1] == pytest.approx(cooling["housing_minutes_to_pct"]["10"])
+    assert cooling["housing_minutes_to_pct"]["50"] == pytest.approx(half_minutes, abs=0.05)
+    rows = [line.split() for line in shown(name, "--out", str(tmp_path / "a.svg")).splitlines()]
+    assert [row[:2] for row in rows if row[:1] == ["housing"]] == [["housing", full_kj]]
+    assert ["anode"] not in [row[:1] for row in rows]
+    drawn = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert "housing, full at first" in drawn
+    assert "not in its data sheet" not in drawn
+    assert "anode, full" not in drawn
+
+
+def test_a_shipped_tube_is_found_in_either_case() -> None:
+    assert answer("GE-Maxiray-100") == answer("ge-maxiray-100")
+
+
+HUGE = (
+    ONLY_ANGLE
+    + """
+anode_heat_j = { value = 1e7, mark = "chosen", source = "a" }
+anode_cooling_w = { value = 90.0, mark = "chosen", source = "a" }
+anode_cooling_order = { value = 1, mark = "chosen", source = "a" }
+housing_heat_j = { value = 1e8, mark = "chosen", source = "a" }
+housing_cooling_w = { value = 50.0, mark = "chosen", source = "a" }
+large_mm = { value = 0.01, mark = "chosen", source = "a" }
+large_w = { value = 2e5, mark = "chosen", source = "a" }
+ma_max = { value = 5000.0, mark = "chosen", source = "a" }
+filament_a = { value = 5.0, mark = "chosen", source = "a" }
+filament_k = { value = 2600.0, mark = "chosen", source = "a" }
+filament_ma = { value = 460.0, mark = "chosen", source = "a" }
+filament_exponent = { value = 0.6, mark = "chosen", source = "a" }
+filament_tau_s = { value = 0.4, mark = "chosen", source = "a" }
+filament_standby_a = { value = 2.4, mark = "chosen", source = "a" }
+space_charge_40kv_ma = { value = 1e5, mark = "chosen", source = "a" }
+"""
+)
+
+
+def test_numbers_of_an_own_sheet_have_no_exponent(tmp_path: Path) -> None:
+    (tmp_path / "huge.toml").write_text(HUGE, encoding="utf-8")
+    told = shown(str(tmp_path / "huge.toml"), "--kvp", "150", "--ma", "2000", "--ms", "60000")
+    assert re.findall(r"\S*[0-9]e[+-]?[0-9]\S*", told) == []
+    lines = [line.split() for line in told.splitlines()]
+    assert ["housing_heat_j", "100000000", "chosen", "a"] in lines
+    assert ["anode", "10000", "13500"] in [line[:3] for line in lines]
+    assert ["housing", "100000", "135000"] in [line[:3] for line in lines]
+    assert "1250 mA" in told
+    assert "18000 kJ on top of 0 kJ, and 100000 kJ is the most" in told
+
+
+def test_a_space_charge_that_lets_nothing_pass_leaves_no_empty_chart(tmp_path: Path) -> None:
+    weak = HUGE.replace("value = 1e5", "value = 0.1")
+    (tmp_path / "weak.toml").write_text(weak, encoding="utf-8")
+    assert answer(str(tmp_path / "weak.toml"))["emission"] is None
 
 
 BEAM = ("--kvp", "120", "--ma", "250", "--ms", "1000")
@@ -116,6 +194,14 @@ def test_half_a_beam_and_a_focus_without_power_are_refused() -> None:
     assert (half.exit_code, half.stderr) == (
         2, "dxrig: a beam is --kvp, --ma and --ms together\n",
     )  # fmt: skip
+    for words, told in (
+        (("--kvp", "150", "--ma", "250"), "--kvp 150: the data sheet of sim-rad32 has 40 to 133"),
+        (("--kvp", "30", "--ma", "250"), "--kvp 30: the data sheet of sim-rad32 has 40 to 133"),
+        (("--kvp", "80", "--ma", "500"), "--ma 500: the data sheet of sim-rad32 has 0 to 400"),
+    ):
+        tube = ["sim", "show", "tube", "sim-rad32", *words, "--ms", "1"]
+        refused = CliRunner().invoke(main, tube)
+        assert (refused.exit_code, refused.stderr) == (2, f"dxrig: {told}\n")
     small = ["sim", "show", "tube", "toshiba-e7252", *BEAM, "--focus", "small"]
     done = CliRunner().invoke(main, small)
     assert done.exit_code == 2
@@ -137,13 +223,13 @@ def test_people_get_tables_of_facts_rating_cooling_and_emission() -> None:
     assert ["large,", "1.2", "mm", "36.6", "36.6", "32", "25", "21.5", "13.5"] in lines
     assert ["anode", "222", "300", "1.22", "2.95", "5.9", "9.79"] in lines
     assert ["housing", "1110", "1498", "17.3", "41.6", "83.3", "138"] in lines
-    assert ["40", "kV", "3.607", "3.891", "4.218", "4.584", "5.143"] in lines
+    assert ["40", "kV", "3.607", "3.826", "4.207", "4.505", "5.143"] in lines
     assert told.endswith("\nbetween beams 2.4 A, at most 5.6 A\n")
 
 
 def test_a_picture_says_that_it_is_simulated_and_is_the_same_each_time(tmp_path: Path) -> None:
     once, again = tmp_path / "a.svg", tmp_path / "b.svg"
-    assert shown("sim-rad32", "--out", str(once)).endswith(f"\n{once} is written.\n")
+    assert shown("sim-rad32", "--out", str(once)).endswith(f" A\n{once} is written.\n")
     shown("sim-rad32", "--out", str(again))
     text = once.read_text(encoding="utf-8")
     assert text == again.read_text(encoding="utf-8")

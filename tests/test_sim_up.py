@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from rig.bench import load_bench
 from rig.cli import main
 from rig.commands import sim
+from rig.exit_codes import UsageError
 from rig.sim_server import SimServer, show
 from tests.live_bench import ended, live_bench
 
@@ -63,6 +64,20 @@ def test_the_room_shows_what_stands_in_the_beam_and_the_charge(tmp_path: Path) -
     facts = show(made)
     assert (facts["phantom"], facts["panel_in_beam"]) == ("hand", True)
     assert facts["battery_charge"] == 0.9
+
+
+def test_a_fault_that_the_bench_has_not_got_is_named_alone(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as told:
+        server(tmp_path, faults=["filter lost", "rotor slow", "F40"])
+    assert str(told.value).startswith("rotor slow: no injection 'rotor_slow_us' here")
+    assert "filter lost" not in str(told.value)
+    assert "F40" not in str(told.value)
+
+
+def test_a_fault_is_known_in_either_case() -> None:
+    assert [sim._fault(word) for word in ("f40", "KV OFF", "Filter lost")] == [
+        "F40", "kV off", "filter lost",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["soon", "40", "3 h", "-2d"])

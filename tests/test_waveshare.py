@@ -10,7 +10,7 @@ import pytest
 
 from firmware_py.config import RoomConfig
 from hal.links import PipeLink, pipe
-from hal.modbus import RefusedError
+from hal.modbus_server import RefusedError
 from hal.now import NEVER_US, Now
 from hal.ports import LinkError
 from hal.room_io import mapped, mapped_desk, open_room_io, speaks_rtu

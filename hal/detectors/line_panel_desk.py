@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from hal.frame_codec import encode_image
 from hal.handshakes import HANDSHAKES, TO_PANEL, Signal
-from hal.modbus import COIL_ON, ILLEGAL_ADDRESS, ModbusServer, RefusedError
+from hal.modbus import COIL_ON
+from hal.modbus_server import ILLEGAL_ADDRESS, ModbusServer, RefusedError
 from hal.now import Now
 from hal.ports import PanelModel
 
@@ -62,7 +63,7 @@ class Desk:
             encode_image(frame, frame.start_us, "<") for frame in self._model.take_frames(now.t_us)
         ]
 
-    # --- the module: `hal.modbus.ModbusTable`
+    # --- the module: `hal.modbus_server.ModbusTable`
 
     def read_bits(self, t_us: int, function: int, address: int, count: int) -> Sequence[bool]:
         bits = self._coils if function == 1 else self._shown(t_us)

@@ -32,9 +32,8 @@ from hal.generators.genix3d_wire import (
     power_counts,
     status_bits,
 )
-from hal.modbus import (
-    COIL_OFF,
-    COIL_ON,
+from hal.modbus import COIL_OFF, COIL_ON
+from hal.modbus_server import (
     ILLEGAL_ADDRESS,
     ILLEGAL_FUNCTION,
     ILLEGAL_VALUE,

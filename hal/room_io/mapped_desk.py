@@ -14,14 +14,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import ClassVar
 
-from hal.modbus import (
-    COIL_OFF,
-    COIL_ON,
-    ILLEGAL_ADDRESS,
-    ILLEGAL_VALUE,
-    ModbusServer,
-    RefusedError,
-)
+from hal.modbus import COIL_OFF, COIL_ON
+from hal.modbus_server import ILLEGAL_ADDRESS, ILLEGAL_VALUE, ModbusServer, RefusedError
 from hal.now import Now, latest_us
 from hal.ports import RoomModel
 from hal.room_io.mapped_table import COILS, WORD_BITS, ModuleMap, Pulse, map_name, module_map

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rig.answers import answer_json, answer_table
+from rig.answers import answer_json, answer_line, answer_table
 from rig.exit_codes import UsageError
-from rig.options import Numbers, json_option
-from rig.sim_show.out import out_option, write_out
+from rig.options import json_option
+from rig.sim_show.beam_ranges import ALUMINIUM_MM, COPPER_MM, KV, refuse_nothing
+from rig.sim_show.out import out_option, tell_out, wants_json, write_out
 
 if TYPE_CHECKING:
     from sim.beam import Spectrum
     from sim.qualities import Quality
-
-KV = Numbers(20, 150)  # what the table of spectra has
-ALUMINIUM_MM = Numbers(0, 100)
-COPPER_MM = Numbers(0, 10)
 
 
 @click.command(
@@ -50,9 +48,7 @@ Not to be mistaken for `dxrig sim show beams`.
 @click.option("--quality", metavar="NAME", help="RQR2 to RQR10, RQA2 to RQA10 of IEC 61267:2005.")
 @out_option
 @json_option
-@click.pass_context
 def command(
-    ctx: click.Context,
     kvp: float | None,
     total_al_mm: float | None,
     added_al_mm: float | None,
@@ -76,8 +72,7 @@ def command(
         raise UsageError(str(error)) from None
     if out is not None:
         _write(out, facts, spectrum)
-    assert ctx.parent is not None
-    if as_json or ctx.parent.params.get("as_json"):
+    if wants_json(as_json):
         answer_json(facts)
     else:
         _tell(facts, out)
@@ -141,13 +136,13 @@ def _facts(
         anode_deg=anode_deg,
         off_axis_mm=off_axis_mm,
     )
+    own = {"total_al_mm": total_al_mm, "added_al_mm": added_al_mm, "cu_mm": cu_mm}
+    refuse_nothing(made, filters_text(own), off_axis_mm)
     hvl1_mm, hvl2_mm = made.hvl_mm_al(), made.hvl_mm_al(2)
     origin = table().origin
     numbers = {
         "kv": kv,
-        "total_al_mm": total_al_mm,
-        "added_al_mm": added_al_mm,
-        "cu_mm": cu_mm,
+        **own,
         "anode_deg": anode_deg,
         "off_axis_mm": off_axis_mm,
         "hvl1_mm_al": hvl1_mm,
@@ -169,7 +164,7 @@ def _published(wanted: Quality, facts: dict[str, Any]) -> dict[str, Any]:
         "edition": f"IEC 61267:{wanted.edition}",
         "hvl1_mm_al": wanted.hvl_mm,
         "homogeneity": wanted.homogeneity,
-        "hvl1_off_pct": round(off_pct, 2),
+        "hvl1_off_pct": round(off_pct, 2) + 0.0,  # no -0.0
         "rqr_hvl1_mm_al": wanted.rqr_hvl_mm,
         "verified": wanted.verified,
         "source": wanted.source,
@@ -189,13 +184,9 @@ def _write(out: Path, facts: dict[str, Any], spectrum: Spectrum) -> None:
 
 def _tell(facts: dict[str, Any], out: Path | None) -> None:
     published = facts["quality"]
-    filters = f"{facts['total_al_mm']:.4g} mm Al"
-    if facts["added_al_mm"]:
-        filters += f" + {facts['added_al_mm']:g} mm Al"
-    if facts["cu_mm"]:
-        filters += f" + {facts['cu_mm']:g} mm Cu"
+    tube = f"{facts['kv']:g} kV, {filters_text(facts)}, tungsten {facts['anode_deg']:g} deg"
     rows = [
-        ("tube", f"{facts['kv']:g} kV, {filters}, tungsten {facts['anode_deg']:g} deg", ""),
+        ("tube", tube, ""),
         *([("off the axis", f"{facts['off_axis_mm']:+g} mm", "")] if facts["off_axis_mm"] else []),
         ("1st half-value layer", f"{facts['hvl1_mm_al']:.3f} mm Al", _published_hvl(published)),
         ("2nd half-value layer", f"{facts['hvl2_mm_al']:.3f} mm Al", ""),
@@ -210,15 +201,24 @@ def _tell(facts: dict[str, Any], out: Path | None) -> None:
         title = f"Simulated beam, {published['name']} of {published['edition']}"
         answer_table(("what", "is", "published"), rows, title=title)
         if not published["verified"]:
-            click.echo(f"Published values are unverified: {published['source']}.")
-    if out is not None:
-        click.echo(f"{out} is written.")
+            answer_line(f"Published values are unverified: {published['source']}.")
+    tell_out(out)
+
+
+def filters_text(facts: Mapping[str, Any]) -> str:
+    """The tube's own aluminium, then what was added."""
+    added = "".join(
+        f" + {facts[name]:g} mm {metal}"
+        for name, metal in (("added_al_mm", "Al"), ("cu_mm", "Cu"))
+        if facts[name]
+    )
+    return f"{facts['total_al_mm']:.4g} mm Al{added}"
 
 
 def _published_hvl(published: dict[str, Any] | None) -> str:
     if published is None:
         return ""
-    return f"{published['hvl1_mm_al']:g} mm Al ({published['hvl1_off_pct']:+.1f} % here)"
+    return f"{published['hvl1_mm_al']:g} mm Al ({published['hvl1_off_pct']:+z.1f} % here)"
 
 
 def _published_homogeneity(published: dict[str, Any] | None) -> str:

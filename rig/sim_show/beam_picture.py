@@ -9,13 +9,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from sim.beam import Spectrum
+    from sim.spectra import Array
 
 BLUE, BROWN, GREY = "#1f5fa8", "#b3541e", "#666666"
 STANDS_OUT = 1.3  # so much more than what lies 3 keV beside it: a line, and is named
-K_LINES = (  # of tungsten, and on which side its name has room
-    (58.7, "W K\N{GREEK SMALL LETTER ALPHA}", "right"),
-    (67.2, "W K\N{GREEK SMALL LETTER BETA}", "left"),
-)
+K_ALPHA_KEV, K_BETA_KEV = 58.7, 67.2  # of tungsten
+NAME_SHARE = 0.13  # of the axis that such a name takes
 STEPS_COUNT = 60
 
 
@@ -41,20 +40,34 @@ def _photons(axes: Axes, facts: dict[str, Any], spectrum: Spectrum) -> None:
     axes.fill_between(KEV[there], per_kev[there], step="mid", color=BLUE, alpha=0.15, linewidth=0)
     axes.step(KEV[there], per_kev[there], where="mid", color=BLUE, linewidth=1.0)
     highest = float(per_kev.max())
-    for line_kev, name, side in K_LINES:
-        top, below, above = (
-            float(per_kev[abs(KEV - kev) < 1.0].max())
-            for kev in (line_kev, line_kev - 3, line_kev + 3)
-        )
-        if top > STANDS_OUT * max(below, above):
-            axes.annotate(name, (line_kev, top), xytext=(-6 if side == "right" else 4, -4),
-                          textcoords="offset points", ha=side, color=GREY)  # fmt: skip
     mean_kev = facts["mean_energy_kev"]
     axes.axvline(mean_kev, color=BROWN, linewidth=0.8, linestyle="--")
     axes.annotate(f"mean {mean_kev:.1f} keV", (mean_kev, 1.19 * highest), xytext=(-4, 0),
                   textcoords="offset points", ha="right", va="top", color=BROWN)  # fmt: skip
     axes.set(xlim=(0, facts["kv"] * 1.02), ylim=(0, 1.2 * highest), xlabel="photon energy, keV",
              ylabel="photons per mm\N{SUPERSCRIPT TWO}, keV and mAs at 1 m")  # fmt: skip
+    axes.ticklabel_format(style="plain", useOffset=False)
+    # K alpha is named on the side where the mean is not; K beta, which K alpha has on its left,
+    # above its peak.
+    way_kev = K_ALPHA_KEV - mean_kev
+    beside = ((6, -4), "left") if 0 <= way_kev <= NAME_SHARE * facts["kv"] else ((-6, -4), "right")
+    _name_line(axes, per_kev, K_ALPHA_KEV, "\N{GREEK SMALL LETTER ALPHA}", *beside)
+    _name_line(axes, per_kev, K_BETA_KEV, "\N{GREEK SMALL LETTER BETA}", (2, 3), "center")
+
+
+def _name_line(
+    axes: Axes, per_kev: Array, line_kev: float, letter: str, off_points: Any, side: Any
+) -> None:
+    """Of tungsten, if it stands out."""
+    from sim.spectra import KEV
+
+    top, below, above = (
+        float(per_kev[abs(KEV - kev) < 1.0].max()) for kev in (line_kev, line_kev - 3, line_kev + 3)
+    )
+    if top > STANDS_OUT * max(below, above):
+        white = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over the mean's line
+        axes.annotate(f"W K{letter}", (line_kev, top), xytext=off_points, ha=side, color=GREY,
+                      textcoords="offset points", bbox=white)  # fmt: skip
 
 
 def _aluminium(axes: Axes, facts: dict[str, Any], spectrum: Spectrum) -> None:
@@ -71,22 +84,19 @@ def _aluminium(axes: Axes, facts: dict[str, Any], spectrum: Spectrum) -> None:
         axes.plot([0, at_mm, at_mm], [part, part, 0.01], color=BROWN, linewidth=0.7, linestyle="--")
         axes.plot(at_mm, part, "o", color=BROWN, markersize=4)
         axes.annotate(text, (at_mm, part), xytext=(6, 5), textcoords="offset points", color=BROWN)
-    axes.set(xlim=(0, most_mm), ylim=(left[-1], 1.0), xlabel="aluminium more, mm",
+    axes.set(xlim=(0, most_mm), ylim=(left[-1], 1.0), xlabel="more aluminium, mm",
              ylabel="air kerma left")  # fmt: skip
     axes.set_yticks([1.0, 0.5, 0.25], ["1", "1/2", "1/4"])
     axes.set_yticks([], minor=True)
 
 
 def _title(facts: dict[str, Any]) -> str:
+    from rig.sim_show.beam import filters_text
+
     named = "" if facts["quality"] is None else f"{facts['quality']['name']}: "
-    added = "".join(
-        f" + {facts[name]:g} mm {metal}"
-        for name, metal in (("added_al_mm", "Al"), ("cu_mm", "Cu"))
-        if facts[name]
-    )
     where = f", {facts['off_axis_mm']:+g} mm off the axis" if facts["off_axis_mm"] else ""
     return (
-        f"{named}{facts['kv']:g} kV, {facts['total_al_mm']:.3g} mm Al{added}, "
-        f"tungsten {facts['anode_deg']:g}\N{DEGREE SIGN}{where}: "
-        f"{facts['kerma_ugy_per_mas_at_1m']:.4g} \N{MICRO SIGN}Gy/mAs"
+        f"Simulated beam, {named}{facts['kv']:g} kV, {filters_text(facts)}, "
+        f"tungsten {facts['anode_deg']:g} deg\n"
+        f"{facts['kerma_ugy_per_mas_at_1m']:.4g} uGy/mAs at 1 m{where}"
     )

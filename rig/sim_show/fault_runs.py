@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rig.bench import Bench, load_bench
+from rig.bench import load_bench
 from rig.run_model import ModelRun
 from rig.scenario import SHIPPED, Scenario, StepSection, load_scenario
 from rig.signatures import Signature
 from sim.beam import spectrum
+from sim.phantoms import PHANTOMS
 from sim.scintillator import quality_of
 
 BENCH = "room"  # it has all that may fail: rotor, chambers, collimator
@@ -47,8 +48,8 @@ class Observed:
     hvl_mm_al: float | None
     ei: float | None
     arcs_count: int
-    pattern_pct: float | None  # sigma of the middle, rows and columns taken out
-    row_pct: float | None  # the row that stands out most
+    pattern_pct: float | None  # sigma of the middle, rows and columns taken out; even phantoms only
+    row_pct: float | None  # the row that stands out most; even phantoms only
     field_off_mm: float | None  # rows: where the field is, less where its light was
 
 
@@ -59,7 +60,8 @@ def observe(fault: Signature) -> Observed:
         run = ModelRun(bench, _scenario(fault), Path(folder))
         run.run()
         image = _image(Path(folder))
-    return _observed(run, bench, image)
+    seen = _seen_in(image, bench.unit.panel.pitch_mm, even=_is_even(fault.phantom))
+    return _observed(run, seen)
 
 
 def _scenario(fault: Signature) -> Scenario:
@@ -74,7 +76,7 @@ def _scenario(fault: Signature) -> Scenario:
     return clean.model_copy(update=changed)
 
 
-def _observed(run: ModelRun, bench: Bench, image: Image | None) -> Observed:
+def _observed(run: ModelRun, seen: dict[str, float | None]) -> Observed:
     lines = run.seen().lines
     report = next((line for line in lines if line["kind"] == "report"), {})
     readings = run.rung.world.meter.readings()
@@ -91,7 +93,7 @@ def _observed(run: ModelRun, bench: Bench, image: Image | None) -> Observed:
         output_ugy_per_mas=None if meter is None else meter.output_ugy_per_mas,
         hvl_mm_al=None if meter is None else meter.hvl_mm_al,
         arcs_count=run.rung.world.generator.arcs_count,
-        **_seen_in(image, bench.unit.panel.pitch_mm),
+        **seen,
     )
 
 
@@ -115,7 +117,14 @@ def _image(folder: Path) -> Image | None:
     return pydicom.dcmread(files[0]).pixel_array.astype(np.float64) if files else None
 
 
-def _seen_in(image: Image | None, pitch_mm: float) -> dict[str, float | None]:
+def _is_even(phantom: str) -> bool:
+    """The same everywhere: what varies in its image is the panel's or the beam's."""
+    one = PHANTOMS[phantom]
+    return not one.shapes and not one.plates and one.paint is None
+
+
+def _seen_in(image: Image | None, pitch_mm: float, *, even: bool = True) -> dict[str, float | None]:
+    """`even`: so is the phantom; of another, anatomy would be told as a pattern."""
     if image is None:
         return dict.fromkeys(("ei", "pattern_pct", "row_pct", "field_off_mm"))
     half = round(MIDDLE_MM / 2 / pitch_mm)
@@ -126,8 +135,8 @@ def _seen_in(image: Image | None, pitch_mm: float) -> dict[str, float | None]:
     rest = middle - rows[:, None] - middle.mean(axis=0) + middle.mean()
     return {
         "ei": EI_PER_UGY * level / _counts_per_ugy(),
-        "pattern_pct": 100 * float(rest.std()) / level,
-        "row_pct": 100 * float(abs(rows - np.median(rows)).max()) / level,
+        "pattern_pct": 100 * float(rest.std()) / level if even else None,
+        "row_pct": 100 * float(abs(rows - np.median(rows)).max()) / level if even else None,
         "field_off_mm": _middle_px(image.mean(axis=1)) * pitch_mm,
     }
 

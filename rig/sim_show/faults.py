@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rig.answers import answer_json, answer_table
+from rig.answers import answer_json, answer_line, answer_table
 from rig.options import json_option
 from rig.progress import Bar, progress_option
 
@@ -42,8 +42,8 @@ Examples:
   dxrig sim show faults --json | jq '.faults[] | {name, ei, hvl_mm_al}'
 
 kV, mA and mAs are what the generator indicates; meter and clamp are an instrument of their own in
-the open beam at 1 m. EI is of 100 mm of PMMA (AEC: the hand), calibrated in
-the beam of RQA5. Each row is run.
+the open beam at 1 m. EI is calibrated in the beam of RQA5. Pattern and row are told of an even
+phantom only. Each row is run; compare it with the row that has its technique and no fault.
 """,
 )
 @click.argument("names", nargs=-1)
@@ -69,16 +69,50 @@ def command(names: tuple[str, ...], progress: str, as_json: bool) -> None:
 
 
 def _row(fault: Signature, observed: Observed) -> dict[str, Any]:
-    return {"name": fault.name, "sign": fault.sign, **asdict(observed)}
+    return {
+        "name": fault.name,
+        "sign": fault.sign,
+        "technique": fault.shot.model_dump(exclude_defaults=True),
+        "phantom": fault.phantom,
+        "compare_with": _compare_with(fault),
+        **{name: _rounded(name, value) for name, value in asdict(observed).items()},
+    }
+
+
+def _rounded(name: str, value: float | str | None) -> float | str | None:
+    """One digit more than the table has: the instruments mean no more."""
+    known = {**INDICATED, **METER, **IMAGE}
+    return round(value, known[name][1] + 1) + 0.0 if isinstance(value, float) else value
+
+
+def _compare_with(fault: Signature) -> str | None:
+    """Which row is without fault and else the same; None for such a row itself."""
+    from rig.signatures import signatures
+
+    for one in signatures().values() if fault.steps else ():
+        if not one.steps and (one.shot, one.phantom) == (fault.shot, fault.phantom):
+            return one.name
+    return None
+
+
+def _technique(fault: Signature) -> str:
+    shot = fault.shot
+    given = ((shot.kv, "kV"), (shot.ma, "mA"), (shot.ms, "ms"), (shot.mas, "mAs"))
+    told = [f"{value:g} {unit}" for value, unit in given if value is not None]
+    return ", ".join([*told, *([] if shot.aec is None else [f"AEC {shot.aec.chambers}"])])
 
 
 def _table(found: list[tuple[Signature, Observed]]) -> None:
     ends = [seen.end for _, seen in found]
-    _told("Simulated: what the unit was told", found, INDICATED, ("ended by", ends))
+    rows = [(fault.name, _technique(fault), fault.phantom, _compare_with(fault) or "-")
+            for fault, _ in found]  # fmt: skip
+    answer_table(("fault", "technique", "phantom", "compare with"), rows, "Simulated: what was set")
+    click.echo()
+    _told("What the unit was told", found, INDICATED, ("ended by", ends))
     _told("What an independent meter and a clamp read", found, METER)
     _told("What the image shows", found, IMAGE)
     for fault, _ in found:
-        click.echo(f"{fault.name}: {fault.sign}")
+        answer_line(f"{fault.name}: {fault.sign}")
 
 
 def _told(

@@ -53,6 +53,12 @@ def write_out(path: Path, data: Mapping[str, Any], draw: Callable[[], Figure]) -
         raise UsageError(f"--out {path}: {error.strerror or error}") from None
 
 
+def tell_out(out: Path | None) -> None:
+    """The last line of each word's answer to people."""
+    if out is not None:
+        click.echo(f"{out} is written.")
+
+
 def _save(path: Path, draw: Callable[[], Figure]) -> None:
     from matplotlib import rc_context
 

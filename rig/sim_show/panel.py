@@ -10,7 +10,8 @@ import click
 from rig.answers import answer_json, answer_table
 from rig.exit_codes import UsageError
 from rig.options import Numbers, bench_option, chosen_bench, json_option
-from rig.sim_show.out import out_option, write_out
+from rig.sim_show.beam_ranges import ALUMINIUM_MM, COPPER_MM, KV, refuse_nothing
+from rig.sim_show.out import out_option, tell_out, write_out
 
 if TYPE_CHECKING:
     from rig.sim_show.panel_curves import Beam
@@ -40,13 +41,13 @@ These are formulae, not measurements: an analysis of simulated images should fin
 )
 @bench_option
 @click.option("--quality", "name", metavar="NAME", help=f"Of IEC 61267; default: {QUALITY}.")
-@click.option("--kvp", type=Numbers(20.0, 150.0), help="Instead of a quality.")
+@click.option("--kvp", type=KV, help="Instead of a quality.")
 @click.option(
     "--total-al-mm",
-    type=Numbers(0.0, 100.0),
+    type=ALUMINIUM_MM,
     help="With --kvp: aluminium in all; default: 2.5.",
 )
-@click.option("--cu-mm", type=Numbers(0.0, 5.0), help="With --kvp: copper; default: none.")
+@click.option("--cu-mm", type=COPPER_MM, help="With --kvp: copper; default: none.")
 @click.option(
     "--dose-ugy",
     "doses_ugy",
@@ -80,6 +81,7 @@ def command(
     if len(doses_ugy) > DOSES_COUNT:
         raise UsageError(f"--dose-ugy: {len(doses_ugy)} doses, {DOSES_COUNT} at most")
     from rig.sim_show.panel_curves import Panel, curves
+    from sim.beam import spectrum
     from sim.scintillator import quality
 
     chosen = chosen_bench(ctx, bench or _said_before(ctx))
@@ -92,6 +94,10 @@ def command(
         seed=chosen.sim.seed if seed is None else seed,
     )
     beam = _beam(name, kvp, total_al_mm, cu_mm)
+    refuse_nothing(
+        spectrum(beam.kv, aluminium_mm=beam.aluminium_mm, copper_mm=beam.copper_mm),
+        f"{beam.aluminium_mm:g} mm Al" + (f" + {beam.copper_mm:g} mm Cu" if beam.copper_mm else ""),
+    )
     through = quality(beam.kv, beam.aluminium_mm, beam.copper_mm)
     content = curves(panel, beam, through, tuple(sorted(doses_ugy or DOSES_UGY)))
     if out is not None:
@@ -102,7 +108,7 @@ def command(
     if as_json or ctx.parent.params.get("as_json"):
         answer_json(content)
     elif out is not None:
-        click.echo(f"{out}: the panel of bench {chosen.name}")
+        tell_out(out)
     else:
         _tell(content)
 

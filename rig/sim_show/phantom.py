@@ -11,7 +11,8 @@ import click
 from rig.answers import answer_json, answer_table
 from rig.exit_codes import UsageError
 from rig.options import Numbers, json_option
-from rig.sim_show.out import PNG_DPI, out_option, wants_json, write_out
+from rig.sim_show.beam_ranges import KV
+from rig.sim_show.out import PNG_DPI, out_option, tell_out, wants_json, write_out
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +62,7 @@ Exit codes: 0 done; 2 usage.
 """,
 )
 @click.argument("name", required=False)
-@click.option("--kvp", type=Numbers(20, 150), default=70.0, show_default=True, help="Tube voltage.")
+@click.option("--kvp", type=KV, default=70.0, show_default=True, help="Tube voltage.")
 @click.option(
     "--sid-mm",
     type=Numbers(300, 4000),
@@ -110,7 +111,9 @@ def command(name: str | None, out: Path | None, as_json: bool, **options: Any) -
     as_json = wants_json(as_json)
     if name is None:
         if out is not None:
-            raise UsageError(f"--out {out}: of which phantom? `dxrig sim show phantom` lists them")
+            raise UsageError(
+                "--out needs the NAME of a phantom; `dxrig sim show phantom` lists them"
+            )
         _list(as_json=as_json)
         return
     view = View(**options)
@@ -186,8 +189,7 @@ def _tell(facts: dict[str, Any], out: Path | None) -> None:
         (f"air kerma at {facts['kvp']:g} kV", f"{shares[0]} to {shares[2]}, median {shares[1]}"),
     ]
     answer_table(("what", "is"), rows)
-    if out is not None:
-        click.echo(f"Written: {out}")
+    tell_out(out)
 
 
 def radiograph(part: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import click
 
-from rig.answers import answer_json, answer_table
+from rig.answers import answer_json, answer_line, answer_table, plain
 from rig.exit_codes import UsageError
 from rig.options import Numbers, json_option
-from rig.sim_show.out import out_option, write_out
+from rig.sim_show.out import out_option, tell_out, write_out
 
 
 @click.command(
@@ -71,8 +72,7 @@ def command(
         _tell(content)
         if "beam" in content:
             _tell_beam(content["beam"])
-        if out is not None:
-            click.echo(f"\n{out} is written.")
+        tell_out(out)
 
 
 def _asked(
@@ -86,7 +86,15 @@ def _asked(
         return {}
     if kvp is None or ma is None or ms is None:
         raise UsageError("a beam is --kvp, --ma and --ms together")
-    loads = rating_of(tube_sheet(name)).loads(kvp, ma, ms / 1000, focus=focus)
+    sheet = tube_sheet(name)
+    for option, value, least, most in (
+        ("--kvp", kvp, sheet.get("kv_min") or 0.0, sheet.get("kv_max") or math.inf),
+        ("--ma", ma, 0.0, sheet.get("ma_max") or math.inf),
+    ):
+        if not least <= value <= most:
+            can = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
+            raise UsageError(f"{option} {value:g}: the data sheet of {sheet.name} has {can}")
+    loads = rating_of(sheet).loads(kvp, ma, ms / 1000, focus=focus)
     rows = [{"what": one.what, "used_pct": one.used_pct, "text": one.text} for one in loads]
     return {"beam": {"loads": rows, "refused_by": refusals(loads)}}
 
@@ -110,28 +118,29 @@ def _answer_list(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         answer_json({"tubes": rows})
         return
-    heads = ("name", "anode", "heat kJ", "large kW", "small kW", "kV max", "from documents")
+    heads = ("name", "anode", "heat kJ", "large kW", "small kW", "kV max", "facts from documents")
     answer_table(heads, [_list_row(row) for row in rows], title="Simulated tubes")
 
 
 def _list_row(row: dict[str, Any]) -> tuple[str, ...]:
     powers = (_kilo(row[name]) for name in ("anode_heat_j", "large_w", "small_w"))
     most_kv = "-" if row["kv_max"] is None else f"{row['kv_max']:g}"
-    verified = f"{row['verified_count']} of {row['facts_count']} facts"
+    verified = f"{row['verified_count']} of {row['facts_count']}"
     return (row["name"], row["anode"], *powers, most_kv, verified)
 
 
 def _kilo(value: float | None) -> str:
-    return "-" if value is None else f"{value / 1e3:.4g}"
+    return "-" if value is None else plain(value / 1e3, 4)
 
 
 # --- one tube
 
 
 def _tell(content: dict[str, Any]) -> None:
-    click.echo(f"{content['maker']} {content['model']}, {content['anode']} anode, as simulated")
-    click.echo(f"from {content['document']}\n")
-    facts = [(f["name"], f"{f['value']:.10g}", f["mark"], f["source"]) for f in content["facts"]]
+    answer_line(f"{content['maker']} {content['model']}, {content['anode']} anode, as simulated")
+    answer_line(f"from {content['document']}")
+    click.echo()
+    facts = [(f["name"], plain(f["value"], 10), f["mark"], f["source"]) for f in content["facts"]]
     answer_table(("fact", "value", "mark", "source"), facts)
     for title, part, tell in (
         ("Rating", "rating", _tell_rating),
@@ -151,24 +160,19 @@ def _tell_rating(part: dict[str, Any]) -> None:
     columns = [part["time_s"].index(span_s) for span_s in TOLD_S]
     rows = [
         (f"{focus['name']}, {focus['size_mm']:g} mm",
-         *(f"{focus['most_kw'][column]:.3g}" for column in columns))
+         *(plain(focus["most_kw"][column]) for column in columns))
         for focus in part["foci"]
     ]  # fmt: skip
     heads = ("focal spot, kW for", *(f"{span_s:g} s" for span_s in TOLD_S))
     answer_table(heads, rows, title="Rating")
 
 
-def _three(value: float) -> str:
-    """Three digits, and never an exponent."""
-    return f"{value:.0f}" if value >= 100.0 else f"{value:.3g}"
-
-
 def _tell_cooling(part: dict[str, Any]) -> None:
     from rig.sim_show.tube_curves import KHU_PER_J, LEFT_PCT
 
     rows = [
-        (name, f"{full_j / 1e3:.4g}", _three(full_j * KHU_PER_J),
-         *(f"{minutes[str(left)]:.3g}" for left in LEFT_PCT))
+        (name, plain(full_j / 1e3, 4), plain(full_j * KHU_PER_J),
+         *(plain(minutes[str(left)]) for left in LEFT_PCT))
         for name, full_j, minutes in (
             ("anode", part["anode_full_j"], part["anode_minutes_to_pct"]),
             ("housing", part["housing_full_j"], part["housing_minutes_to_pct"]),
@@ -180,13 +184,14 @@ def _tell_cooling(part: dict[str, Any]) -> None:
 
 
 def _tell_emission(part: dict[str, Any]) -> None:
-    currents_ma = part["tube_ma"]
-    columns = [round(share * (len(currents_ma) - 1)) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    from rig.sim_show.tube_curves import EMISSION_PCT, TOLD_PCT
+
+    columns = [EMISSION_PCT.index(pct) for pct in TOLD_PCT]
     rows = [
         (f"{curve['kv']:g} kV", *(f"{curve['filament_a'][column]:.3f}" for column in columns))
         for curve in part["curves"]
     ]
-    heads = ("filament A for", *(f"{currents_ma[column]:.3g} mA" for column in columns))
+    heads = ("filament A for", *(f"{plain(part['tube_ma'][column])} mA" for column in columns))
     answer_table(heads, rows, title="Emission")
     most = "" if part["most_a"] is None else f", at most {part['most_a']:g} A"
     click.echo(f"between beams {part['standby_a']:g} A{most}")

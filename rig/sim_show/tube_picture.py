@@ -54,9 +54,11 @@ def _rating(axes: Any, part: dict[str, Any]) -> None:
 
 
 def _cooling(axes: Any, part: dict[str, Any]) -> None:
-    axes.plot(part["time_minutes"], part["anode_pct"], color=LARGE, label="anode, full at first")
+    if part["anode_pct"]:
+        name = "anode, full at first"
+        axes.plot(part["time_minutes"], part["anode_pct"], color=LARGE, label=name)
     if part["housing_pct"]:
-        name = "housing, cold at first"
+        name = f"housing, {'cold' if part['anode_pct'] else 'full'} at first"
         axes.plot(part["time_minutes"], part["housing_pct"], color=HOUSING, label=name)
     axes.set_xlim(0, part["time_minutes"][-1])
     axes.set_ylim(0, 102)
@@ -65,7 +67,7 @@ def _cooling(axes: Any, part: dict[str, Any]) -> None:
 
 
 def _emission(axes: Any, part: dict[str, Any]) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.ticker import LogLocator, NullLocator
 
     for curve, colour in zip(part["curves"], EMISSION, strict=False):
         name = f"{curve['kv']:g} kV"
@@ -73,7 +75,7 @@ def _emission(axes: Any, part: dict[str, Any]) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(_plain)
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("filament current in A")
     axes.set_ylabel("tube current in mA")
 
