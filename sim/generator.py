@@ -267,6 +267,7 @@ class MonoblockModel:
         elif not on:
             self._lose_supply(t_us)
             self._powered = False
+        self.energy.follow(t_us, on=self._powered)
 
     # --- faults
 
@@ -327,6 +328,8 @@ class MonoblockModel:
 
     def advance(self, now: Now) -> None:
         self._arcs_us = self._recent_arcs_us(now)
+        self.energy.follow(now.t_us, on=self._powered)
+        now.wake(self.energy.low_us(now.t_us))
         if self._prewarning_end_us is not None:
             self._follow_prewarning(now, self._prewarning_end_us)
         if self.stuck_oil_c is not None and self.stuck_oil_c >= self.ratings.oil.limit_c:

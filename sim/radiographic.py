@@ -1,24 +1,23 @@
 """A radiographic generator of 32 kW with a rotating anode, on a battery or on mains; behind R2CP.
 
 Like no product: 300 kHU and 32 kW are those of the reference's default unit, energy and refusal
-of the battery those of GE's AMX family (qc-and-physics.md 2.2, 2.4); sim/README.md lists what is
-chosen, and sim/tubes/sim-rad32.toml the tube. Plain: the tube has one filament.
+of the battery those of GE's AMX family (qc-and-physics.md 2.2, 2.4; sim/drive_battery.py);
+sim/README.md lists what is chosen, and sim/tubes/sim-rad32.toml the tube. Plain: the tube has one
+filament.
 """
 
 from __future__ import annotations
 
 from hal.now import Now
-from sim.battery import EFFICIENCY, FULL_V, LOW_V, Battery, Mains
+from sim.battery import Mains
+from sim.drive_battery import DriveBattery
 from sim.energy import Oil
 from sim.generator import MonoblockModel, Ratings
-from sim.injection import Injection, fresh
 from sim.rotating_energy import RotatingEnergy
 from sim.rotor import Rotor
 from sim.tube_data import tube_sheet
 from sim.tube_heat import Heat, tube_heat
 
-TUBE_J = 1_000_000.0  # of a full charge: 10 000 mAs at 100 kVp (GE AMX-II)
-REFUSED_BELOW = 0.10  # GE AMX-4
 FULL_C, AMBIENT_C = 60.0, 22.0  # the scale on which anode or housing are told, the fuller one
 
 RATINGS = Ratings(
@@ -32,44 +31,18 @@ RATINGS = Ratings(
     oil=Oil(limit_c=FULL_C),
 )
 
-INJECTIONS = {
-    "charger_plugged": Injection("its lead is in: a mobile's start is refused (GE AMX-II)"),
-}
-
-
-class DriveBattery(Battery):
-    """Its volts are a scale of its charge: LOW_V is where an exposure is refused."""
-
-    capacity_j = TUBE_J / EFFICIENCY
-
-    def volts(self, load_w: float, taken_j: float = 0.0) -> float:
-        if self.stuck_v is not None:
-            return self.stuck_v
-        above = (self.left(taken_j) - REFUSED_BELOW) / (1 - REFUSED_BELOW)
-        return LOW_V + (FULL_V - LOW_V) * above
-
-    def told(self, taken_j: float = 0.0) -> float:
-        """By its volts, so that a voltmeter that is stuck is believed here, too."""
-        above = (self.volts(0.0, taken_j) - LOW_V) / (FULL_V - LOW_V)
-        return min(max(REFUSED_BELOW + (1 - REFUSED_BELOW) * above, 0.0), 1.0)
-
-    def _low_charge(self, load_w: float) -> float:
-        return REFUSED_BELOW
-
 
 class RadiographicModel(MonoblockModel):
     """A full anode ends a beam; a full housing refuses the next one, as its thermal switch does."""
 
     rotor: Rotor
     energy: RotatingEnergy
-    charger_plugged: bool
 
     def __init__(
         self, *, seed: int = 1, ambient_c: float = AMBIENT_C, ratings: Ratings = RATINGS
     ) -> None:
         self.rotor = Rotor()
         super().__init__(seed=seed, ambient_c=ambient_c, ratings=ratings)
-        fresh(self, INJECTIONS)
 
     def _energy(self, ambient_c: float) -> RotatingEnergy:
         return RotatingEnergy(
@@ -85,7 +58,7 @@ class RadiographicModel(MonoblockModel):
         return (
             self.rotor.at_speed(Now(t_us))
             and not self.energy.housing_is_full(t_us)
-            and not (self.charger_plugged and not self.ratings.on_mains)
+            and not (self.battery.lead_refuses and self.battery.charger_plugged)
             and super()._may_start(t_us)
         )
 

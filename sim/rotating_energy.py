@@ -35,10 +35,10 @@ class RotatingEnergy(Energy):
         super().close(t_us)
         self._rotor_long_us = self._rotor.long_us(t_us)
 
-    def taken_j(self, t_us: int) -> float:
+    def _rest_j(self, t_us: int) -> float:
         """A rotor kept turning for too long takes more than a charge's figures allow for."""
         long_s = (self._rotor.long_us(t_us) - self._rotor_long_us) / 1e6
-        return super().taken_j(t_us) + long_s * ROTOR_W
+        return super()._rest_j(t_us) + long_s * ROTOR_W
 
     def heat(self, t_us: int) -> Heat:
         """A beam's energy so far counts as evenly spread, the cables' discharge as at once."""
