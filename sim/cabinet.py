@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hal.ports import GeneratorReading
+from sim.energy import Oil
 from sim.generator import MonoblockModel, Ratings
 
 CABINET = Ratings(
@@ -20,9 +21,7 @@ CABINET = Ratings(
     fall_us=4_000,
     watchdog_us=None,
     on_mains=True,
-    oil_limit_c=60.0,
-    oil_j_per_c=20_000.0,  # cooled by water: seconds of 30 W warm nothing
-    oil_tau_s=600.0,
+    oil=Oil(j_per_c=20_000.0, tau_s=600.0),  # cooled by water: seconds of 30 W warm nothing
 )
 
 

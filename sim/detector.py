@@ -157,7 +157,7 @@ class SimPanel:
 
     def alive(self) -> bool:
         """False: its battery is empty, so nobody answers."""
-        return self.battery is None or self.battery.charge > 0
+        return self.battery is None or self.battery.feeds()
 
     @property
     def phantom_name(self) -> str:
@@ -246,6 +246,8 @@ class SimPanel:
         self._forget()
         self._taken.clear()
         self._enter(PanelState.INIT, t_us + BOOT_US if on else NEVER_US)
+        if self.battery is not None:
+            self.battery.switch(t_us, on)
 
     def _fail(self) -> None:
         self._forget()

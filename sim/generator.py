@@ -8,7 +8,6 @@ events only, and with the time of each: the world sees to that.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,9 +16,10 @@ from hal.generators.vj_ixs_wire import FAULT_BITS
 from hal.now import NEVER_US, Now
 from hal.ports import AecChoice, GeneratorReading
 from sim.arcs import CLEANED, ArcChance
-from sim.battery import EFFICIENCY, LOW_V, Battery, Mains
+from sim.battery import Battery, Mains
 from sim.beamline import BeamCourse, Regulation
 from sim.chambers import Chambers
+from sim.energy import OIL, Energy, Oil
 from sim.filament import filament_of
 from sim.generator_faults import INJECTIONS
 from sim.injection import fresh
@@ -32,8 +32,7 @@ FALL_US = 4_000
 WATCHDOG_US = 5_000_000  # power-up default
 ARC_WARNING_US = 10_000_000
 ARCS_TO_LATCH = 4
-OIL_LIMIT_C, COLD_LIMIT_C = 60.0, 5.0
-OIL_J_PER_C, OIL_TAU_S = 4_000.0, 1_800.0
+COLD_LIMIT_C = 5.0
 STRAY_KV, STRAY_MA = 40.0, 0.2  # a stray beam without set points
 BITS = tuple(bit.name for bit in FAULT_BITS)
 
@@ -50,9 +49,7 @@ class Ratings:
     fall_us: int = FALL_US
     watchdog_us: int | None = WATCHDOG_US  # None: it has none
     on_mains: bool = False  # False: a battery pack
-    oil_limit_c: float = OIL_LIMIT_C
-    oil_j_per_c: float = OIL_J_PER_C
-    oil_tau_s: float = OIL_TAU_S
+    oil: Oil = OIL
 
 
 class MonoblockModel:
@@ -85,7 +82,6 @@ class MonoblockModel:
         self.ratings = ratings or Ratings()
         self.model_number = self.ratings.model_number
         self.serial_number = self.ratings.serial_number
-        self.battery: Battery = Mains() if self.ratings.on_mains else Battery()
         self.courses: list[BeamCourse] = []  # every beam since power-up: the simulator's integral
         self.chambers: Chambers | None = None  # those of the bench, where it has some
         self.beam_changed = False  # read and cleared by the world
@@ -96,8 +92,7 @@ class MonoblockModel:
         self.arcs_count = 0  # since it was built
         self._drifted = 1.0  # by `output_drift_pct`, up to the newest beam
         self._noise = random.Random(f"monoblock-{seed}")
-        self._ambient_c, self._oil_c = ambient_c, ambient_c
-        self._segment_us = 0  # since when there has been this beam, or this pause
+        self.energy = self._energy(ambient_c)
         self._supply, self._interlock = False, False
         self._on_s = 0.0
         self._timer_end_us: int | None = None
@@ -108,6 +103,11 @@ class MonoblockModel:
         self.timer_off_pct: float
         fresh(self, INJECTIONS)
         self._power_up(0)
+
+    def _energy(self, ambient_c: float) -> Energy:
+        """Once, when it is built: what it runs on, and what gets warm."""
+        battery = Mains() if self.ratings.on_mains else Battery()
+        return Energy(self.courses, battery, self.ratings.oil, ambient_c)
 
     def _power_up(self, t_us: int) -> None:
         """As the ICD gives it: continuous, watchdog on with 5 s, nothing set."""
@@ -181,11 +181,11 @@ class MonoblockModel:
             and not self.refuse_start
             and self._kv > 0
             and self._ma > 0
-            and self._volts(t_us) >= LOW_V
+            and not self.energy.is_low(t_us)
         )
 
     def _begin(self, t_us: int) -> None:
-        self._close_segment(t_us)
+        self.energy.close(t_us)
         self._shown_kv = self._kv or STRAY_KV  # a start without set points is a stray one
         course = BeamCourse(
             on_us=t_us,
@@ -227,7 +227,7 @@ class MonoblockModel:
             self._cut(t_us)
 
     def _cut(self, t_us: int) -> None:
-        self._close_segment(t_us)
+        self.energy.close(t_us)
         self.courses[-1].off_us = t_us
         if self.slow_fall_us is not None:
             self.courses[-1].fall_us = self.slow_fall_us
@@ -267,6 +267,7 @@ class MonoblockModel:
         elif not on:
             self._lose_supply(t_us)
             self._powered = False
+        self.energy.follow(t_us, on=self._powered)
 
     # --- faults
 
@@ -300,7 +301,7 @@ class MonoblockModel:
             "interlock_open": not self._interlock,
             "arc": bool(self._recent_arcs_us(Now(t_us))),
             "under_temperature": self._oil_at(t_us) < COLD_LIMIT_C,
-            "battery_low": self._volts(t_us) < LOW_V,
+            "battery_low": self.energy.is_low(t_us),
         }
         return frozenset(self._latched | {bit for bit, is_set in present.items() if is_set})
 
@@ -309,7 +310,7 @@ class MonoblockModel:
 
     def clear_faults(self, t_us: int) -> None:
         """What is still so stays: hot oil, an open pair, a low battery."""
-        still_hot = self._oil_at(t_us) >= self.ratings.oil_limit_c
+        still_hot = self._oil_at(t_us) >= self.ratings.oil.limit_c
         self._latched &= {"over_temperature"} if still_hot else set()
         self._arcs_us = []
 
@@ -330,9 +331,11 @@ class MonoblockModel:
 
     def advance(self, now: Now) -> None:
         self._arcs_us = self._recent_arcs_us(now)
+        self.energy.follow(now.t_us, on=self._powered)
+        now.wake(self.energy.low_us(now.t_us))
         if self._prewarning_end_us is not None:
             self._follow_prewarning(now, self._prewarning_end_us)
-        if self.stuck_oil_c is not None and self.stuck_oil_c >= self.ratings.oil_limit_c:
+        if self.stuck_oil_c is not None and self.stuck_oil_c >= self.ratings.oil.limit_c:
             self.trip(now.t_us, "over_temperature")
         if self.stray_beam and self._supply and self._powered and not self.beam_on(now.t_us):
             self._begin(now.t_us)
@@ -362,7 +365,7 @@ class MonoblockModel:
             return
         course = self.courses[-1]
         yield self._hot_us(course, t_us), "over_temperature"
-        yield self._drained_us(course), "battery_low"
+        yield self.energy.drained_us(course), "battery_low"
         if self._timer_end_us is not None and not self.timer_dead:
             yield self._timer_end_us, None
         if self._charge_mas is not None and not self.timer_dead:
@@ -378,67 +381,25 @@ class MonoblockModel:
     def _watched(self) -> bool:
         return self._watchdog_on and not self.watchdog_dead
 
-    # --- energy: oil and battery follow it in closed form
+    # --- energy
 
-    def _energy_j(self, t_us: int) -> float:
-        """Put into the tube since this segment began: kV x mAs, the ramp at full kV."""
-        return self.courses[-1].energy_j(self._segment_us, t_us) if self.courses else 0.0
-
-    def _taken_j(self, t_us: int) -> float:
-        """From the battery since this segment began."""
-        return self._energy_j(t_us) / EFFICIENCY
-
-    def _close_segment(self, t_us: int) -> None:
-        self._keep_heat(t_us)
-        self.battery.take(self._taken_j(t_us))
-        self._segment_us = t_us
-
-    def _keep_heat(self, t_us: int) -> None:
-        self._oil_c = self._real_oil_c(t_us)
-
-    def _oil_at(self, t_us: int) -> float:
-        """As the thermometer has it."""
-        return self._real_oil_c(t_us) if self.stuck_oil_c is None else self.stuck_oil_c
-
-    def _real_oil_c(self, t_us: int) -> float:
-        """Warms by the energy, cools towards ambient between beams only."""
-        warmed_c = self._energy_j(t_us) / self.ratings.oil_j_per_c
-        if self.beam_on(t_us):
-            return self._oil_c + warmed_c
-        age_s = (t_us - self._segment_us) / 1e6
-        left = math.exp(-age_s / self.ratings.oil_tau_s)
-        return self._ambient_c + (self._oil_c - self._ambient_c) * left + warmed_c
-
-    def _hot_us(self, course: BeamCourse, t_us: int) -> int:
-        """When this beam makes it too hot; too early is harmless, since it is asked again then."""
-        if self.stuck_oil_c is not None:
-            return NEVER_US
-        left_c = self.ratings.oil_limit_c - self._oil_c
-        return course.spends_us(left_c * self.ratings.oil_j_per_c)
-
-    def _drained_us(self, course: BeamCourse) -> int:
-        """Judged under full load, so from the end of the ramp on."""
-        power_w = _full_power_w(course, NEVER_US)
-        energy_j = EFFICIENCY * self.battery.lasts_j(power_w / EFFICIENCY)
-        return max(course.spends_us(energy_j), course.on_us + course.ramp_us)
-
-    def _volts(self, t_us: int) -> float:
-        course = self.courses[-1] if self.courses else None
-        power_w = _full_power_w(course, t_us) * course.level(t_us) ** 2 if course else 0.0
-        return self.battery.volts(power_w / EFFICIENCY, self._taken_j(t_us))
+    @property
+    def battery(self) -> Battery:
+        return self.energy.battery
 
     def charge(self, t_us: int) -> float:
-        """Of the battery, 0..1, with what this segment has taken."""
-        return self.battery.left(self._taken_j(t_us))
+        return self.energy.charge(t_us)
 
     def charge_battery(self, t_us: int, charge: float) -> None:
         """As a charger leaves it; ValueError beyond 0..1 and during a beam."""
-        if not 0.0 <= charge <= 1.0:
-            raise ValueError(f"charge = {charge:g}: must be 0 to 1")
-        if self.beam_on(t_us):
-            raise ValueError("the battery is not charged during a beam")
-        self._close_segment(t_us)  # what was taken so far was taken from the old charge
-        self.battery.charge = charge
+        self.energy.charge_to(t_us, charge)
+
+    def _oil_at(self, t_us: int) -> float:
+        """As the thermometer has it."""
+        return self.energy.oil_c(t_us) if self.stuck_oil_c is None else self.stuck_oil_c
+
+    def _hot_us(self, course: BeamCourse, t_us: int) -> int:
+        return NEVER_US if self.stuck_oil_c is not None else self.energy.hot_us(course, t_us)
 
     # --- what it shows, and what really was
 
@@ -453,7 +414,7 @@ class MonoblockModel:
             ma=max(0.0, ma / (course.shunt if course else 1.0) * (1 + self._shown())),
             oil_c=self._oil_at(t_us),
             filament_a=self._filament_a(t_us, ruling),
-            battery_v=self._volts(t_us),
+            battery_v=self.energy.volts(t_us),
         )
 
     def _filament_a(self, t_us: int, ruling: Regulation) -> float:
@@ -468,8 +429,7 @@ class MonoblockModel:
         return filament.shown_a(kv, ma)
 
     def battery_pct(self, t_us: int) -> float | None:
-        told = self.battery.told(self._taken_j(t_us))
-        return None if told is None else 100 * told
+        return self.energy.told_pct(t_us)
 
     def account(self, t_us: int) -> tuple[float, float]:
         """Drifted dividers and shunts look perfect in it; what cables discharge is counted, too."""
@@ -503,9 +463,3 @@ class MonoblockModel:
         mas = sum(charge for charge, _ in charges)
         kv = max((kv for charge, kv in charges if charge > 0), default=0.0)
         return mas, kv
-
-
-def _full_power_w(course: BeamCourse, t_us: int) -> float:
-    """At full level, with the regulation of that moment."""
-    ruling = course.regulation(t_us)
-    return course.kv * course.ma * (ruling.kv_pct * ruling.ma_pct / 1e4)

@@ -14,6 +14,7 @@ from hal.generators.vj_ixs_wire import LONGEST_TEXT_BYTES, frame
 from hal.room_io.mapped_table import COILS
 from hal.types import CONTACTS as INPUTS
 from sim import (
+    battery,
     chambers,
     detector_faults,
     device,
@@ -27,9 +28,8 @@ from sim import (
     wiring,
 )
 from sim.device import PanelDevice, WireDevice
+from sim.generator import MonoblockModel
 from sim.injection import Injection, NotHereError, Table, heal, inject, is_hurt
-from sim.radiographic import INJECTIONS as RADIOGRAPHIC
-from sim.radiographic import RadiographicModel
 from sim.rotor import INJECTIONS as ROTOR
 from sim.world import World
 
@@ -52,7 +52,7 @@ def targets_of(world: World, verb: str) -> Targets:
     found: dict[str, Targets] = {
         "generator": [
             (world.generator, generator_faults.INJECTIONS),
-            *_rotating(world),
+            *_supplied(world.generator),
             (world.generator_device.desk, world.generator_wire.at_the_desk),
             *([(own, chambers.INJECTIONS)] if own is not None else []),
         ],
@@ -73,18 +73,18 @@ def targets_of(world: World, verb: str) -> Targets:
     return found[verb]
 
 
-def _rotating(world: World) -> Targets:
-    model = world.generator
-    if not isinstance(model, RadiographicModel):
-        return []
-    return [(model.rotor, ROTOR), (model, RADIOGRAPHIC)]
+def _supplied(model: MonoblockModel) -> Targets:
+    """A rotor and a battery, where there are such."""
+    rotor: Targets = [(model.rotor, ROTOR)] if model.rotor is not None else []
+    has_pack = not isinstance(model.battery, battery.Mains)
+    return [*rotor, *([(model.battery, battery.INJECTIONS)] if has_pack else [])]
 
 
 NAMES: dict[str, tuple[str, ...]] = {  # verb -> what may be set by name
     "generator": (
         *generator_faults.INJECTIONS,
         *ROTOR,
-        *RADIOGRAPHIC,
+        *battery.INJECTIONS,
         *generator_wires.NAMES,
         *chambers.INJECTIONS,
     ),
@@ -229,19 +229,23 @@ def false_command(world: World, text: str = ON) -> None:
 # --- power
 
 
-def set_panel_battery(world: World, charge: float | None, shown_pct: float | None) -> None:
-    """Its charge, as a dock leaves it: an empty panel starts again; and where its meter stands."""
+def set_panel_battery(
+    world: World, charge: float | None, shown_pct: float | None, docked: bool | None
+) -> None:
+    """Its charge; where its meter stands; whether it is docked: an empty panel starts there."""
     battery = world.panel.battery
     if battery is None:
         raise NotHereError("no battery: the panel is tethered")
     if shown_pct is not None and not 0 <= shown_pct <= 100:
         raise ValueError(f"shown_pct = {shown_pct:g}: must be 0 to 100")
-    was_empty = battery.charge <= 0
+    fed = battery.feeds()
+    if docked is not None:
+        battery.dock(world.t_us, docked)
     if charge is not None:
         battery.charge_to(world.t_us, charge)
     battery.shown_pct = battery.shown_pct if shown_pct is None else shown_pct
-    if was_empty != (battery.charge <= 0):
-        _power(world, "panel", on=was_empty)
+    if fed != battery.feeds():
+        _power(world, "panel", on=not fed)
 
 
 def power_off(world: World, device: str) -> None:

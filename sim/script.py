@@ -111,13 +111,18 @@ def _charge_battery(world: World, charge: float = 1.0) -> None:
 
 
 def _panel_battery(
-    world: World, charge: float | None = None, shown_pct: float | None = None
+    world: World,
+    charge: float | None = None,
+    shown_pct: float | None = None,
+    docked: bool | None = None,
 ) -> None:
-    """Docked until it holds this charge; or its meter stands at a figure."""
+    """It holds this charge; its meter stands at a figure; it is put into its dock, or taken out."""
     for name, value in (("charge", charge), ("shown_pct", shown_pct)):
         if value is not None and not _same_kind(0.0, value):
             raise ScriptError(f"{name} = {value!r}: must be a number")
-    mishaps.set_panel_battery(world, charge, shown_pct)
+    if docked is not None and not _same_kind(False, docked):
+        raise ScriptError(f"docked = {docked!r}: must be true or false")
+    mishaps.set_panel_battery(world, charge, shown_pct, docked)
 
 
 VERBS: dict[str, Callable[..., None]] = {

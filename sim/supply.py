@@ -8,6 +8,7 @@ how it is set.
 
 from __future__ import annotations
 
+from sim.energy import Oil
 from sim.generator import MonoblockModel, Ratings
 
 SUPPLY = Ratings(
@@ -18,8 +19,7 @@ SUPPLY = Ratings(
     fall_us=60_000,
     watchdog_us=None,
     on_mains=True,
-    oil_j_per_c=40_000.0,
-    oil_tau_s=3_600.0,
+    oil=Oil(j_per_c=40_000.0, tau_s=3_600.0),
 )
 
 

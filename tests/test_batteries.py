@@ -147,7 +147,8 @@ def test_a_tethered_panel_has_no_battery_to_set_and_tells_none() -> None:
         ({"charge": "full"}, "charge = 'full': must be a number"),
         ({"charge": 1.1}, "charge = 1.1: must be 0 to 1"),
         ({"shown_pct": 101.0}, "shown_pct = 101: must be 0 to 100"),
-        ({"volts": 3.0}, "panel battery has no 'volts'; there are charge, shown_pct"),
+        ({"volts": 3.0}, "panel battery has no 'volts'; there are charge, shown_pct, docked"),
+        ({"docked": 1}, "docked = 1: must be true or false"),
     ],
 )
 def test_what_a_panels_battery_can_not_be_is_refused(args: dict[str, Any], told: str) -> None:
@@ -168,6 +169,43 @@ def test_it_lasts_as_long_as_its_two_times_say() -> None:
     made.charge_to(3 * HOUR_US, 1.0)
     assert made.empty_us() == 5 * HOUR_US
     assert PanelBattery(idle_h=1e12, working_h=1.0).empty_us() == NEVER_US
+
+
+def test_in_its_dock_it_is_full_in_two_and_a_half_hours_and_stays_so() -> None:
+    made = PanelBattery(idle_h=8.0, working_h=2.0, charge=0.2)
+    made.follow(0, working=True)
+    made.dock(0, True)
+    assert [made.pct(hours * HOUR_US) for hours in (0, 1, 2, 3, 40)] == [20, 60, 100, 100, 100]
+    assert made.empty_us() == NEVER_US
+    made.dock(40 * HOUR_US, False)
+    assert made.empty_us() == 42 * HOUR_US
+
+
+def test_switched_off_it_loses_itself_in_thirty_days() -> None:
+    made = PanelBattery(idle_h=8.0, working_h=2.0)
+    made.switch(0, on=False)
+    assert [made.pct(days * 24 * HOUR_US) for days in (0, 15, 30, 31)] == [100, 50, 0, 0]
+    made.switch(15 * 24 * HOUR_US, on=True)
+    assert made.empty_us() == (15 * 24 + 4) * HOUR_US
+
+
+@pytest.mark.req("SR-10", "F32")
+def test_an_empty_panel_lives_in_its_dock_and_exposes_when_it_has_charged() -> None:
+    whole = standing("mobile")
+    whole.do("panel battery", charge=0.0)
+    whole.pass_us(400_000)
+    assert not whole.world.panel_device.powered
+    whole.do("panel battery", docked=True)
+    whole.pass_us(3_000_000)
+    assert whole.world.panel_device.powered
+    assert [one["code"] for one in shown(whole)["inhibits"]] == ["PANEL_BATTERY_EMPTY"]
+    whole.world.panel.battery.charge_to(whole.t_us, 0.0999)
+    whole.pass_us(3_000_000)  # 1.2 s of it fill the gap
+    assert shown(whole)["inhibits"] == []
+    whole.do("panel battery", docked=False)
+    whole.pass_us(400_000)
+    assert whole.world.panel_device.powered
+    assert whole.world.panel.battery.empty_us() < NEVER_US
 
 
 # --- the level on R2CP's wire

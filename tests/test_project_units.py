@@ -102,6 +102,7 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "sim/filament.py:Filament.exponent": "a ratio",
     "sim/filament.py:Filament.point_k": "kelvin",
     "sim/generator.py:MonoblockModel.gassy_tube": "a likelihood",
+    "sim/battery.py:Battery.weak_cells": "a factor of the internal resistance",
     "sim/qualities.py:Quality.homogeneity": "a ratio",
     "sim/shapes.py:Bone.marrow": "a ratio",
     "sim/shapes.py:Bone.thinning": "a ratio",

@@ -15,7 +15,8 @@ import pytest
 from hal.now import NEVER_US, Now
 from sim.battery import EFFICIENCY
 from sim.beamline import BeamCourse, Regulation
-from sim.generator import BITS, FALL_US, OIL_J_PER_C, OIL_TAU_S, MonoblockModel
+from sim.energy import OIL_J_PER_C, OIL_TAU_S
+from sim.generator import BITS, FALL_US, MonoblockModel
 
 S = 1_000_000
 START_US = 1 * S

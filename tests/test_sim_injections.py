@@ -8,6 +8,7 @@ import pytest
 
 from hal.types import CONTACTS
 from sim import (
+    battery,
     chambers,
     detector_faults,
     device,
@@ -17,7 +18,6 @@ from sim import (
     meter,
     mishaps,
     optics,
-    radiographic,
     room,
     rotor,
     wiring,
@@ -27,7 +27,7 @@ from sim.script import INJECTED, NotOnThisBenchError, ScriptError, do
 from tests.sim_world import SimWorld, sim_world
 
 TABLES: dict[str, Table] = {
-    "generator": generator_faults.INJECTIONS | generator_wires.IXS_DESK,
+    "generator": generator_faults.INJECTIONS | battery.INJECTIONS | generator_wires.IXS_DESK,
     "panel": detector_faults.INJECTIONS | device.FRAMES,
     "wiring": wiring.INJECTIONS,
     "room": room.INJECTIONS,
@@ -35,7 +35,7 @@ TABLES: dict[str, Table] = {
     "meter": meter.INJECTIONS,
     "optics": optics.INJECTIONS | filtration.INJECTIONS,
 }
-ROTARY: Table = rotor.INJECTIONS | radiographic.INJECTIONS | generator_wires.R2CP_DESK
+ROTARY: Table = rotor.INJECTIONS | generator_wires.R2CP_DESK
 ALL = [("vj_ixs", verb, name) for verb, table in TABLES.items() for name in table]
 ALL += [("r2cp", "generator", name) for name in ROTARY]
 

@@ -211,7 +211,7 @@ collimator, dap, "trip generator", battery, mischief, stick, free, bounce, glitc
 "press often", "power off", "power on", reboot, "lose answer", "false command", garbage, heal,
 inject (a fault of the catalogue or of `dxrig sim show faults`, by its id or name);
 without --set each says which names it takes. "charge battery" takes charge, 0 to 1;
-"panel battery" that, or shown_pct.
+"panel battery" that, shown_pct, or docked; generator takes charger_plugged.
 
 Phantoms: hand, none (an open beam on the whole panel), chest, flat_rqr, flat_rqa3, flat_rqa5,
 flat_rqa7, flat_rqa9, al_wedge, cu_wedge, pmma_100, pmma_200, low_contrast, edge, bars, star,
