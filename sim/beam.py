@@ -1,9 +1,9 @@
 """The X-ray beam: its spectrum, and what follows from it. numpy over a committed table.
 
 The table is SpekPy's (`sim/spectra`): a tungsten target at constant voltage, 20 to 150 kV, no
-ripple, no off-focus radiation, no scatter. Output is that of a new tube: 10-25 % less is normal
-for an old one (unverified, qc-and-physics.md 5.4). What comes out at 1 m has passed 1 m of air, and
-at another distance as much air as that is.
+off-focus radiation, no scatter. Output is that of a new tube: 10-25 % less is normal for an old
+one (unverified, qc-and-physics.md 5.4); ripple and a rough target are a `Condition`. What comes out
+at 1 m has passed 1 m of air, and at another distance as much air as that is.
 
 Against SpekPy itself, over 40-150 kV and 2-4 mm Al: kerma and HVL within 0.05 %, between the whole
 kV of the table, too; within 0.3 % at another anode angle or off the axis. Outside the table nothing
@@ -22,6 +22,7 @@ from functools import cache, cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.condition import AS_NEW, Condition
 from sim.few_energies import few_energies
 from sim.spectra import KEV, Array, range_mm, table
 
@@ -122,18 +123,23 @@ def spectrum(
     copper_mm: float = 0.0,
     anode_deg: float = ANODE_DEG,
     off_axis_mm: float = 0.0,
+    condition: Condition = AS_NEW,
 ) -> Spectrum:
     """At 1 m, behind the filters and 1 m of air, which `off_axis_mm` crosses obliquely.
 
     `off_axis_mm` is in the plane at 1 m, towards the cathode; towards the anode it is negative, and
-    behind the anode's edge there is nothing. Nothing, too, at 0 kV and less. ValueError for filters
-    below 0 mm and for angles and places outside ANODE_RANGE_DEG and OFF_AXIS_RANGE_MM.
+    behind the anode's edge there is nothing. Nothing, too, at 0 kV and less. With ripple `kv` is
+    the peak, from whose depths in the target all counts as coming. ValueError for filters below
+    0 mm and for angles and places outside ANODE_RANGE_DEG and OFF_AXIS_RANGE_MM.
     """
     _inside("anode_deg", anode_deg, ANODE_RANGE_DEG)
     _inside("off_axis_mm", off_axis_mm, OFF_AXIS_RANGE_MM)
     oblique = math.hypot(1.0, off_axis_mm / REFERENCE_MM)
-    filters = {"aluminium": aluminium_mm, "copper": copper_mm, "air": REFERENCE_MM}
-    fluence = _born(kv) * _through((name, mm * oblique) for name, mm in filters.items())
+    filters = {"aluminium": aluminium_mm, "copper": copper_mm, "air": REFERENCE_MM,
+               "tungsten": condition.tungsten_mm}  # fmt: skip
+    parts_kv = condition.parts_kv(kv)
+    born = sum((_born(part_kv) for part_kv in parts_kv[1:]), start=_born(parts_kv[0]))
+    fluence = born / len(parts_kv) * _through((name, mm * oblique) for name, mm in filters.items())
     if anode_deg != ANODE_DEG or off_axis_mm != 0.0:
         take_off_deg = anode_deg + math.degrees(math.atan(off_axis_mm / REFERENCE_MM))
         fluence *= _left_target(kv, take_off_deg) / oblique**2
@@ -148,16 +154,24 @@ def kerma_ugy(
     *,
     aluminium_mm: float = INHERENT_MM_AL,
     copper_mm: float = 0.0,
+    condition: Condition = AS_NEW,
 ) -> float:
     """Air kerma free in air, on the axis; 0 without voltage or charge."""
     if kv <= 0.0 or mas <= 0.0:
         return 0.0
-    return mas * _kerma_ugy_per_mas(kv, distance_mm, aluminium_mm, copper_mm)
+    return mas * _kerma_ugy_per_mas(kv, distance_mm, aluminium_mm, copper_mm, condition)
 
 
-def hvl_mm_al(kv: float, *, aluminium_mm: float = INHERENT_MM_AL, copper_mm: float = 0.0) -> float:
+def hvl_mm_al(
+    kv: float,
+    *,
+    aluminium_mm: float = INHERENT_MM_AL,
+    copper_mm: float = 0.0,
+    condition: Condition = AS_NEW,
+) -> float:
     """The first half-value layer at 1 m."""
-    return spectrum(kv, aluminium_mm=aluminium_mm, copper_mm=copper_mm).hvl_mm_al()
+    one = spectrum(kv, aluminium_mm=aluminium_mm, copper_mm=copper_mm, condition=condition)
+    return one.hvl_mm_al()
 
 
 def heel(
@@ -166,6 +180,7 @@ def heel(
     *,
     aluminium_mm: float = INHERENT_MM_AL,
     copper_mm: float = 0.0,
+    condition: Condition = AS_NEW,
     response: Array | None = None,
 ) -> Array:
     """The signal at these places in the plane at 1 m, as a part of that on the axis; same shape.
@@ -179,12 +194,13 @@ def heel(
     low, high = OFF_AXIS_RANGE_MM
     within = np.clip(off_axis_mm, low, high)
     places = np.linspace(within.min(), within.max(), HEEL_STEPS_COUNT)
+    there_mm = {"aluminium_mm": aluminium_mm, "copper_mm": copper_mm}
     seen = [
-        float(spectrum(kv, aluminium_mm=aluminium_mm, copper_mm=copper_mm, off_axis_mm=float(mm))
+        float(spectrum(kv, **there_mm, off_axis_mm=float(mm), condition=condition)
               .fluence_per_mm2 @ signal) * (1.0 + (mm / REFERENCE_MM) ** 2)
         for mm in places
     ]  # fmt: skip
-    straight = spectrum(kv, aluminium_mm=aluminium_mm, copper_mm=copper_mm)
+    straight = spectrum(kv, **there_mm, condition=condition)
     there: Array = np.interp(within, places, seen) / float(straight.fluence_per_mm2 @ signal)
     return there
 
@@ -203,6 +219,7 @@ def transmission(
     *,
     aluminium_mm: float = INHERENT_MM_AL,
     copper_mm: float = 0.0,
+    condition: Condition = AS_NEW,
     response: Array | None = None,
     every_energy: bool = False,
 ) -> Floats:
@@ -225,7 +242,7 @@ def transmission(
     if not there:
         return np.ones(shape, np.float32)
     mu, weights = _few(
-        kv, aluminium_mm, copper_mm, _as_key(response), there, every_energy=every_energy
+        kv, aluminium_mm, copper_mm, condition, _as_key(response), there, every_energy=every_energy
     )
     flat = [maps[name].reshape(-1) for name in there]
     passed = np.zeros(flat[0].size, np.float32)
@@ -259,6 +276,7 @@ def _few(
     kv: float,
     aluminium_mm: float,
     copper_mm: float,
+    condition: Condition,
     response: bytes | None,
     there: tuple[str, ...],
     *,
@@ -266,7 +284,7 @@ def _few(
 ) -> tuple[Floats, Floats]:
     """(materials, energies) attenuation and (energies,) weights that stand for the spectrum."""
     signal = _ugy_per_photon() if response is None else np.frombuffer(response)
-    beam = spectrum(kv, aluminium_mm=aluminium_mm, copper_mm=copper_mm)
+    beam = spectrum(kv, aluminium_mm=aluminium_mm, copper_mm=copper_mm, condition=condition)
     mu = np.array([mu_per_mm(name) for name in there])
     signals = beam.fluence_per_mm2 * signal
     if not signals.sum() > 0.0:
@@ -281,9 +299,9 @@ def _few(
 
 @lru_cache(maxsize=512)
 def _kerma_ugy_per_mas(
-    kv: float, distance_mm: float, aluminium_mm: float, copper_mm: float
+    kv: float, distance_mm: float, aluminium_mm: float, copper_mm: float, condition: Condition
 ) -> float:
-    one = spectrum(kv, aluminium_mm=aluminium_mm, copper_mm=copper_mm)
+    one = spectrum(kv, aluminium_mm=aluminium_mm, copper_mm=copper_mm, condition=condition)
     return one.at(distance_mm).kerma_ugy_per_mas
 
 

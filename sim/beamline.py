@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from hal.now import NEVER_US
+from sim.condition import AS_NEW, Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class BeamCourse:
     regulations: list[Regulation] = field(default_factory=list)
     divider: float = 1.0  # real over told kV, as its own instruments have it
     shunt: float = 1.0  # ... mA
-    output: float = 1.0  # kerma is so much of what a new tube gives
+    output: float = 1.0  # kerma is so much of what a new tube of this condition gives
+    condition: Condition = AS_NEW  # `kv` is the peak
 
     def level(self, t_us: int) -> float:
         """0..1: the share of the regulated values that is there at `t_us`."""
@@ -62,14 +64,17 @@ class BeamCourse:
 
     def energy_j(self, from_us: int, to_us: int) -> float:
         """Into the tube, the ramp at full kV."""
+        return self.condition.mean_share * self._peak_j(from_us, to_us)
+
+    def _peak_j(self, from_us: int, to_us: int) -> float:
         return self.kv * (
             self.ma * self._weighed_s(from_us, to_us, lambda one: one.kv_pct * one.ma_pct / 1e4)
         )
 
-    def mean_kv(self, from_us: int, to_us: int) -> float:
-        """Of the charge in the interval."""
+    def peak_kv(self, from_us: int, to_us: int) -> float:
+        """Mean over the charge in the interval, of the peak."""
         charge_mas = self.charge_mas(from_us, to_us) if self.regulations else 0.0
-        return self.energy_j(from_us, to_us) / charge_mas if charge_mas else self.kv
+        return self._peak_j(from_us, to_us) / charge_mas if charge_mas else self.kv
 
     def _weighed_s(self, from_us: int, to_us: int, weight: Weight) -> float:
         """Integral of `level` times the weight of what rules there, in seconds."""
@@ -106,7 +111,8 @@ class BeamCourse:
 
     def spends_us(self, energy_j: float) -> int:
         """When so much energy has gone into the tube since its start."""
-        charge_mas = energy_j / self.kv if self.kv else math.inf
+        mean_kv = self.kv * self.condition.mean_share
+        charge_mas = energy_j / mean_kv if mean_kv else math.inf
         return self._reaches_us(charge_mas, lambda one: one.kv_pct * one.ma_pct / 1e4)
 
     def _reaches_us(self, weighed_mas: float, weight: Weight, fall_us: int = 0) -> int:

@@ -20,6 +20,7 @@ from functools import cache
 from hal.ports import AecChoice
 from sim import beam, phantom
 from sim.arrival import Arrival
+from sim.condition import AS_NEW, Condition
 from sim.filtration import SimFilter
 from sim.injection import Injection, fresh
 
@@ -92,24 +93,32 @@ class Chambers:
         step = 1 + self.setting.density_pct / 100
         return self.setting.cutoffs_ugy[choice.sensitivity_index] * step**choice.density_index
 
-    def charge_mas(self, choice: AecChoice, kv: float, beam_number: int) -> float:
+    def charge_mas(
+        self, choice: AecChoice, kv: float, beam_number: int, condition: Condition = AS_NEW
+    ) -> float:
         """At which the beam is ended; infinite: never."""
         names = (self.chamber_wrong,) if self.chamber_wrong else choice.chambers
-        signals = [self._signal_ugy(name, kv, beam_number) for name in names]
+        signals = [self._signal_ugy(name, kv, beam_number, condition) for name in names]
         mean_ugy = sum(signals) / len(signals)  # of one mAs
         return self.cutoff_ugy(choice) / mean_ugy if mean_ugy > 0 else math.inf
 
-    def _signal_ugy(self, name: str, kv: float, beam_number: int) -> float:
+    def _signal_ugy(
+        self, name: str, kv: float, beam_number: int, condition: Condition = AS_NEW
+    ) -> float:
         """What one mAs makes of it."""
         if self.chamber_stuck_high == name:
             return math.inf
         if self.chamber_dead in (name, "all"):
             return 0.0
         aluminium_mm = self._filter.aluminium_mm
-        open_ugy = beam.kerma_ugy(kv, 1.0, self._sid_mm(), aluminium_mm=aluminium_mm)
+        open_ugy = beam.kerma_ugy(
+            kv, 1.0, self._sid_mm(), aluminium_mm=aluminium_mm, condition=condition
+        )
         if not open_ugy:
             return 0.0
-        signal_ugy = open_ugy * let_through(self._patient(), name, round(kv, 3), aluminium_mm)
+        signal_ugy = open_ugy * let_through(
+            self._patient(), name, round(kv, 3), aluminium_mm, condition
+        )
         if self.chamber_noisy == name:
             dice = random.Random(f"chamber-{self._seed}-{name}-{beam_number}")
             low, high = (math.log(limit) for limit in NOISE)
@@ -119,7 +128,11 @@ class Chambers:
 
 @cache
 def let_through(
-    phantom_name: str, chamber: str, kv: float, aluminium_mm: float = beam.INHERENT_MM_AL
+    phantom_name: str,
+    chamber: str,
+    kv: float,
+    aluminium_mm: float = beam.INHERENT_MM_AL,
+    condition: Condition = AS_NEW,
 ) -> float:
     """The part of the kerma that reaches this chamber, as the mean over its face."""
     columns, rows = (round(size / PITCH_MM) for size in phantom.FIELD_MM)
@@ -129,7 +142,9 @@ def let_through(
     part = _before_chambers().share(
         phantom_name,
         phantom.FIELD_MM,
-        lambda maps: beam.transmission(kv, maps, aluminium_mm=aluminium_mm, every_energy=True),
+        lambda maps: beam.transmission(
+            kv, maps, aluminium_mm=aluminium_mm, condition=condition, every_energy=True
+        ),
         only=(down, across),
     )
     return 1.0 if part is None else float(part.mean())

@@ -33,6 +33,7 @@ from hal.now import NEVER_US, Now, earliest_us, since
 from hal.ports import PanelFrame
 from hal.types import PanelState
 from sim import phantom, phantoms
+from sim.condition import Light
 from sim.detector_faults import INJECTIONS
 from sim.filtration import SimFilter
 from sim.geometry import SimGeometry
@@ -41,7 +42,7 @@ from sim.optics import PLAIN
 from sim.panel_battery import PanelBattery
 from sim.pixels import LAG_SHARES, Exposure, PixelModel, TrueMaps
 
-KermaSource = Callable[[int, int], tuple[float, float]]
+KermaSource = Callable[[int, int], Light]
 """(from_us, to_us) -> (mAs of the beam in between, its mean kV). The panel's only view of it."""
 
 BOOT_US = 2_000_000  # power-up, or the end of an error -> idle
@@ -314,18 +315,19 @@ class SimPanel:
         self._enter(PanelState.INTEGRATING, at_us + length_us)
 
     def _close_window(self, at_us: int, *, complete: bool) -> None:
-        mas, kv = self._kerma_source(self._opened_us, at_us)
+        light = self._kerma_source(self._opened_us, at_us)
         if since(self._opened_us, self._closed_us + REFRESH_US):
             self._earlier.clear()
         self._closed_us = at_us
         gathers = self.in_beam and not self.claims_window
         exposure = Exposure(
-            mas=mas if gathers else 0.0, kv=kv, phantom_name=self._phantom_name,
+            mas=light.mas if gathers else 0.0, kv=light.kv, phantom_name=self._phantom_name,
             frame_count=self._frame_count,
             sid_mm=self._geometry.sid_mm if self._geometry else None,
             field_mm=self._geometry.field_mm if self._geometry else None,
             optics=self._geometry.optics.now() if self._geometry else PLAIN,
             aluminium_mm=self._filter.aluminium_mm if self._filter else None,
+            condition=light.condition,
         )  # fmt: skip
         self._pending = _Exposed(
             exposure=exposure, earlier=tuple(self._earlier), start_us=self._opened_us,
@@ -356,7 +358,7 @@ class SimPanel:
         raw = self._pixels.frame(
             this.mas, this.kv, window_us, this.frame_count, this.phantom_name, exposed.earlier,
             sid_mm=this.sid_mm, field_mm=this.field_mm, optics=this.optics,
-            aluminium_mm=this.aluminium_mm,
+            aluminium_mm=this.aluminium_mm, condition=this.condition,
             warmer_c=exposed.warmer_c, aged_pct=exposed.aged_pct,
         )  # fmt: skip
         data = self._spoiled(raw).astype(np.dtype("<u2"), copy=False).tobytes()

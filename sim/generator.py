@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 from hal.generators.vj_ixs_wire import FAULT_BITS
 from hal.now import NEVER_US, Now
 from hal.ports import AecChoice, GeneratorReading
+from sim.anode_wear import even_share, foil_mm
 from sim.arcs import CLEANED, ArcChance
 from sim.battery import Battery, Mains
 from sim.beamline import BeamCourse, Regulation
 from sim.chambers import Chambers
+from sim.condition import Condition, Light
 from sim.energy import OIL, Energy, Oil
 from sim.filament import filament_of
 from sim.generator_faults import INJECTIONS
@@ -71,6 +73,7 @@ class MonoblockModel:
     filament_thinner_pct: float
     gassy_tube: float
     worn_anode_pct: float
+    ripple_pct: float
     output_drift_pct: float
     slow_rise_us: int | None
     slow_fall_us: int | None
@@ -196,6 +199,7 @@ class MonoblockModel:
             divider=self.kv_factor,
             shunt=self.shunt_factor,
             output=self._output(),
+            condition=self._condition(),
         )
         self.courses.append(course)
         self._regulate(t_us)
@@ -372,7 +376,9 @@ class MonoblockModel:
             yield course.makes_us(self._charge_mas * course.shunt), None
         if self._aec is not None and self.chambers is not None:
             kv = course.kv * course.regulation(t_us).kv_pct / 100
-            charge_mas = self.chambers.charge_mas(self._aec, kv, len(self.courses))
+            charge_mas = self.chambers.charge_mas(
+                self._aec, kv, len(self.courses), course.condition
+            )
             charge_mas /= course.output
             yield course.reaches_us(charge_mas) + self.chambers.setting.response_us, None
         if self._watched():
@@ -435,7 +441,7 @@ class MonoblockModel:
         """Drifted dividers and shunts look perfect in it; what cables discharge is counted, too."""
         course = self.courses[-1]
         end_us = t_us if course.off_us is None else course.off_us + course.fall_us
-        kv = course.mean_kv(course.on_us, end_us) / course.divider if course.divider else 0.0
+        kv = course.peak_kv(course.on_us, end_us) / course.divider if course.divider else 0.0
         mas = course.charge_mas(course.on_us, end_us) / course.shunt
         return kv * (1 + self._shown()), mas * (1 + self._shown())
 
@@ -444,22 +450,27 @@ class MonoblockModel:
         return 0.002 * self._noise.gauss(0, 1)
 
     def _output(self) -> float:
-        """Of the beam that begins: what a drift has taken so far, and a roughened target."""
+        """Of the beam that begins: what drift and a roughened target have taken evenly so far."""
         kept = self._drifted * (1.0 - self.output_drift_pct / 100)
         self._drifted = kept if self.output_drift_pct else 1.0
-        return (1.0 - self.worn_anode_pct / 100) * self._drifted
+        return even_share(self.worn_anode_pct) * self._drifted
+
+    def _condition(self) -> Condition:
+        return Condition(ripple_pct=self.ripple_pct, tungsten_mm=foil_mm(self.worn_anode_pct))
 
     def on_time_s(self) -> float:
         return self._on_s
 
-    def light(self, from_us: int, to_us: int) -> tuple[float, float]:
-        """(mAs of a new tube that give as much kerma, kV): what panel and DAP meter see."""
-        charges = (course.output * course.charge_mas(from_us, to_us) for course in self.courses)
-        return sum(charges), self.exposure(from_us, to_us)[1]
+    def light(self, from_us: int, to_us: int) -> Light:
+        """What panel and DAP meter see: of several beams, in the condition of the newest."""
+        there = [course for course in self.courses if course.charge_mas(from_us, to_us) > 0]
+        mas = sum(course.output * course.charge_mas(from_us, to_us) for course in there)
+        kv = self.exposure(from_us, to_us)[1]
+        return Light(mas, kv, there[-1].condition) if there else Light(mas, kv)
 
     def exposure(self, from_us: int, to_us: int) -> tuple[float, float]:
-        """(mAs, kV) that really were between the two times: the simulator's own integral."""
-        charges = [(c.charge_mas(from_us, to_us), c.mean_kv(from_us, to_us)) for c in self.courses]
+        """(mAs, peak kV) that really were between the two times: the simulator's own integral."""
+        charges = [(c.charge_mas(from_us, to_us), c.peak_kv(from_us, to_us)) for c in self.courses]
         mas = sum(charge for charge, _ in charges)
         kv = max((kv for charge, kv in charges if charge > 0), default=0.0)
         return mas, kv

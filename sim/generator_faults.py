@@ -45,12 +45,18 @@ INJECTIONS = {
         0.0, between=(0.0, 1.0),
     ),
     "worn_anode_pct": Injection(
-        "a roughened target: so much less output at the same kV and mAs; no reading shows it",
+        "a roughened target: so much less output at the same kV and mAs, and a little harder; "
+        "no reading shows it",
         0.0, between=(0.0, 60.0),
     ),
     "output_drift_pct": Injection(
         "each beam gives so much less than the one before, and no reading shows it",
         0.0, between=(0.0, 20.0),
+    ),
+    "ripple_pct": Injection(
+        "kV falls so far below its peak and back, a rectifier's or inverter's leg lost: the peak "
+        "is shown, output and HVL fall; from the next start on",
+        0.0, between=(0.0, 100.0),
     ),
     "slow_rise_us": Injection(
         "kV and mA rise so slowly, from the next start on (F08)",
@@ -66,6 +72,6 @@ INJECTIONS = {
     ),
 }  # fmt: skip
 FROM_NEXT_START = (
-    "gassy_tube", "ma_factor", "kv_factor", "output_drift_pct", "shunt_factor", "slow_rise_us",
-    "timer_off_pct", "worn_anode_pct",
+    "gassy_tube", "ma_factor", "kv_factor", "output_drift_pct", "ripple_pct", "shunt_factor",
+    "slow_rise_us", "timer_off_pct", "worn_anode_pct",
 )  # fmt: skip

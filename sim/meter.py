@@ -3,14 +3,15 @@
 It lies on the axis at 1 m, in front of any phantom, belongs to nobody's bench file, and no fault
 of the generator deceives it: what it shows is what there was, off by its own errors alone. They
 are our choice: kV, kerma and HVL by chance 0.3 % from beam to beam, and no range, no angle, no
-energy response. It counts the time at 75 % of the highest kV, as meters do; of a beam whose kV
-changes before its end, time and kerma are those of its mean.
+energy response. Its kV is the peak, whatever the ripple. It counts the time at 75 % of the highest
+kV, as meters do; of a beam whose kV changes before its end, time and kerma are those of its mean.
 """
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
 from sim import beam
 from sim.beamline import BeamCourse
@@ -73,11 +74,12 @@ class SimMeter:
         return [one for one in read if one.mas > 0.0]
 
     def _read(self, number: int, one: _Beam) -> MeterReading:
-        course, filtered = one.course, {"aluminium_mm": one.aluminium_mm}
+        course = one.course
+        made: dict[str, Any] = {"aluminium_mm": one.aluminium_mm, "condition": course.condition}
         off_us = course.on_us if course.off_us is None else course.off_us
         end_us = off_us + course.fall_us
-        kv, mas = course.mean_kv(course.on_us, end_us), course.charge_mas(course.on_us, end_us)
-        kerma_ugy = course.output * beam.kerma_ugy(kv, mas, DISTANCE_MM, **filtered)
+        kv, mas = course.peak_kv(course.on_us, end_us), course.charge_mas(course.on_us, end_us)
+        kerma_ugy = course.output * beam.kerma_ugy(kv, mas, DISTANCE_MM, **made)
         dice = random.Random(f"meter-{self._seed}-{number}")
         kv_error, dose_error, hvl_error = (1 + CHANCE * dice.gauss(0, 1) for _ in range(3))
         return MeterReading(
@@ -86,7 +88,7 @@ class SimMeter:
             kv=kv * kv_error * (1 + one.kv_pct / 100),
             kerma_ugy=kerma_ugy * dose_error * (1 + one.dose_pct / 100),
             time_ms=_time_us(course, off_us) / 1000,
-            hvl_mm_al=beam.hvl_mm_al(kv, **filtered) * hvl_error if kerma_ugy else 0.0,
+            hvl_mm_al=beam.hvl_mm_al(kv, **made) * hvl_error if kerma_ugy else 0.0,
             mas=mas * (1 + one.mas_pct / 100),
         )
 

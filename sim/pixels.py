@@ -23,12 +23,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim import beam, phantom, pixel_noise, scintillator
 from sim.arrival import Arrival
+from sim.condition import AS_NEW, Condition
 from sim.optics import PLAIN, Optics, pixel_middles_mm
 from sim.panel_maps import PanelMaps
 from sim.shapes import Shape
@@ -69,6 +71,7 @@ class Exposure:
     field_mm: tuple[float, float] | None = None  # rows, columns at the detector
     optics: Optics = PLAIN
     aluminium_mm: float | None = None  # in the beam; None: the model's own
+    condition: Condition = AS_NEW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +81,17 @@ class _Scene:
     kv: float  # to 0.1
     aluminium_mm: float
     copper_mm: float
+    condition: Condition
     phantom_name: str
     field_mm: tuple[float, float]
     optics: Optics
     sid_mm: float  # 0 where it matters not
 
     @property
-    def filtration(self) -> dict[str, float]:
-        return {"aluminium_mm": self.aluminium_mm, "copper_mm": self.copper_mm}
+    def beam(self) -> dict[str, Any]:
+        """What `sim.beam` wants to know of it, beside its kV."""
+        return {"aluminium_mm": self.aluminium_mm, "copper_mm": self.copper_mm,
+                "condition": self.condition}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +171,7 @@ class PixelModel:
         field_mm: tuple[float, float] | None = None,
         optics: Optics = PLAIN,
         aluminium_mm: float | None = None,
+        condition: Condition = AS_NEW,
         warmer_c: float = 0.0,
         aged_pct: float = 0.0,
     ) -> NDArray[np.uint16]:
@@ -176,6 +183,7 @@ class PixelModel:
             Exposure(
                 mas=mas, kv=kv, phantom_name=phantom_name, frame_count=frame_count,
                 sid_mm=sid_mm, field_mm=field_mm, optics=optics, aluminium_mm=aluminium_mm,
+                condition=condition,
             )
         )  # fmt: skip
         lags = self._lags(frame_count, earlier)
@@ -199,7 +207,7 @@ class PixelModel:
     def _light(self, one: Exposure) -> _Light | None:
         sid_mm = self.sid_mm if one.sid_mm is None else one.sid_mm
         scene = self._scene(one)
-        kerma_ugy = beam.kerma_ugy(one.kv, one.mas, sid_mm, **scene.filtration)
+        kerma_ugy = beam.kerma_ugy(one.kv, one.mas, sid_mm, **scene.beam)
         if not kerma_ugy:
             return None
         return _Light(self._response_at(scene), np.float32(kerma_ugy))
@@ -266,6 +274,7 @@ class PixelModel:
             kv=round(one.kv, 1),
             aluminium_mm=self._aluminium_mm if one.aluminium_mm is None else one.aluminium_mm,
             copper_mm=self._copper_mm,
+            condition=one.condition,
             phantom_name=one.phantom_name,
             field_mm=self._field_mm if one.field_mm is None else one.field_mm,
             optics=one.optics,
@@ -281,7 +290,7 @@ class PixelModel:
         return self._responses[scene]
 
     def _response(self, scene: _Scene) -> _Response:
-        quality = scintillator.quality(scene.kv, **scene.filtration)
+        quality = scintillator.quality(scene.kv, **scene.beam)
         counts = np.float32(quality.counts_per_ugy)
         quanta_per_ugy = quality.quanta_per_mm2_per_ugy * self.pitch_mm**2
         grain = np.float32(quality.counts_per_ugy / np.sqrt(quanta_per_ugy))
@@ -304,9 +313,8 @@ class PixelModel:
             lambda maps: beam.transmission(
                 scene.kv,
                 maps,
-                aluminium_mm=scene.aluminium_mm,
-                copper_mm=scene.copper_mm,
                 response=weight,
+                **scene.beam,
             ),
             scene.optics,
             scene.sid_mm,
@@ -318,7 +326,7 @@ class PixelModel:
     def _heel(self, scene: _Scene, weight: scintillator.Doubles) -> Floats:
         """Rows x 1. Of scatter, too, as if it came from the row in which it arrives."""
         at_mm = pixel_middles_mm(self.rows_px, self.pitch_mm) * beam.REFERENCE_MM / scene.sid_mm
-        shaded = beam.heel(scene.kv, at_mm, response=weight, **scene.filtration)
+        shaded = beam.heel(scene.kv, at_mm, response=weight, **scene.beam)
         return shaded[:, None].astype(np.float32)
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import beam
+from sim.condition import AS_NEW, Condition
 
 Doubles = NDArray[np.float64]
 
@@ -72,10 +73,15 @@ def variance_weight() -> Doubles:
 
 @lru_cache(maxsize=_KEPT_COUNT)
 def quality(
-    kv: float, aluminium_mm: float = beam.INHERENT_MM_AL, copper_mm: float = 0.0
+    kv: float,
+    aluminium_mm: float = beam.INHERENT_MM_AL,
+    copper_mm: float = 0.0,
+    condition: Condition = AS_NEW,
 ) -> Quality:
     """Of an open beam behind these filters."""
-    return quality_of(beam.spectrum(kv, aluminium_mm=aluminium_mm, copper_mm=copper_mm))
+    return quality_of(
+        beam.spectrum(kv, aluminium_mm=aluminium_mm, copper_mm=copper_mm, condition=condition)
+    )
 
 
 def quality_of(spectrum: beam.Spectrum) -> Quality:

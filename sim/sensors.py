@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from hal.ports import BladesSeen, DoseSeen
 from sim import beam
+from sim.condition import Light
 from sim.filtration import SimFilter
 from sim.geometry import SimGeometry
 from sim.injection import Injection, fresh
@@ -73,7 +74,7 @@ class SimDap:
     def __init__(
         self,
         geometry: SimGeometry,
-        source: Callable[[int, int], tuple[float, float]],
+        source: Callable[[int, int], Light],
         tube_filter: SimFilter | None = None,
     ) -> None:
         self._geometry, self._source = geometry, source
@@ -96,8 +97,10 @@ class SimDap:
         self._from_us, self._before_ugym2 = t_us, self._passed_ugym2(t_us)
 
     def _passed_ugym2(self, t_us: int) -> float:
-        mas, kv = self._source(self._from_us, t_us)
-        kerma_ugy = beam.kerma_ugy(kv, mas, aluminium_mm=self._filter.aluminium_mm)
+        light, aluminium_mm = self._source(self._from_us, t_us), self._filter.aluminium_mm
+        kerma_ugy = beam.kerma_ugy(
+            light.kv, light.mas, aluminium_mm=aluminium_mm, condition=light.condition
+        )
         return self._before_ugym2 + kerma_ugy * self._geometry.area_m2_at_1m
 
     def power(self, t_us: int, on: bool) -> None:

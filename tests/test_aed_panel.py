@@ -21,6 +21,7 @@ from rig.judge import problems
 from rig.run_model import ModelRun
 from rig.scenario import SHIPPED, load_scenario
 from sim.aed_desk import AedDesk
+from sim.condition import Light
 from sim.detector import PanelTimes, SimPanel
 from sim.pixels import PixelModel
 
@@ -67,7 +68,7 @@ class Pair:
             window_us=2_000 * MS, **times_us,
         )  # fmt: skip
         self.panel = SimPanel(
-            panel_id="P-1", pixels=PIXELS, kerma_source=lambda a, b: (0.0, 0.0),
+            panel_id="P-1", pixels=PIXELS, kerma_source=lambda a, b: Light(0.0, 0.0),
             times=PanelTimes(t_prep_us=0, window_us=2_000 * MS),
         )  # fmt: skip
         self.light, self.t_us = False, 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def test_output_and_hvl_stand_on_the_references_anchors(
 
 
 def test_the_design_example_of_a_filtered_90_kv_beam_is_met() -> None:
-    filtration = {"aluminium_mm": 2.5, "copper_mm": 0.1}  # design section 8
+    filtration: dict[str, Any] = {"aluminium_mm": 2.5, "copper_mm": 0.1}  # design section 8
     assert beam.kerma_ugy(90, 1.0, **filtration) == pytest.approx(50.0, rel=0.01)
     assert beam.hvl_mm_al(90, **filtration) == pytest.approx(5.0, rel=0.01)
 

@@ -31,6 +31,7 @@ from rig.replay import replay
 from rig.run_model import ModelRun
 from rig.scenario import SHIPPED, load_scenario
 from rig.sim_server import SimServer
+from sim.condition import Light
 from sim.detector import PanelTimes, SimPanel
 from sim.pixels import PixelModel
 from tests.exposures import intent, report
@@ -151,7 +152,7 @@ class Pair:
         )  # fmt: skip
         self.link = theirs
         self.panel = SimPanel(
-            panel_id="P-1", pixels=PIXELS, kerma_source=lambda a, b: (0.0, 0.0),
+            panel_id="P-1", pixels=PIXELS, kerma_source=lambda a, b: Light(0.0, 0.0),
             times=PanelTimes(**times),
         )  # fmt: skip
         self.desk = Desk(self.panel, handshake=handshake, channels=self.channels)
@@ -280,7 +281,7 @@ def test_the_same_over_a_real_port() -> None:
         window_us=5_000 * MS,
     )  # fmt: skip
     panel = SimPanel(
-        panel_id="P-1", pixels=PIXELS, kerma_source=lambda a, b: (0.0, 0.0),
+        panel_id="P-1", pixels=PIXELS, kerma_source=lambda a, b: Light(0.0, 0.0),
         times=PanelTimes(t_prep_us=0),
     )  # fmt: skip
     desk = Desk(panel, handshake="canon_cxdi_80c", channels=channels)

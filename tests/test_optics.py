@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hal.now import Now
 from sim.arrival import Arrival
+from sim.condition import Light
 from sim.detector import SimPanel
 from sim.geometry import SimGeometry
 from sim.optics import (
@@ -317,7 +318,7 @@ def test_a_panel_s_frame_has_the_optics_of_its_room_when_the_window_closed() -> 
     model = PixelModel(rows_px=64, columns_px=64, pitch_mm=3.2)
     geometry = SimGeometry(sid_mm=1200.0, field_mm=(150.0, 140.0))
     panel = SimPanel(
-        panel_id="P", pixels=model, kerma_source=lambda from_us, to_us: (1.0, 70.0),
+        panel_id="P", pixels=model, kerma_source=lambda from_us, to_us: Light(1.0, 70.0),
         geometry=geometry,
     )  # fmt: skip
     geometry.optics.lift_mm = 100.0

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from hal.now import NEVER_US, Now
 from hal.ports import PanelModel
 from sim.beam import kerma_ugy
+from sim.condition import Light
 from sim.detector import REFRESH_US, PanelTimes, SimPanel
 from sim.pixels import COUNTS_PER_UGY, Exposure, PixelModel
 from sim.sharpness import noise_kernel
@@ -28,9 +29,9 @@ class Beam:
         self.mas = mas
         self.asked: list[tuple[int, int]] = []
 
-    def __call__(self, from_us: int, to_us: int) -> tuple[float, float]:
+    def __call__(self, from_us: int, to_us: int) -> Light:
         self.asked.append((from_us, to_us))
-        return self.mas, 80.0
+        return Light(self.mas, 80.0)
 
 
 def pixel_model(**changes: object) -> PixelModel:
@@ -403,10 +404,10 @@ def test_the_lags_of_several_exposures_add_up() -> None:
 class OnceBeam(Beam):
     """Beam in the first window only."""
 
-    def __call__(self, from_us: int, to_us: int) -> tuple[float, float]:
+    def __call__(self, from_us: int, to_us: int) -> Light:
         first = not self.asked
-        mas, kv = super().__call__(from_us, to_us)
-        return (mas, kv) if first else (0.0, 0.0)
+        light = super().__call__(from_us, to_us)
+        return light if first else Light(0.0, 0.0)
 
 
 def after_one_exposure(

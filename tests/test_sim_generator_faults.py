@@ -55,7 +55,7 @@ def test_charge_and_energy_of_a_course_with_steps_are_the_sums_of_small_steps(
         charge_mas, energy_j = course.charge_mas(0, to_us), course.energy_j(0, to_us)
         assert charge_mas == pytest.approx(by_steps(course, to_us, ma), abs=1e-5)
         assert energy_j == pytest.approx(by_steps(course, to_us, power_w), abs=1e-3)
-        assert course.mean_kv(0, to_us) == pytest.approx(energy_j / charge_mas)
+        assert course.peak_kv(0, to_us) == pytest.approx(energy_j / charge_mas)
 
 
 def test_when_an_energy_is_spent_is_the_inverse_of_the_energy() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rig.bench import load_bench
 from rig.model import ModelRung
 from sim import beam
+from sim.anode_wear import even_share, foil_mm
 from sim.beamline import BeamCourse
+from sim.condition import Condition
 from sim.meter import MeterReading
 from sim.script import ScriptError, do
+from sim.sensors import SimDap
 from tests.sim_world import SimWorld, sim_world
 
 CHANCE = 0.012  # four of its sigmas
@@ -93,7 +98,7 @@ def test_a_lost_filter_gives_more_output_and_a_softer_beam() -> None:
     world.beam(ms=400)
     world.after_ms(800)
     reading = shown(world)
-    soft = {"aluminium_mm": 1.5}
+    soft: dict[str, Any] = {"aluminium_mm": 1.5}
     assert reading.hvl_mm_al == pytest.approx(beam.hvl_mm_al(80.0, **soft), rel=CHANCE)
     assert reading.output_ugy_per_mas == pytest.approx(
         beam.kerma_ugy(80.0, 1.0, **soft), rel=CHANCE
@@ -117,10 +122,46 @@ def test_a_filter_that_is_lost_later_changes_no_reading_of_before() -> None:
     assert world.world.meter.readings() == [before]
 
 
-def test_a_worn_anode_gives_less_of_everything_but_mas_and_kv() -> None:
+def test_a_worn_anode_gives_less_kerma_and_a_harder_beam_at_the_same_mas_and_kv() -> None:
     reading, new = shown(made(worn_anode_pct=30.0)), shown(made())
-    assert reading.kerma_ugy == pytest.approx(0.7 * new.kerma_ugy)
-    assert (reading.kv, reading.mas, reading.hvl_mm_al) == (new.kv, new.mas, new.hvl_mm_al)
+    assert reading.kerma_ugy == pytest.approx(0.7 * new.kerma_ugy, rel=1e-6)
+    assert (reading.kv, reading.mas) == (new.kv, new.mas)
+    hard = Condition(tungsten_mm=foil_mm(30.0))
+    ratio = beam.hvl_mm_al(80.0, condition=hard) / beam.hvl_mm_al(80.0)
+    assert reading.hvl_mm_al == pytest.approx(ratio * new.hvl_mm_al)
+    assert 1.04 < ratio < 1.08
+
+
+def test_ripple_leaves_the_peak_and_takes_kerma_and_half_value_layer() -> None:
+    world, new = made(ripple_pct=30.0), shown(made())
+    course, reading = world.world.generator.courses[0], shown(world)
+    assert world.world.generator.reading(course.on_us + 300_000).kv == pytest.approx(80.0, rel=0.01)
+    assert world.world.generator.account(world.t_us)[0] == pytest.approx(80.0, rel=0.01)
+    assert (reading.kv, reading.mas, reading.time_ms) == (new.kv, new.mas, new.time_ms)
+    made_so: dict[str, Any] = {"condition": Condition(ripple_pct=30.0)}
+    kerma_ratio = beam.kerma_ugy(80.0, 1.0, **made_so) / beam.kerma_ugy(80.0, 1.0)
+    hvl_ratio = beam.hvl_mm_al(80.0, **made_so) / beam.hvl_mm_al(80.0)
+    assert reading.kerma_ugy == pytest.approx(kerma_ratio * new.kerma_ugy)
+    assert reading.hvl_mm_al == pytest.approx(hvl_ratio * new.hvl_mm_al)
+    assert (0.65 < kerma_ratio < 0.8, 0.8 < hvl_ratio < 0.95) == (True, True)
+
+
+def test_panel_and_dap_meter_see_the_ripple_and_the_worn_anode_that_the_meter_sees() -> None:
+    doses = {}
+    for faults in ({}, {"ripple_pct": 30.0, "worn_anode_pct": 20.0}):
+        world = made(**faults)
+        doses[bool(faults)] = (
+            SimDap(world.world.geometry, world.world.generator.light).seen(world.t_us).dap_dgycm2
+        )
+    ratio = doses[True] / doses[False]
+    condition = Condition(ripple_pct=30.0, tungsten_mm=foil_mm(20.0))
+    through = beam.kerma_ugy(80.0, 1.0, condition=condition) / beam.kerma_ugy(80.0, 1.0)
+    assert ratio == pytest.approx(even_share(20.0) * through)
+    world.world.panel._opened_us = 0
+    world.world.panel._close_window(world.t_us, complete=True)
+    exposure = world.world.panel._earlier[-1]
+    assert exposure.condition == condition
+    assert world.world.panel._pixels._scene(exposure).condition == condition
 
 
 def test_an_output_that_drifts_falls_from_beam_to_beam_and_nothing_else_does() -> None:
@@ -185,7 +226,9 @@ def test_what_begins_later_takes_no_light_from_a_beam_of_before() -> None:
     assert light(0, world.t_us) == before
     world.beam(ms=400)
     world.after_ms(800)
-    assert light(0, world.t_us)[0] == pytest.approx(before[0] * (1 + 0.7 * 0.9))
+    after = light(0, world.t_us)
+    assert after.mas == pytest.approx(before.mas * (1 + even_share(30.0) * 0.9))
+    assert after.condition == Condition(tungsten_mm=foil_mm(30.0))
 
 
 def test_a_filter_that_is_put_back_changes_no_dose_of_before_and_no_open_window() -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hal.ports import PanelFrame, WireError
 from hal.stream_v1 import StreamEnd, decode
 from hal.stream_v1_header import StreamStart
+from sim.condition import Light
 from sim.detector import BOOT_US, UNKNOWN_SHOT
 from tests.sim_world import MS, SimWorld, sim_world
 
@@ -273,7 +274,7 @@ def test_an_aged_panel_no_longer_fits_its_gain_map(made: SimWorld) -> None:
     armed(made)
     made.do("phantom", name="none")
     made.do("panel", aged_pct=3.0)
-    made.world.panel._kerma_source = lambda _from, _to: (1.0, 80.0)
+    made.world.panel._kerma_source = lambda _from, _to: Light(1.0, 80.0)
     signal = open_window(made, "shot-1") - made.world.panel.maps().offset
     good = ~made.world.panel.maps().defects
     residual = signal[good] / made.world.panel.maps().gain[good]

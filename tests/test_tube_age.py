@@ -10,9 +10,11 @@ from hal.frame_pipes import frame_pipe
 from hal.links import pipe
 from hal.now import Now
 from hal.ports import AecChoice
+from sim.anode_wear import even_share, foil_mm, passing_share
 from sim.arcs import CLEANED, WITHIN_US, ArcChance, gas_after
 from sim.build import Ends, Setting, build_world
 from sim.chambers import Chambers, ChamberSetting
+from sim.condition import AS_NEW, Condition
 from sim.generator import RAMP_US, MonoblockModel
 from sim.radiographic import RadiographicModel
 from sim.sensors import SimDap
@@ -131,7 +133,9 @@ def test_a_worn_anode_gives_less_output_and_no_reading_tells_it() -> None:
         assert model.start(2 * S)
     assert new.reading(3 * S) == worn.reading(3 * S)
     assert new.exposure(0, 3 * S) == worn.exposure(0, 3 * S)
-    assert (new.courses[-1].output, worn.courses[-1].output) == (1.0, 0.75)
+    assert (new.courses[-1].output, new.courses[-1].condition) == (1.0, AS_NEW)
+    assert worn.courses[-1].output * passing_share(foil_mm(25.0)) == pytest.approx(0.75, rel=1e-6)
+    assert worn.courses[-1].condition == Condition(tungsten_mm=foil_mm(25.0))
 
 
 def test_a_chamber_waits_the_longer_for_it() -> None:
@@ -152,7 +156,7 @@ def test_a_chamber_waits_the_longer_for_it() -> None:
         model.advance(now)
         charges_mas.append(model.courses[-1].charge_mas(0, now.next_us))
     new_mas, worn_mas = charges_mas
-    assert worn_mas == pytest.approx(new_mas / 0.8, rel=1e-5)
+    assert worn_mas == pytest.approx(new_mas / 0.8, rel=1e-5)  # 80 kV, 2.5 mm Al, no patient
 
 
 def test_panel_and_dap_meter_see_less_light_and_the_truth_keeps_the_mas() -> None:
@@ -163,13 +167,13 @@ def test_panel_and_dap_meter_see_less_light_and_the_truth_keeps_the_mas() -> Non
         start_us = made.beam(ms=200)
         made.after_ms(300)
         meter = SimDap(made.world.geometry, made.world.generator.light)
-        mas, kv = made.world.panel._kerma_source(start_us, made.t_us)
+        light = made.world.panel._kerma_source(start_us, made.t_us)
         truth = made.world.generator.exposure(start_us, made.t_us)
-        seen[worn_pct] = (mas, kv, meter.seen(made.t_us).dap_dgycm2, truth)
-    (mas, kv, dap, truth), (worn_mas, worn_kv, worn_dap, worn_truth) = seen[0.0], seen[50.0]
-    assert (worn_mas, worn_kv, worn_truth) == (mas / 2, kv, truth)
-    assert worn_dap == pytest.approx(dap / 2)
-    assert truth == (mas, kv)
+        seen[worn_pct] = (light, meter.seen(made.t_us).dap_dgycm2, truth)
+    (light, dap, truth), (worn, worn_dap, worn_truth) = seen[0.0], seen[50.0]
+    assert (worn.mas, worn.kv, worn_truth) == (even_share(50.0) * light.mas, light.kv, truth)
+    assert worn_dap == pytest.approx(dap / 2, rel=1e-6)
+    assert truth == (light.mas, light.kv)
     assert dap > 0
 
 
