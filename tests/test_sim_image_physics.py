@@ -14,7 +14,7 @@ from sim import beam, pixel_noise, scintillator, sharpness
 from sim.image_truth import ImageTruth
 from sim.optics import Optics, pixel_middles_mm
 from sim.panel_maps import AMPLIFIER_COLUMNS, ELECTRONIC_COUNTS
-from sim.pixels import COUNTS_PER_UGY, Exposure, PixelModel
+from sim.pixels import COUNTS_PER_UGY, Exposure, Past, PixelModel
 from sim.scintillator import quality
 
 Doubles = NDArray[np.float64]
@@ -234,7 +234,7 @@ def test_few_quanta_are_never_so_uneven_that_a_gaussian_is_wrong() -> None:
 def test_behind_aluminium_signal_and_noise_are_those_of_the_hardened_spectrum() -> None:
     """Its photons are fewer, and each of them tells more."""
     model = flat(pitch_mm=0.8)
-    one = Exposure(mas=1.0, kv=80.0, phantom_name="hand", frame_count=0)
+    one = Exposure(mas=1.0, kv=80.0, phantom_name="hand")
     response = model._response_at(model._scene(one))
     reach = len(sharpness.noise_kernel(0.8)) - 1
     grain = response.grain[reach:-reach, reach:-reach]
@@ -255,9 +255,9 @@ def test_behind_aluminium_signal_and_noise_are_those_of_the_hardened_spectrum() 
 
 SCRIPT = """
 import hashlib
-from sim.pixels import Exposure, PixelModel
+from sim.pixels import Exposure, Past, PixelModel
 model = PixelModel(rows_px=100, columns_px=90, pitch_mm=0.5, seed=11)
-before = [Exposure(mas=1.0, kv=70.0, phantom_name="hand", frame_count=4)]
+before = [Past(Exposure(mas=1.0, kv=70.0, phantom_name="hand"), 700_000)]
 frame = model.frame(0.4, 81.3, 700_000, {number}, "hand", before, warmer_c=3.0)
 print(hashlib.sha256(frame.tobytes()).hexdigest())
 """
@@ -273,7 +273,7 @@ def in_another_process(number: int) -> str:
 
 def test_two_processes_make_the_same_frame_byte_for_byte_and_another_number_other_noise() -> None:
     model = PixelModel(rows_px=100, columns_px=90, pitch_mm=0.5, seed=11)
-    before = [Exposure(mas=1.0, kv=70.0, phantom_name="hand", frame_count=4)]
+    before = [Past(Exposure(mas=1.0, kv=70.0, phantom_name="hand"), 700_000)]
     here = model.frame(0.4, 81.3, 700_000, 5, "hand", before, warmer_c=3.0)
     assert in_another_process(5) == hashlib.sha256(here.tobytes()).hexdigest()
     assert in_another_process(5) == in_another_process(5) != in_another_process(6)
@@ -353,9 +353,7 @@ def test_pixels_drift_by_amounts_of_their_own_that_a_seed_fixes() -> None:
 
 def test_the_heel_shades_the_anodes_rows_in_signal_and_noise_and_no_column() -> None:
     model = flat(pitch_mm=0.8)
-    one = Exposure(
-        mas=1.0, kv=80.0, phantom_name="none", frame_count=0, optics=Optics(heel=True), sid_mm=800.0
-    )
+    one = Exposure(mas=1.0, kv=80.0, phantom_name="none", optics=Optics(heel=True), sid_mm=800.0)
     response = model._response_at(model._scene(one))
     reach = len(sharpness.noise_kernel(0.8)) - 1
     grain = response.grain[reach:-reach, reach:-reach]

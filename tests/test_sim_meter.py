@@ -144,7 +144,9 @@ def test_the_panel_and_the_dap_meter_see_what_the_meter_sees_of_a_lost_filter() 
     world.do("optics", lost_filtration_mm=1.0)
     scene = world.world.panel._pixels._scene  # what it asks for, without a frame
     world.world.panel._close_window(world.t_us, complete=True)
-    exposure = world.world.panel._earlier[-1]
+    pending = world.world.panel._pending
+    assert pending is not None
+    exposure = pending.exposure
     assert exposure.aluminium_mm == 1.5
     assert scene(exposure).aluminium_mm == 1.5
 
