@@ -93,6 +93,7 @@ class SimPanel:
     warmer_c: float
     aged_pct: float
     ghost_pct: float
+    line_noise_count: float
     hot_row_offset_count: int
     knocked: bool
     in_beam: bool
@@ -326,6 +327,7 @@ class SimPanel:
             start_us=self._opened_us, stop_us=at_us, shot_id=self._shot_id, complete=complete,
             series=self._armed_count, index=self._series_index, warmer_c=self.warmer_c,
             aged_pct=self.aged_pct, ghost_pct=self.ghost_pct,
+            line_noise_count=self.line_noise_count,
         )  # fmt: skip
         if exposure.mas:
             self._lit.append((at_us, exposure))  # dropped or never fetched, it was there
@@ -356,6 +358,7 @@ class SimPanel:
             sid_mm=this.sid_mm, field_mm=this.field_mm, optics=this.optics,
             aluminium_mm=this.aluminium_mm,
             warmer_c=exposed.warmer_c, aged_pct=exposed.aged_pct, ghost_pct=exposed.ghost_pct,
+            line_noise_count=exposed.line_noise_count,
         )  # fmt: skip
         data = self._spoiled(raw).astype(np.dtype("<u2"), copy=False).tobytes()
         data = data[: max(0, len(data) - self.short_frame)] + bytes(self.long_frame_bytes)
@@ -398,3 +401,4 @@ class _Exposed:
     warmer_c: float
     aged_pct: float
     ghost_pct: float
+    line_noise_count: float

@@ -50,6 +50,10 @@ INJECTIONS = {
         "gain that a bright exposure adds at most, for some 20 minutes: its ghost",
         GHOST_PCT, between=(0.0, 20.0),
     ),
+    "line_noise_count": Injection(
+        "each row of each frame stands off by an amount of its own, of this sigma",
+        0.0, between=(0.0, 1000.0),
+    ),
     "hot_row_offset_count": Injection(
         "the middle row stands so many counts higher", 0, between=(0, 65535)
     ),

@@ -4,6 +4,7 @@
     quanta = chance whose variance is the spectrum's, blurred by it (per frame)
     s      = gain * ghost * (light + quanta + lag)
     raw    = offset(window, warmth) + s * (1 - bow * s / full scale) + electronic noise
+             + line noise, if there is any                         (one number a row)
 
 clipped to the ADC's range. So the quanta's noise is correlated from pixel to pixel and the
 electronics' is white: MTF, noise power and DQE are those that `sim.image_truth` writes down.
@@ -179,11 +180,12 @@ class PixelModel:
         warmer_c: float = 0.0,
         aged_pct: float = 0.0,
         ghost_pct: float = lag.GHOST_PCT,
+        line_noise_count: float = 0.0,
     ) -> NDArray[np.uint16]:
         """Raw counts, rows x columns. No charge: a dark frame, with the lag of `earlier`.
 
         `earlier`: oldest first. `warmer_c`, `aged_pct`: than when `maps` was true; see
-        `sim.panel_maps`. `ghost_pct`: see `sim.lag`.
+        `sim.panel_maps`. `ghost_pct`: see `sim.lag`. `line_noise_count`: sigma.
         """
         light = self._light(
             Exposure(
@@ -194,6 +196,8 @@ class PixelModel:
         memories = self._memories(window_us, earlier)
         quanta = None if light is None else self._quanta(light, frame_count)
         electronics = pixel_noise.stream(self.seed, frame_count, pixel_noise.ELECTRONICS)
+        lines = pixel_noise.lines(self.seed, frame_count, self.rows_px)
+        lines = np.float32(line_noise_count) * lines
         raw = np.empty((self.rows_px, self.columns_px), np.uint16)
         for rows in self._blocks(self.rows_px):
             counts = pixel_noise.white(electronics, *raw[rows].shape) * self._panel.sigma[rows]
@@ -204,6 +208,8 @@ class PixelModel:
                 if ghost_pct and memories:
                     signal *= self._ghost(rows, ghost_pct, memories)
                 counts += self._bent(signal, rows)
+            if line_noise_count:
+                counts += lines[rows] * (self._panel.sigma[rows] > 0.0)  # dead ones are constant
             np.rint(counts, out=counts)
             np.clip(counts, 0.0, self.full_scale_counts, out=counts)
             raw[rows] = counts

@@ -108,9 +108,27 @@ def test_mtf_and_noise_power_are_the_written_ones() -> None:
 
 def test_noise_that_folds_back_is_a_half_of_it_at_nyquist() -> None:
     """The first fold is the mirror image, as strong there as what it mirrors."""
-    once = sharpness.mtf(2.5, 0.2) ** 2
+    once = sharpness.mtf(2.5, 0.2) ** 2 / sharpness.lubberts(2.5)
     assert sharpness.noise_power(2.5, 0.2) == pytest.approx(2.0 * once, rel=0.01)
     assert sharpness.noise_power(0.0, 0.2) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_light_from_two_depths_has_more_noise_than_its_mean_sharpness_says() -> None:
+    """By hand: S(2) = 0.3066, so 0.4 of 0.6934 either way; the mean of two squares over S^2."""
+    apart = 0.4 * (1.0 - 0.30663)
+    squares = ((1.0 + apart) ** 2 + (1.0 - apart) ** 2) / 2.0
+    assert sharpness.lubberts([0.0, 2.0, 1e6]) == pytest.approx(
+        [1.0, 1.0 / squares, 1.0 / 1.16], abs=1e-6
+    )
+    assert 1.0 / squares == pytest.approx(0.9286, abs=1e-4)
+
+
+def test_depth_lowers_dqe_at_high_frequencies_and_nothing_at_low_ones() -> None:
+    truth = ImageTruth(pitch_mm=0.05, quality=quality(*RQA["RQA5"]))
+    found = truth.dqe(np.array([0.0, 2.0]), 1000.0)  # quanta alone, and hardly a fold
+    shape = float(sharpness.mtf(2.0, 0.05) ** 2 / sharpness.noise_power(2.0, 0.05))
+    assert found[1] / found[0] == pytest.approx(shape, rel=1e-3)
+    assert 0.90 < found[1] / found[0] < 0.93
 
 
 def test_without_a_scintillator_the_pixels_noise_would_be_white() -> None:
@@ -218,6 +236,47 @@ def test_a_pixels_noise_is_the_formulas(mas: float) -> None:
     model = flat(bow_pct=0.0)
     sigma = np.sqrt(np.mean([np.nanmean(one**2) for one in pairs(model, mas)]) / 2.0)
     assert sigma == pytest.approx(truth.noise_counts(mas * 78.4), rel=0.02)
+
+
+def power(frames: list[Doubles], size_px: int) -> Doubles:
+    """Mean periodogram of regions of this size, counts^2; rows x columns of frequencies."""
+    regions = [
+        one[top : top + size_px, left : left + size_px]
+        for one in frames
+        for top in range(0, len(one), size_px)
+        for left in range(0, one.shape[1], size_px)
+    ]
+    spectra = [np.abs(np.fft.fft2(one - one.mean())) ** 2 / size_px**2 for one in regions]
+    return np.asarray(np.mean(spectra, axis=0), np.float64)
+
+
+def test_line_noise_lies_on_one_axis_and_nowhere_else() -> None:
+    model, sound = flat(), ~flat().maps(0).defects
+    made: dict[float, list[Doubles]] = {
+        line: [
+            model.frame(0.0, 80.0, 0, 2 * n, line_noise_count=line).astype(np.float64)
+            - model.frame(0.0, 80.0, 0, 2 * n + 1, line_noise_count=line)
+            for n in range(12)
+        ]
+        for line in (0.0, 0.5)
+    }
+    quiet, noisy = (power([one * sound for one in frames], 64) for frames in made.values())
+    added = (noisy - quiet) / 2.0  # of two frames
+    assert added[1:, 0].mean() == pytest.approx(64 * 0.5**2, rel=0.1)  # `sim.image_truth`
+    assert abs(added[:, 1:].mean()) < 0.1
+    assert abs(added[0, 1:].mean()) < 0.2
+
+
+def test_line_noise_spares_dead_pixels_and_changes_with_the_frame() -> None:
+    model = flat()
+    dead = model.maps(0).classes["dead"]
+    frames = [model.frame(0.0, 80.0, 0, n, line_noise_count=50.0).astype(float) for n in (1, 2)]
+    assert np.array_equal(frames[0][dead], frames[1][dead])
+    rows = [np.median(one - model.maps(0).offset, axis=1) for one in frames]
+    assert np.std(rows[0]) == pytest.approx(50.0, rel=0.15)
+    assert abs(np.asarray(np.corrcoef(rows))[0, 1]) < 0.25
+    without = model.frame(0.0, 80.0, 0, 1)
+    assert np.array_equal(without, model.frame(0.0, 80.0, 0, 1, line_noise_count=0.0))
 
 
 def test_few_quanta_are_never_so_uneven_that_a_gaussian_is_wrong() -> None:

@@ -280,6 +280,17 @@ def test_an_aged_panel_no_longer_fits_its_gain_map(made: SimWorld) -> None:
     assert np.std(residual) / np.mean(residual) == pytest.approx(0.03, rel=0.1)
 
 
+def test_line_noise_shifts_whole_rows_of_each_frame(made: SimWorld) -> None:
+    armed(made)
+    made.world.panel._kerma_source = lambda _from, _to: (0.0, 80.0)
+    quiet = open_window(made, "shot-1").astype(float)
+    made.do("panel", line_noise_count=30.0)
+    loud = open_window(made.after_ms(3_000), "shot-2").astype(float)
+    rows = np.median(loud - quiet, axis=1)
+    assert np.std(rows) == pytest.approx(30.0, rel=0.3)
+    assert np.std(np.median(loud - quiet, axis=0)) < 8.0
+
+
 def test_a_panel_with_a_strong_ghost_shows_the_exposure_before_in_the_next(made: SimWorld) -> None:
     armed(made)
     made.do("phantom", name="none")
