@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hal.handshakes import T_PREP_MAX_US
-from hal.now import NEVER_US, Now, earliest_us, since
+from hal.now import NEVER_US, Now, earliest_us
 from hal.ports import PanelFrame
 from hal.types import PanelState
 from sim import phantom, phantoms
@@ -38,9 +38,10 @@ from sim.detector_faults import INJECTIONS
 from sim.filtration import SimFilter
 from sim.geometry import SimGeometry
 from sim.injection import fresh
+from sim.lag import REMEMBERED_COUNT
 from sim.optics import PLAIN
 from sim.panel_battery import PanelBattery
-from sim.pixels import LAG_SHARES, Exposure, PixelModel, TrueMaps
+from sim.pixels import Exposure, Past, PixelModel, TrueMaps
 
 KermaSource = Callable[[int, int], Light]
 """(from_us, to_us) -> (mAs of the beam in between, its mean kV). The panel's only view of it."""
@@ -51,7 +52,6 @@ MEMORY_COUNT = 8  # frames
 AT_WORK = (
     PanelState.PREPARING, PanelState.READY, PanelState.INTEGRATING, PanelState.READOUT
 )  # fmt: skip
-REFRESH_US = 3_000_000  # between two windows a panel reads itself out: then no lag is left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,15 +93,17 @@ class SimPanel:
     dead_rows_count: int
     warmer_c: float
     aged_pct: float
+    ghost_pct: float
+    line_noise_count: float
     hot_row_offset_count: int
     knocked: bool
     in_beam: bool
 
     __slots__ = (
-        *INJECTIONS, "_armed_count", "_before", "_closed_us", "_earlier", "_filter",
-        "_frame_count", "_geometry", "_id", "_kept", "_kerma_source", "_now_us", "_opened_us",
-        "_pending", "_phantom_name", "_pixels", "_prepared", "_requested", "_series_index",
-        "_shot_id", "_state", "_taken", "_times", "_until_us", "battery",
+        *INJECTIONS, "_armed_count", "_before", "_filter", "_frame_count", "_geometry", "_id",
+        "_kept", "_kerma_source", "_lit", "_now_us", "_opened_us", "_pending", "_phantom_name",
+        "_pixels", "_prepared", "_requested", "_series_index", "_shot_id", "_state", "_taken",
+        "_times", "_until_us", "battery",
     )  # fmt: skip
 
     def __init__(
@@ -128,8 +130,7 @@ class SimPanel:
         self._pending: _Exposed | None = None  # integrated, read-out not finished
         self._taken: list[_Exposed] = []  # read out or asked for again, not sent yet
         self._kept: dict[str, _Exposed] = {}  # by shot, until they are freed
-        self._closed_us = 0  # the newest window
-        self._earlier: deque[Exposure] = deque(maxlen=len(LAG_SHARES))  # what lag remembers
+        self._lit: deque[tuple[int, Exposure]] = deque(maxlen=REMEMBERED_COUNT)  # and its end
         self._phantom_name = phantom.DEFAULT
         self._before: _Exposed | None = None  # the newest that was read out
         self.short_frame: int
@@ -316,13 +317,9 @@ class SimPanel:
 
     def _close_window(self, at_us: int, *, complete: bool) -> None:
         light = self._kerma_source(self._opened_us, at_us)
-        if since(self._opened_us, self._closed_us + REFRESH_US):
-            self._earlier.clear()
-        self._closed_us = at_us
         gathers = self.in_beam and not self.claims_window
         exposure = Exposure(
             mas=light.mas if gathers else 0.0, kv=light.kv, phantom_name=self._phantom_name,
-            frame_count=self._frame_count,
             sid_mm=self._geometry.sid_mm if self._geometry else None,
             field_mm=self._geometry.field_mm if self._geometry else None,
             optics=self._geometry.optics.now() if self._geometry else PLAIN,
@@ -330,13 +327,18 @@ class SimPanel:
             condition=light.condition,
         )  # fmt: skip
         self._pending = _Exposed(
-            exposure=exposure, earlier=tuple(self._earlier), start_us=self._opened_us,
-            stop_us=at_us, shot_id=self._shot_id, complete=complete, series=self._armed_count,
-            index=self._series_index, warmer_c=self.warmer_c,
-            aged_pct=self.aged_pct,
+            exposure=exposure, earlier=self._past(), number=self._frame_count,
+            start_us=self._opened_us, stop_us=at_us, shot_id=self._shot_id, complete=complete,
+            series=self._armed_count, index=self._series_index, warmer_c=self.warmer_c,
+            aged_pct=self.aged_pct, ghost_pct=self.ghost_pct,
+            line_noise_count=self.line_noise_count,
         )  # fmt: skip
-        self._earlier.append(exposure)  # dropped or never fetched, it was there
+        if exposure.mas:
+            self._lit.append((at_us, exposure))  # dropped or never fetched, it was there
         self._enter(PanelState.READOUT, at_us + self._times.readout_us + self.late_frame_us)
+
+    def _past(self) -> tuple[Past, ...]:
+        return tuple(Past(one, self._opened_us - closed_us) for closed_us, one in self._lit)
 
     def _deliver(self) -> None:
         assert self._pending is not None, "read-out without a window"
@@ -356,10 +358,11 @@ class SimPanel:
         window_us = exposed.stop_us - exposed.start_us
         this = exposed.exposure
         raw = self._pixels.frame(
-            this.mas, this.kv, window_us, this.frame_count, this.phantom_name, exposed.earlier,
+            this.mas, this.kv, window_us, exposed.number, this.phantom_name, exposed.earlier,
             sid_mm=this.sid_mm, field_mm=this.field_mm, optics=this.optics,
             aluminium_mm=this.aluminium_mm, condition=this.condition,
-            warmer_c=exposed.warmer_c, aged_pct=exposed.aged_pct,
+            warmer_c=exposed.warmer_c, aged_pct=exposed.aged_pct, ghost_pct=exposed.ghost_pct,
+            line_noise_count=exposed.line_noise_count,
         )  # fmt: skip
         data = self._spoiled(raw).astype(np.dtype("<u2"), copy=False).tobytes()
         data = data[: max(0, len(data) - self.short_frame)] + bytes(self.long_frame_bytes)
@@ -391,7 +394,8 @@ class _Exposed:
     """What a window gathered, and which frame it will be."""
 
     exposure: Exposure
-    earlier: tuple[Exposure, ...]
+    earlier: tuple[Past, ...]
+    number: int  # of the frames before it, since power-on
     start_us: int
     stop_us: int
     shot_id: str
@@ -400,3 +404,5 @@ class _Exposed:
     index: int  # in its series
     warmer_c: float
     aged_pct: float
+    ghost_pct: float
+    line_noise_count: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sim.injection import Injection
+from sim.lag import GHOST_PCT
 
 LONG_US = 60_000_000
 INJECTIONS = {
@@ -44,6 +45,14 @@ INJECTIONS = {
     "aged_pct": Injection(
         "its pixels' gains have moved so far (sigma): any gain map of before is stale",
         0.0, between=(0.0, 20.0),
+    ),
+    "ghost_pct": Injection(
+        "gain that a bright exposure adds at most, for some 20 minutes: its ghost",
+        GHOST_PCT, between=(0.0, 20.0),
+    ),
+    "line_noise_count": Injection(
+        "each row of each frame stands off by an amount of its own, of this sigma",
+        0.0, between=(0.0, 1000.0),
     ),
     "hot_row_offset_count": Injection(
         "the middle row stands so many counts higher", 0, between=(0, 65535)

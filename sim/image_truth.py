@@ -6,9 +6,12 @@
     MTF(u)       M(u) = S(u) |sinc(p u)|                                  (sim.sharpness)
     NNPS(u, v)   A(u) A(v) / (n K)  +  p^2 (e^2 + 1/12) / S^2             mm2
     DQE(u)       M(u)^2 / (q K NNPS(u, 0))
+    line noise   p^2 N l^2 / S^2  on top where u = 0, nothing elsewhere   (N columns at a time)
 
 The first part of NNPS is the quantum line, falling with 1 / K; the second the electronic
-floor, falling with 1 / K^2, white, with what rounding to counts adds. q, n and the counts are
+floor, falling with 1 / K^2, white, with what rounding to counts adds. l is the sigma of whole
+rows (`line_noise_count`, 0 in a sound panel): it lies on one axis, which IEC 62220-1 leaves out
+(qc-and-physics.md 1.6, unverified), so DQE does not know of it. q, n and the counts are
 those of the beam's quality (sim.scintillator). Here the gain is 1 everywhere; the noise of
 the maps that a correction uses, its own rounding, bow, lag and saturation come on top.
 """

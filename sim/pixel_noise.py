@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-QUANTA, ELECTRONICS = 1, 2  # streams of a frame; 0 is that of its maps
+QUANTA, ELECTRONICS, LINES = 1, 2, 3  # streams of a frame; 0 is that of its maps
 _WORDS = 1 << 16
 _PER_DRAW = 4  # of 16 bits in one of Philox's numbers
 
@@ -40,6 +40,11 @@ def white(chance: np.random.Philox, rows: int, columns: int) -> Floats:
     drawn = np.take(_quantiles(), words).reshape(rows, _PER_DRAW * across)
     numbers: Floats = drawn[:, :columns]
     return numbers
+
+
+def lines(seed: int, frame_count: int, rows: int) -> Floats:
+    """Rows x 1, sigma 1: what the electronics add to all of a row alike, as they read it."""
+    return white(stream(seed, frame_count, LINES), rows, 1)
 
 
 @cache

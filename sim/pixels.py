@@ -2,16 +2,16 @@
 
     light  = response * kerma, blurred by the panel's MTF          (per scene, kept)
     quanta = chance whose variance is the spectrum's, blurred by it (per frame)
-    s      = gain * (light + quanta + lag)
+    s      = gain * ghost * (light + quanta + lag)
     raw    = offset(window, warmth) + s * (1 - bow * s / full scale) + electronic noise
+             + line noise, if there is any                         (one number a row)
 
 clipped to the ADC's range. So the quanta's noise is correlated from pixel to pixel and the
 electronics' is white: MTF, noise power and DQE are those that `sim.image_truth` writes down.
 How a scene lets photons through depends on their energy, and so do signal and noise
-(`sim.scintillator`). Lag is linear and time-invariant, by frames: a share of each of the last
-exposures, seen with the kV and the phantom of that time; it adds no noise of its own. Single
-pixels deviate in gain, noise, lag and bow: see `sim.panel_defects`. Left out on purpose, for
-a later model: ghosts (a gain that remembers), line noise.
+(`sim.scintillator`). What earlier exposures leave goes by the time since (`sim.lag`), and is seen
+with the kV and the phantom of that time; lag adds no noise of its own. Single pixels deviate in
+gain, noise, lag and bow: see `sim.panel_defects`.
 
 The scale is a design choice: 100 counts per uGy of 80 kV behind 2.5 mm Al, so 14 bits end at
 about 160 uGy and an open field of 80 kV, 1 mAs at 1 m (78 uGy) stands near the middle. Real
@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim import beam, phantom, pixel_noise, scintillator
+from sim import beam, lag, phantom, pixel_noise, scintillator
 from sim.arrival import Arrival
 from sim.condition import AS_NEW, Condition
 from sim.optics import PLAIN, Optics, pixel_middles_mm
@@ -41,9 +41,6 @@ Mask = NDArray[np.bool_]
 
 COUNTS_PER_UGY = scintillator.COUNTS_PER_UGY
 BOW_PCT = 1.0  # missing at full scale
-# Share of a signal that is seen again in the 1st, 2nd, ... frame after it (qc-and-physics.md
-# 3.3: the first within 2-10 %, the others at 25 % of saturation). Nothing later.
-LAG_SHARES = (0.020, 0.007, 0.004, 0.003)
 _BLOCK_ROWS = 32  # the working set of one block stays in the cache
 
 
@@ -66,12 +63,19 @@ class Exposure:
     mas: float
     kv: float
     phantom_name: str
-    frame_count: int  # of the frames before it, since power-on
     sid_mm: float | None = None  # None: the model's own
     field_mm: tuple[float, float] | None = None  # rows, columns at the detector
     optics: Optics = PLAIN
     aluminium_mm: float | None = None  # in the beam; None: the model's own
     condition: Condition = AS_NEW
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An exposure of before, and how long after its window had closed the new one opened."""
+
+    exposure: Exposure
+    gap_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,14 @@ class _Response:
 class _Light:
     response: _Response
     ugy: np.float32
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What is left of all exposures of one scene."""
+
+    lag: _Light
+    ghost: _Light  # relative to full scale
 
 
 class PixelModel:
@@ -165,7 +177,7 @@ class PixelModel:
         window_us: int,
         frame_count: int,
         phantom_name: str = phantom.DEFAULT,
-        earlier: Sequence[Exposure] = (),
+        earlier: Sequence[Past] = (),
         *,
         sid_mm: float | None = None,
         field_mm: tuple[float, float] | None = None,
@@ -174,29 +186,38 @@ class PixelModel:
         condition: Condition = AS_NEW,
         warmer_c: float = 0.0,
         aged_pct: float = 0.0,
+        ghost_pct: float = lag.GHOST_PCT,
+        line_noise_count: float = 0.0,
     ) -> NDArray[np.uint16]:
         """Raw counts, rows x columns. No charge: a dark frame, with the lag of `earlier`.
 
-        `warmer_c`, `aged_pct`: than when `maps` was true; see `sim.panel_maps`.
+        `earlier`: oldest first. `warmer_c`, `aged_pct`: than when `maps` was true; see
+        `sim.panel_maps`. `ghost_pct`: see `sim.lag`. `line_noise_count`: sigma.
         """
         light = self._light(
             Exposure(
-                mas=mas, kv=kv, phantom_name=phantom_name, frame_count=frame_count,
+                mas=mas, kv=kv, phantom_name=phantom_name,
                 sid_mm=sid_mm, field_mm=field_mm, optics=optics, aluminium_mm=aluminium_mm,
                 condition=condition,
             )
         )  # fmt: skip
-        lags = self._lags(frame_count, earlier)
+        memories = self._memories(window_us, earlier)
         quanta = None if light is None else self._quanta(light, frame_count)
         electronics = pixel_noise.stream(self.seed, frame_count, pixel_noise.ELECTRONICS)
+        lines = pixel_noise.lines(self.seed, frame_count, self.rows_px)
+        lines = np.float32(line_noise_count) * lines
         raw = np.empty((self.rows_px, self.columns_px), np.uint16)
         for rows in self._blocks(self.rows_px):
             counts = pixel_noise.white(electronics, *raw[rows].shape) * self._panel.sigma[rows]
             counts += self._panel.offset(window_us / 1e6, warmer_c, rows)
-            if light is not None or lags:
-                signal = self._signal(rows, light, quanta, lags)
+            if light is not None or memories:
+                signal = self._signal(rows, light, quanta, memories)
                 signal *= self._panel.gain_now(rows, aged_pct)
+                if ghost_pct and memories:
+                    signal *= self._ghost(rows, ghost_pct, memories)
                 counts += self._bent(signal, rows)
+            if line_noise_count:
+                counts += lines[rows] * (self._panel.sigma[rows] > 0.0)  # dead ones are constant
             np.rint(counts, out=counts)
             np.clip(counts, 0.0, self.full_scale_counts, out=counts)
             raw[rows] = counts
@@ -205,23 +226,32 @@ class PixelModel:
     # --- what the beam leaves
 
     def _light(self, one: Exposure) -> _Light | None:
-        sid_mm = self.sid_mm if one.sid_mm is None else one.sid_mm
         scene = self._scene(one)
-        kerma_ugy = beam.kerma_ugy(one.kv, one.mas, sid_mm, **scene.beam)
+        kerma_ugy = self._kerma_ugy(one, scene)
         if not kerma_ugy:
             return None
         return _Light(self._response_at(scene), np.float32(kerma_ugy))
 
-    def _lags(self, frame_count: int, earlier: Sequence[Exposure]) -> list[_Light]:
-        """What is left of each exposure that this frame still sees."""
-        shares = dict(enumerate(LAG_SHARES, start=1))  # by age in frames
-        lags = []
+    def _memories(self, window_us: int, earlier: Sequence[Past]) -> list[_Memory]:
+        """By scene; signals as parts of full scale, as a first guess of which are worth it."""
+        full_scale = float(self.full_scale_counts)
+        seen: list[tuple[_Scene, float, lag.Kept]] = []
         for one in earlier:
-            share = shares.get(frame_count - one.frame_count)
-            light = self._light(one) if share else None
-            if share and light:
-                lags.append(_Light(light.response, light.ugy * np.float32(share)))
-        return lags
+            scene = self._scene(one.exposure)
+            if kerma_ugy := self._kerma_ugy(one.exposure, scene):
+                signal = kerma_ugy * _open_counts(scene) / full_scale
+                seen.append((scene, signal, lag.kept(one.gap_us, window_us)))
+        found = []
+        for scene, lag_part, ghost_part in lag.by_scene(seen):
+            response, each_ugy = self._response_at(scene), 1.0 / _open_counts(scene)
+            lag_ugy = np.float32(lag_part * full_scale * each_ugy)
+            ghost = _Light(response, np.float32(ghost_part * each_ugy))
+            found.append(_Memory(_Light(response, lag_ugy), ghost))
+        return found
+
+    def _kerma_ugy(self, one: Exposure, scene: _Scene) -> float:
+        sid_mm = self.sid_mm if one.sid_mm is None else one.sid_mm
+        return beam.kerma_ugy(one.kv, one.mas, sid_mm, **scene.beam)
 
     def _quanta(self, light: _Light, frame_count: int) -> Floats:
         """Chance before the blur, in counts; the kernel's reach more on each side."""
@@ -237,7 +267,11 @@ class PixelModel:
         return quanta
 
     def _signal(
-        self, rows: slice, light: _Light | None, quanta: Floats | None, lags: list[_Light]
+        self,
+        rows: slice,
+        light: _Light | None,
+        quanta: Floats | None,
+        memories: list[_Memory],
     ) -> Floats:
         """Before the gain."""
         panel = self._panel
@@ -247,9 +281,19 @@ class PixelModel:
             around = slice(rows.start, rows.stop + 2 * self._reach_px)
             signal = blurred(quanta[around], self._kernel)
             signal += _of(light, rows)
-        for lag in lags:
-            signal += panel.defects.lag[rows] * _of(lag, rows)
+        for one in memories:
+            signal += panel.defects.lag[rows] * _of(one.lag, rows)
         return signal
+
+    def _ghost(self, rows: slice, ghost_pct: float, memories: list[_Memory]) -> Floats:
+        """Factor on the gain. A quotient and no exponential: its bytes are every machine's."""
+        filled = np.zeros_like(self._panel.gain[rows])
+        for one in memories:
+            filled += _of(one.ghost, rows)
+        filled /= np.float32(1.0) + filled
+        filled *= np.float32(ghost_pct / 100.0)
+        filled += np.float32(1.0)
+        return filled
 
     def _bent(self, signal: Floats, rows: slice) -> Floats:
         """Bent no further beyond full scale: more beam never shows less."""
@@ -284,7 +328,7 @@ class PixelModel:
     def _response_at(self, scene: _Scene) -> _Response:
         """The newest are kept."""
         if scene not in self._responses:
-            if len(self._responses) > len(LAG_SHARES):  # more than one frame can show
+            if len(self._responses) > lag.SCENES_COUNT:  # more than one frame can show
                 del self._responses[next(iter(self._responses))]
             self._responses[scene] = self._response(scene)
         return self._responses[scene]
@@ -328,6 +372,11 @@ class PixelModel:
         at_mm = pixel_middles_mm(self.rows_px, self.pitch_mm) * beam.REFERENCE_MM / scene.sid_mm
         shaded = beam.heel(scene.kv, at_mm, response=weight, **scene.beam)
         return shaded[:, None].astype(np.float32)
+
+
+def _open_counts(scene: _Scene) -> float:
+    """Of 1 uGy with nothing in the way."""
+    return scintillator.quality(scene.kv, **scene.beam).counts_per_ugy
 
 
 def _of(light: _Light, rows: slice) -> Floats:

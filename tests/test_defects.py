@@ -29,7 +29,7 @@ from firmware_py.recorder.image.limits import Limit
 from firmware_py.recorder.image.local_median import medians_at, outliers
 from firmware_py.recorder.image.maps import Floats, Mask, PanelSetError
 from sim import phantom
-from sim.pixels import Exposure, PixelModel, TrueMaps
+from sim.pixels import Exposure, Past, PixelModel, TrueMaps
 
 FULL_SCALE = 16383
 DARKS = 32
@@ -601,8 +601,8 @@ def measured() -> tuple[TrueMaps, Defects]:
         return stats
 
     darks, flats, check = frames(0.0, 0, 32), frames(0.4, 100, 16), frames(0.8, 200, 16)
-    beam = Exposure(mas=0.8, kv=80.0, phantom_name=phantom.NONE, frame_count=300)
-    after = model.frame(0.0, 80.0, WINDOW_US, 301, phantom.NONE, [beam])
+    beam = Exposure(mas=0.8, kv=80.0, phantom_name=phantom.NONE)
+    after = model.frame(0.0, 80.0, WINDOW_US, 301, phantom.NONE, [Past(beam, 1_100_000)])
     offset = calibrate.offset_map(darks)
     gain = calibrate.gain_map(flats, offset, LINEAR, FULL_SCALE)
     signal, level = flats.mean() - offset, check.mean() - offset

@@ -23,12 +23,13 @@ from firmware_py.recorder.image.field import exposure_index, find_field
 from firmware_py.recorder.image.maps import PanelSet, PanelSetError
 from firmware_py.recorder.image.present import present
 from firmware_py.recorder.image.preview import burn_in, burn_in_box, preview_png, windowed
-from sim import phantom
-from sim.pixels import COUNTS_PER_UGY, LAG_SHARES, Exposure, PixelModel
+from sim import lag, phantom
+from sim.pixels import COUNTS_PER_UGY, Exposure, Past, PixelModel
 from tests.find_edge import found_px
 from tests.panel_sets import a_set, defects_at
 
 WINDOW_US = 2_100_000
+GAP_US = 300_000  # between two windows
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def bench(size_px: int = 256, *, bare: bool = False) -> Bench:
         gain=(y * (1.0 + a * y + b * y * y)).astype(np.float32),
         defects=flat.maps(WINDOW_US).defects,
         linearity=(a, b),
-        lag=LAG_SHARES,
+        lag=(lag.kept(GAP_US, WINDOW_US).lag,),
     )
     return Bench(flat if bare else PixelModel(**size), panel_set)  # type: ignore[arg-type]
 
@@ -103,9 +104,9 @@ def test_without_its_linearity_the_bow_of_the_panel_is_seen() -> None:
 def test_the_ghost_of_a_bright_exposure_is_removed() -> None:
     """Fields one after the other: what the first one left is 2 % of it, twice the noise."""
     flat = bench(bare=True)
-    first = Exposure(mas=1.5, kv=80.0, phantom_name="hand", frame_count=50)
+    first = Exposure(mas=1.5, kv=80.0, phantom_name="hand")
     bright = bench().model.frame(1.5, 80.0, WINDOW_US, 50, "hand")
-    raw = bench().model.frame(0.1, 80.0, WINDOW_US, 51, "none", [first])
+    raw = bench().model.frame(0.1, 80.0, WINDOW_US, 51, "none", [Past(first, GAP_US)])
     alone = bench().model.frame(0.1, 80.0, WINDOW_US, 51, "none")
     before = Earlier(1, linear_signal(bright, flat.panel_set))
     wanted, left, removed = (

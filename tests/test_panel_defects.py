@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sim.panel_defects import CLASSES, CLEARANCE_PX
-from sim.pixels import Exposure, PixelModel, TrueMaps
+from sim.pixels import Exposure, Past, PixelModel, TrueMaps
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -50,8 +50,8 @@ def above_dark(frames: list[NDArray[np.uint16]]) -> Floats:
     return signal
 
 
-def open_beam(number: int) -> Exposure:
-    return Exposure(mas=1.0, kv=80.0, phantom_name="none", frame_count=number)
+def open_beam() -> Past:
+    return Past(Exposure(mas=1.0, kv=80.0, phantom_name="none"), 1_100_000)
 
 
 def median_around(signal: Floats, size_px: int) -> Floats:
@@ -128,7 +128,7 @@ def test_non_uniform_pixels_bend_either_way() -> None:
 
 def test_lagging_pixels_exceed_the_limit_and_near_ones_do_not() -> None:
     behind = [
-        model().frame(0.0, 80.0, WINDOW_US, number + 1, "none", [open_beam(number)])
+        model().frame(0.0, 80.0, WINDOW_US, number + 1, "none", [open_beam()])
         for number in range(200, 200 + FRAME_COUNT)
     ]
     signal = above_dark(behind)

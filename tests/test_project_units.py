@@ -91,6 +91,8 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "hal/room_io/mapped_table.py:_Key.most": "of whatever the key counts",
     "hal/room_io/mapped_table.py:_Key.words": "of whatever the key counts",
     "hal/types.py:RecorderSample.level_counts": "raw counts, as the name says",
+    "sim/lag.py:Kept.ghost": "part of a signal",
+    "sim/lag.py:Kept.lag": "part of a signal",
     "sim/meter.py:MeterReading.hvl_mm_al": "mm of aluminium",
     "sim/optics.py:Optics.grid_ratio": "a grid's own number: height over distance of its strips",
     "sim/optics.py:SimOptics.grid_ratio": "a grid's own number: height over distance of its strips",

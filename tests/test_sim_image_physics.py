@@ -14,7 +14,7 @@ from sim import beam, pixel_noise, scintillator, sharpness
 from sim.image_truth import ImageTruth
 from sim.optics import Optics, pixel_middles_mm
 from sim.panel_maps import AMPLIFIER_COLUMNS, ELECTRONIC_COUNTS
-from sim.pixels import COUNTS_PER_UGY, Exposure, PixelModel
+from sim.pixels import COUNTS_PER_UGY, Exposure, Past, PixelModel
 from sim.scintillator import quality
 
 Doubles = NDArray[np.float64]
@@ -108,9 +108,27 @@ def test_mtf_and_noise_power_are_the_written_ones() -> None:
 
 def test_noise_that_folds_back_is_a_half_of_it_at_nyquist() -> None:
     """The first fold is the mirror image, as strong there as what it mirrors."""
-    once = sharpness.mtf(2.5, 0.2) ** 2
+    once = sharpness.mtf(2.5, 0.2) ** 2 / sharpness.lubberts(2.5)
     assert sharpness.noise_power(2.5, 0.2) == pytest.approx(2.0 * once, rel=0.01)
     assert sharpness.noise_power(0.0, 0.2) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_light_from_two_depths_has_more_noise_than_its_mean_sharpness_says() -> None:
+    """By hand: S(2) = 0.3066, so 0.4 of 0.6934 either way; the mean of two squares over S^2."""
+    apart = 0.4 * (1.0 - 0.30663)
+    squares = ((1.0 + apart) ** 2 + (1.0 - apart) ** 2) / 2.0
+    assert sharpness.lubberts([0.0, 2.0, 1e6]) == pytest.approx(
+        [1.0, 1.0 / squares, 1.0 / 1.16], abs=1e-6
+    )
+    assert 1.0 / squares == pytest.approx(0.9286, abs=1e-4)
+
+
+def test_depth_lowers_dqe_at_high_frequencies_and_nothing_at_low_ones() -> None:
+    truth = ImageTruth(pitch_mm=0.05, quality=quality(*RQA["RQA5"]))
+    found = truth.dqe(np.array([0.0, 2.0]), 1000.0)  # quanta alone, and hardly a fold
+    shape = float(sharpness.mtf(2.0, 0.05) ** 2 / sharpness.noise_power(2.0, 0.05))
+    assert found[1] / found[0] == pytest.approx(shape, rel=1e-3)
+    assert 0.90 < found[1] / found[0] < 0.93
 
 
 def test_without_a_scintillator_the_pixels_noise_would_be_white() -> None:
@@ -220,6 +238,47 @@ def test_a_pixels_noise_is_the_formulas(mas: float) -> None:
     assert sigma == pytest.approx(truth.noise_counts(mas * 78.4), rel=0.02)
 
 
+def power(frames: list[Doubles], size_px: int) -> Doubles:
+    """Mean periodogram of regions of this size, counts^2; rows x columns of frequencies."""
+    regions = [
+        one[top : top + size_px, left : left + size_px]
+        for one in frames
+        for top in range(0, len(one), size_px)
+        for left in range(0, one.shape[1], size_px)
+    ]
+    spectra = [np.abs(np.fft.fft2(one - one.mean())) ** 2 / size_px**2 for one in regions]
+    return np.asarray(np.mean(spectra, axis=0), np.float64)
+
+
+def test_line_noise_lies_on_one_axis_and_nowhere_else() -> None:
+    model, sound = flat(), ~flat().maps(0).defects
+    made: dict[float, list[Doubles]] = {
+        line: [
+            model.frame(0.0, 80.0, 0, 2 * n, line_noise_count=line).astype(np.float64)
+            - model.frame(0.0, 80.0, 0, 2 * n + 1, line_noise_count=line)
+            for n in range(12)
+        ]
+        for line in (0.0, 0.5)
+    }
+    quiet, noisy = (power([one * sound for one in frames], 64) for frames in made.values())
+    added = (noisy - quiet) / 2.0  # of two frames
+    assert added[1:, 0].mean() == pytest.approx(64 * 0.5**2, rel=0.1)  # `sim.image_truth`
+    assert abs(added[:, 1:].mean()) < 0.1
+    assert abs(added[0, 1:].mean()) < 0.2
+
+
+def test_line_noise_spares_dead_pixels_and_changes_with_the_frame() -> None:
+    model = flat()
+    dead = model.maps(0).classes["dead"]
+    frames = [model.frame(0.0, 80.0, 0, n, line_noise_count=50.0).astype(float) for n in (1, 2)]
+    assert np.array_equal(frames[0][dead], frames[1][dead])
+    rows = [np.median(one - model.maps(0).offset, axis=1) for one in frames]
+    assert np.std(rows[0]) == pytest.approx(50.0, rel=0.15)
+    assert abs(np.asarray(np.corrcoef(rows))[0, 1]) < 0.25
+    without = model.frame(0.0, 80.0, 0, 1)
+    assert np.array_equal(without, model.frame(0.0, 80.0, 0, 1, line_noise_count=0.0))
+
+
 def test_few_quanta_are_never_so_uneven_that_a_gaussian_is_wrong() -> None:
     """Skewness beside electronic noise: at most 0.385 of a quantum over its sigma."""
     for kv, aluminium_mm in ((80.0, 2.5), *RQA.values()):
@@ -234,7 +293,7 @@ def test_few_quanta_are_never_so_uneven_that_a_gaussian_is_wrong() -> None:
 def test_behind_aluminium_signal_and_noise_are_those_of_the_hardened_spectrum() -> None:
     """Its photons are fewer, and each of them tells more."""
     model = flat(pitch_mm=0.8)
-    one = Exposure(mas=1.0, kv=80.0, phantom_name="hand", frame_count=0)
+    one = Exposure(mas=1.0, kv=80.0, phantom_name="hand")
     response = model._response_at(model._scene(one))
     reach = len(sharpness.noise_kernel(0.8)) - 1
     grain = response.grain[reach:-reach, reach:-reach]
@@ -255,9 +314,9 @@ def test_behind_aluminium_signal_and_noise_are_those_of_the_hardened_spectrum() 
 
 SCRIPT = """
 import hashlib
-from sim.pixels import Exposure, PixelModel
+from sim.pixels import Exposure, Past, PixelModel
 model = PixelModel(rows_px=100, columns_px=90, pitch_mm=0.5, seed=11)
-before = [Exposure(mas=1.0, kv=70.0, phantom_name="hand", frame_count=4)]
+before = [Past(Exposure(mas=1.0, kv=70.0, phantom_name="hand"), 700_000)]
 frame = model.frame(0.4, 81.3, 700_000, {number}, "hand", before, warmer_c=3.0)
 print(hashlib.sha256(frame.tobytes()).hexdigest())
 """
@@ -273,7 +332,7 @@ def in_another_process(number: int) -> str:
 
 def test_two_processes_make_the_same_frame_byte_for_byte_and_another_number_other_noise() -> None:
     model = PixelModel(rows_px=100, columns_px=90, pitch_mm=0.5, seed=11)
-    before = [Exposure(mas=1.0, kv=70.0, phantom_name="hand", frame_count=4)]
+    before = [Past(Exposure(mas=1.0, kv=70.0, phantom_name="hand"), 700_000)]
     here = model.frame(0.4, 81.3, 700_000, 5, "hand", before, warmer_c=3.0)
     assert in_another_process(5) == hashlib.sha256(here.tobytes()).hexdigest()
     assert in_another_process(5) == in_another_process(5) != in_another_process(6)
@@ -353,9 +412,7 @@ def test_pixels_drift_by_amounts_of_their_own_that_a_seed_fixes() -> None:
 
 def test_the_heel_shades_the_anodes_rows_in_signal_and_noise_and_no_column() -> None:
     model = flat(pitch_mm=0.8)
-    one = Exposure(
-        mas=1.0, kv=80.0, phantom_name="none", frame_count=0, optics=Optics(heel=True), sid_mm=800.0
-    )
+    one = Exposure(mas=1.0, kv=80.0, phantom_name="none", optics=Optics(heel=True), sid_mm=800.0)
     response = model._response_at(model._scene(one))
     reach = len(sharpness.noise_kernel(0.8)) - 1
     grain = response.grain[reach:-reach, reach:-reach]

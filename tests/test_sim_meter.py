@@ -159,7 +159,7 @@ def test_panel_and_dap_meter_see_the_ripple_and_the_worn_anode_that_the_meter_se
     assert ratio == pytest.approx(even_share(20.0) * through)
     world.world.panel._opened_us = 0
     world.world.panel._close_window(world.t_us, complete=True)
-    exposure = world.world.panel._earlier[-1]
+    _, exposure = world.world.panel._lit[-1]
     assert exposure.condition == condition
     assert world.world.panel._pixels._scene(exposure).condition == condition
 
@@ -185,7 +185,9 @@ def test_the_panel_and_the_dap_meter_see_what_the_meter_sees_of_a_lost_filter() 
     world.do("optics", lost_filtration_mm=1.0)
     scene = world.world.panel._pixels._scene  # what it asks for, without a frame
     world.world.panel._close_window(world.t_us, complete=True)
-    exposure = world.world.panel._earlier[-1]
+    pending = world.world.panel._pending
+    assert pending is not None
+    exposure = pending.exposure
     assert exposure.aluminium_mm == 1.5
     assert scene(exposure).aluminium_mm == 1.5
 

@@ -281,6 +281,32 @@ def test_an_aged_panel_no_longer_fits_its_gain_map(made: SimWorld) -> None:
     assert np.std(residual) / np.mean(residual) == pytest.approx(0.03, rel=0.1)
 
 
+def test_line_noise_shifts_whole_rows_of_each_frame(made: SimWorld) -> None:
+    armed(made)
+    made.world.panel._kerma_source = lambda _from, _to: Light(0.0, 80.0)
+    quiet = open_window(made, "shot-1").astype(float)
+    made.do("panel", line_noise_count=30.0)
+    loud = open_window(made.after_ms(3_000), "shot-2").astype(float)
+    rows = np.median(loud - quiet, axis=1)
+    assert np.std(rows) == pytest.approx(30.0, rel=0.3)
+    assert np.std(np.median(loud - quiet, axis=0)) < 8.0
+
+
+def test_a_panel_with_a_strong_ghost_shows_the_exposure_before_in_the_next(made: SimWorld) -> None:
+    armed(made)
+    made.do("phantom", name="none")
+    made.world.panel._kerma_source = lambda _from, _to: Light(1.0, 80.0)
+    made.do("panel", ghost_pct=0.0)
+    plain, again = (open_window(made.after_ms(10_000), f"shot-{n}") for n in range(2))
+    made.do("panel", ghost_pct=20.0)
+    raised = open_window(made.after_ms(10_000), "shot-2")
+    offset, good = made.world.panel.maps().offset, ~made.world.panel.maps().defects
+    levels = [float(np.mean((one - offset)[good])) for one in (plain, again, raised)]
+    assert levels[1] / levels[0] == pytest.approx(1.0, abs=2e-3)
+    filled = 2 * 0.99 * 7_850 / 16_383  # two exposures, each 10 to 20 s ago
+    assert levels[2] / levels[0] - 1.0 == pytest.approx(0.2 * filled / (1 + filled), rel=0.05)
+
+
 def test_the_window_and_the_times_are_those_of_a_healthy_panel(made: SimWorld) -> None:
     (frame,) = images(window(armed(made)))
     assert (frame.shot_id, frame.stop_us - frame.start_us) == ("shot-1", 500 * MS)

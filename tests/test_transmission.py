@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+
 import numpy as np
 import pytest
 
@@ -165,3 +168,36 @@ def test_one_energy_stays_one() -> None:
     weights[100] = 5.0
     bins, found = few_energies.few_energies(weights, beam.mu_per_mm("water")[None, :])
     assert (list(bins), list(found)) == ([100], [pytest.approx(1.0)])
+
+
+def test_last_digits_of_the_spectrum_move_no_energy_and_no_weight() -> None:
+    """Another machine's exponential may differ in them: no pixel may."""
+    dice = np.random.default_rng(3)
+    for kv in (40.0, 80.0, 133.0):
+        for response in (CSI, beam.KEV * CSI):
+            weights = beam.spectrum(kv).fluence_per_mm2 * response
+            for names in MIXTURES:
+                mu = np.array([beam.mu_per_mm(name) for name in names])
+                bins, found = few_energies.few_energies(weights, mu)
+                nearby = weights * (1.0 + 4e-16 * dice.integers(-2, 3, len(weights)))
+                again, weigh = few_energies.few_energies(nearby, mu)
+                assert list(bins) == list(again)
+                assert found == pytest.approx(weigh, rel=1e-7, abs=0.0)
+
+
+def test_the_choice_of_energies_asks_no_blas_and_no_lapack() -> None:
+    """Their sums are in another order on another machine."""
+    parts = list(ast.walk(ast.parse(inspect.getsource(few_energies))))
+    assert not [one for one in parts if isinstance(one, ast.MatMult)]
+    names = {one.attr for one in parts if isinstance(one, ast.Attribute)}
+    assert not names & {"linalg", "dot", "vdot", "inner", "matmul", "einsum", "tensordot"}
+
+
+def test_the_weights_are_the_best_ones() -> None:
+    """Of columns as alike as behind a millimetre more or less of water."""
+    depth = np.linspace(0.0, 5.0, 60)
+    columns = np.exp(-np.outer(depth, [0.1, 0.11, 0.3, 1.0, 2.0]))
+    found = few_energies._least_squares(columns)
+    rest = 1.0 - columns @ found
+    assert abs(columns.T @ rest).max() < 1e-11
+    assert found == pytest.approx(np.linalg.lstsq(columns, np.ones(60), rcond=None)[0], rel=1e-6)

@@ -9,8 +9,9 @@ import numpy as np
 
 from sim import panel_defects
 from sim.image_truth import ImageTruth
+from sim.lag import LAG_SHARES
 from sim.panel_maps import ELECTRONIC_COUNTS, OFFSET_COUNTS, PanelMaps
-from sim.pixels import BOW_PCT, LAG_SHARES
+from sim.pixels import BOW_PCT
 from sim.scintillator import Quality
 
 TOLD_PER_MM = (0.1, 0.2, 0.3, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
