@@ -195,7 +195,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     panel_desk = panel_desk_of(setting, panel, generator.beam_on)
     panel_device = PanelDevice(control, outlet, panel_desk, panel.advance, panel.alive)
     collimator = SimCollimator(geometry)
-    meter = SimDap(geometry, generator.light, tube_filter)
+    meter = SimDap(geometry, generator.lights, tube_filter)
     beside = dict(_beside(setting, ends, collimator, meter))
     return World(
         generator=generator,

@@ -490,9 +490,15 @@ class MonoblockModel:
         return self._on_s
 
     def light(self, from_us: int, to_us: int) -> tuple[float, float]:
-        """(mAs of a new tube that give as much kerma, kV): what panel and DAP meter see."""
-        charges = (course.output * course.charge_mas(from_us, to_us) for course in self.courses)
-        return sum(charges), self.exposure(from_us, to_us)[1]
+        """(mAs of a new tube that give as much kerma, kV): what the panel sees."""
+        return sum(mas for mas, _ in self.lights(from_us, to_us)), self.exposure(from_us, to_us)[1]
+
+    def lights(self, from_us: int, to_us: int) -> list[tuple[float, float]]:
+        """As `light`, of each beam with its own kV: what adds up in a DAP meter."""
+        return [
+            (one.output * one.charge_mas(from_us, to_us), one.mean_kv(from_us, to_us))
+            for one in self.courses
+        ]
 
     def exposure(self, from_us: int, to_us: int) -> tuple[float, float]:
         """(mAs, kV) that really were between the two times: the simulator's own integral."""

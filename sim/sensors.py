@@ -1,8 +1,9 @@
 """What stands behind the collimator's and the DAP meter's wires: sensors of `SimGeometry` and beam.
 
 Both are synthetic. The meter's chamber sees the whole field: its value is the air kerma at 1 m
-times the field there, at whatever distance the receptor is. It is made of the beam that there was,
-not of what was planned.
+times the field there, at whatever distance the receptor is. It is made of the beams that there
+were, each with its own kV, not of what was planned. It sits at the blades: no scatter of a patient
+reaches it.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class SimCollimator:
 
 
 class SimDap:
-    """`hal.ports.DoseModel`. `source`: (from_us, to_us) -> (mAs of the beam, its mean kV)."""
+    """`hal.ports.DoseModel`. `source`: (from_us, to_us) -> of each beam (mAs, its mean kV)."""
 
     dap_dead: bool
     dap_no_voltage: bool
@@ -73,7 +74,7 @@ class SimDap:
     def __init__(
         self,
         geometry: SimGeometry,
-        source: Callable[[int, int], tuple[float, float]],
+        source: Callable[[int, int], list[tuple[float, float]]],
         tube_filter: SimFilter | None = None,
     ) -> None:
         self._geometry, self._source = geometry, source
@@ -96,8 +97,10 @@ class SimDap:
         self._from_us, self._before_ugym2 = t_us, self._passed_ugym2(t_us)
 
     def _passed_ugym2(self, t_us: int) -> float:
-        mas, kv = self._source(self._from_us, t_us)
-        kerma_ugy = beam.kerma_ugy(kv, mas, aluminium_mm=self._filter.aluminium_mm)
+        kerma_ugy = sum(
+            beam.kerma_ugy(kv, mas, aluminium_mm=self._filter.aluminium_mm)
+            for mas, kv in self._source(self._from_us, t_us)
+        )
         return self._before_ugym2 + kerma_ugy * self._geometry.area_m2_at_1m
 
     def power(self, t_us: int, on: bool) -> None:
