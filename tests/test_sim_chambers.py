@@ -10,8 +10,12 @@ import pytest
 
 from hal.now import Now
 from hal.ports import AecChoice
+from rig.aec_plan import expected
+from rig.bench import load_bench
+from rig.model import setting_of
 from sim import beam, chambers
 from sim.chambers import Chambers, ChamberSetting, let_through
+from sim.filtration import SimFilter
 from sim.generator import MonoblockModel
 
 SETTING = ChamberSetting(
@@ -116,6 +120,23 @@ def test_a_generator_that_listens_to_the_wrong_chamber_ends_by_that_one() -> Non
     wrong = made("hand", chamber_wrong="right")
     right = made("hand").charge_mas(replace(CENTRE, chambers=("right",)), 80.0, 1)
     assert wrong.charge_mas(CENTRE, 80.0, 1) == right != made("hand").charge_mas(CENTRE, 80.0, 1)
+
+
+# --- the bench that has them
+
+
+@pytest.mark.parametrize("kv", [45.0, 47.0, 50.0, 55.0, 60.0, 65.0, 70.0, 80.0, 90.0, 105.0, 125.0])
+def test_the_bench_expects_what_its_simulated_centre_chamber_needs_behind_the_hand(
+    kv: float,
+) -> None:
+    """Between the rows of its table, too; the circuit's response comes on top."""
+    bench = load_bench("room")
+    setting = setting_of(bench)
+    assert bench.unit.aec is not None
+    assert setting.aec is not None
+    own = Chambers(setting.aec, lambda: "hand", tube_filter=SimFilter(setting.aluminium_mm))
+    needed_mas = own.charge_mas(CENTRE, kv, 1)
+    assert expected(bench.unit.aec, kv, 0, 1) == pytest.approx(needed_mas, rel=0.01)
 
 
 # --- in the generator
