@@ -28,8 +28,6 @@ GAP_FROM_MM = 150.0
 CELL_MM = 8.0
 # What scatters, as mm of water by mass; what is denser absorbs most of its own scatter.
 AS_WATER = {"water": 1.0, "pmma": 1.19, "bone": 1.92, "aluminium": 2.70}
-GRID_PRIMARY = 0.70  # of the primary passes a grid, of whichever ratio
-_GRID_RATIOS, _GRID_SCATTER = (5.0, 8.0, 10.0, 12.0, 16.0), (0.25, 0.17, 0.13, 0.10, 0.07)
 
 
 def water_mm(maps: Mapping[str, Floats]) -> Floats | float:
@@ -50,14 +48,6 @@ def scattered(
     for axis in (0, 1):
         sent = np.moveaxis(_spread(np.moveaxis(sent, axis, 0), cell_mm, sigma_mm), 0, axis)
     return _whole(sent * weaker, primary.shape, cell_px)
-
-
-def through_grid(primary: Floats, scatter: Floats, ratio: float) -> Floats:
-    """What a moving grid lets through of both; ratio 0: no grid."""
-    if ratio <= 0.0:
-        return primary + scatter
-    part = float(np.interp(ratio, _GRID_RATIOS, _GRID_SCATTER))
-    return np.float32(GRID_PRIMARY) * primary + np.float32(part) * scatter
 
 
 def _cells(picture: Floats, cell_px: int) -> NDArray[np.float64]:

@@ -41,6 +41,7 @@ from tests.whole_unit import Whole
 
 S = State
 CLEAN, DEAD, STUCK = "aec_clean", "aec_chamber_dead_backup", "aec_chamber_stuck_high"
+GRID = "aec_behind_the_grid"
 LONG_MAS = 10.0  # expected of a patient who is none of the simulated: two seconds to the back-up
 
 
@@ -120,6 +121,16 @@ def test_a_sound_chamber_ends_it_where_the_dose_is_reached_and_locks_nothing() -
     assert beam.off_us - beam.on_us == 46_707  # 0.44207 mAs at 10 mA, half the ramp, the circuit
     assert (report["fault"], report["reason"]) == (None, EndReason.PLANNED.value)
     assert seen.of("aec") == []
+
+
+@pytest.mark.req("SR-22")
+def test_behind_its_own_grid_it_lasts_as_much_longer_as_the_chamber_gets_less() -> None:
+    """0.61354 mAs of 0.44207: a grid takes 30 %, and the hand sends a tenth of it on as scatter."""
+    _, seen = shipped(GRID)
+    (beam,), (report,) = seen.beams, seen.of("report")
+    assert beam.off_us is not None
+    assert beam.off_us - beam.on_us == 63_854
+    assert (report["fault"], report["reason"]) == (None, EndReason.PLANNED.value)
 
 
 @pytest.mark.req("SR-23", "F18")

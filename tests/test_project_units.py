@@ -92,6 +92,8 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "hal/room_io/mapped_table.py:_Key.words": "of whatever the key counts",
     "hal/types.py:RecorderSample.level_counts": "raw counts, as the name says",
     "sim/meter.py:MeterReading.hvl_mm_al": "mm of aluminium",
+    "sim/optics.py:Optics.grid_lines_per_cm": "lines per cm: the trade's word",
+    "sim/optics.py:SimOptics.grid_lines_per_cm": "lines per cm: the trade's word",
     "sim/optics.py:Optics.grid_ratio": "a grid's own number: height over distance of its strips",
     "sim/optics.py:SimOptics.grid_ratio": "a grid's own number: height over distance of its strips",
     "sim/phantoms/tubes.py:Tube.core": "a ratio",
