@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hal.now import Now
 from sim.arrival import Arrival
+from sim.beam import KEV, Spectrum, spectrum
 from sim.detector import SimPanel
 from sim.geometry import SimGeometry
 from sim.optics import (
@@ -37,6 +38,7 @@ from sim.scatter import (
     scattered,
     water_mm,
 )
+from sim.scintillator import quality_of
 
 Floats = NDArray[np.float32]
 SIZE_PX, PITCH_MM, SID_MM, FIELD_MM = 400, 0.5, 1000.0, (120.0, 100.0)
@@ -247,6 +249,26 @@ def test_scatter_keeps_its_sum_in_a_wide_room_and_reaches_outside_the_field() ->
     assert float(found.sum(dtype=np.float64)) == pytest.approx(1600.0, rel=1e-3)
     assert found[500, 600] > 0.1 * found[500, 500] > 0.0
     assert np.abs(found - found[::-1, ::-1]).max() < 1e-3 * found.max()
+
+
+@pytest.mark.parametrize(("kv", "signal"), [(80.0, 0.91), (125.0, 1.01)])
+def test_scatter_of_a_softer_spectrum_would_leave_little_less_signal(
+    kv: float, signal: float
+) -> None:
+    """The figures with which sim/scatter.py says why it has the primary's spectrum."""
+    primary = spectrum(kv, aluminium_mm=2.8).behind({"water": 200.0})
+    kept = 1.0 - 0.08  # of each photon's energy
+    softer = np.interp(KEV / kept, KEV, primary.fluence_per_mm2, right=0.0) / kept
+    counts = [quality_of(one).counts_per_ugy for one in (Spectrum(kv, softer), primary)]
+    assert counts[0] / counts[1] == pytest.approx(signal, abs=0.01)
+
+
+def test_one_compton_scattering_forward_takes_a_twentieth_of_60_kev() -> None:
+    """Klein and Nishina, over the half space before the photon."""
+    angle = np.linspace(0.0, np.pi / 2.0, 2001)
+    left = 1.0 / (1.0 + 60.0 / 511.0 * (1.0 - np.cos(angle)))
+    likely = left**2 * (left + 1.0 / left - np.sin(angle) ** 2) * np.sin(angle)
+    assert (likely * left).sum() / likely.sum() == pytest.approx(0.954, abs=0.001)
 
 
 @pytest.mark.parametrize("gap_mm", [50.0, 200.0])
