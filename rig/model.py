@@ -8,6 +8,7 @@ be the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from sim.beam import INHERENT_MM_AL
 from sim.build import Ends, Setting, build_world
 from sim.chambers import ChamberSetting
 from sim.device import FrameOutlet
+from sim.optics import Optics
 from sim.pixels import PixelModel
 from sim.world import World
 
@@ -68,6 +70,7 @@ def setting_of(bench: Bench, seed: int | None = None) -> Setting:
         sid_mm=unit.geometry.sid_mm,
         field_mm=(unit.geometry.field_rows_mm, unit.geometry.field_columns_mm),
         aluminium_mm=aluminium_of(unit),
+        optics=optics_of(unit),
         aec=chambers_of(unit),
         lines=lines_of(unit),
         detects=unit.panel.driver == AED,
@@ -83,6 +86,21 @@ def aluminium_of(unit: UnitConfig) -> float:
     own = unit.tube
     said = own.filter_material == "ALUMINUM" and own.filter_mm > 0.0
     return own.filter_mm if said else INHERENT_MM_AL
+
+
+def optics_of(unit: UnitConfig) -> Optics:
+    """The bench's focal spot and grid, and a patient who scatters: what `as_bench` sets at once."""
+    own = Optics(focus_mm=unit.tube.focal_spot_mm, fall_off=True, heel=True, scatter=True)
+    place = unit.receptor
+    if place is None or place.grid_ratio is None:
+        return own
+    assert place.grid_lines_per_cm is not None
+    return replace(
+        own,
+        grid_ratio=place.grid_ratio,
+        grid_lines_per_cm=place.grid_lines_per_cm,
+        grid_focus_mm=place.grid_focus_mm,
+    )
 
 
 def lines_of(unit: UnitConfig) -> dict[str, Any] | None:

@@ -62,9 +62,7 @@ class SimServer:
                 f"{bench.name}: a panel on lines, and its folder, are simulated on the model rung "
                 f"only: dxrig run rig/scenarios/lines --bench {bench.name}"
             )
-        injected = [
-            (fault, step) for fault in faults for step in steps_of(fault, "start", bench)
-        ]
+        injected = [(fault, step) for fault in faults for step in steps_of(fault, "start", bench)]
         setting = setting_of(bench, seed)
         try:
             serial = wire_of(bench.unit.generator.driver).serial

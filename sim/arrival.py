@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import phantom
+from sim.grid import light_left, lines_of, through_grid
 from sim.optics import PLAIN, Optics, blurred, fall_off, light_field, pixel_middles_mm
 from sim.phantoms import HAND, PHANTOMS, known
 from sim.phantoms.kind import Phantom
-from sim.scatter import scattered, through_grid, water_mm
+from sim.scatter import scattered, water_mm
 from sim.shapes import Shape
 
 Floats = NDArray[np.float32]
@@ -36,8 +37,14 @@ class Arrival:
         columns_px: int,
         pitch_mm: float,
         hand: tuple[Shape, ...] = phantom.OBJECTS,
+        *,
+        light_spreads: bool = False,
     ) -> None:
-        """`hand`: what the phantom of that name is made of."""
+        """`hand`: what the phantom of that name is made of.
+
+        `light_spreads`: its pixels are blurred afterwards, as by `sim.sharpness.signal_kernel`.
+        """
+        self._light_spreads = light_spreads
         self._shape_px, self._pitch_mm = (rows_px, columns_px), pitch_mm
         self._hand = Phantom(name=HAND.name, about=HAND.about, source=HAND.source, shapes=hand)
         self._kept: dict[
@@ -92,7 +99,10 @@ class Arrival:
         scatter = np.float32(0.0) * part
         if optics.scatter and not one.whole_panel:
             scatter = scattered(part, water_mm(maps), self._pitch_mm, optics.lift_mm)
-        return through_grid(part, scatter, optics.grid_ratio)
+        lines = lines_of(optics, x_mm, self._pitch_mm)
+        if self._light_spreads:
+            lines *= light_left(optics.grid_lines_per_cm / 10.0, self._pitch_mm)
+        return through_grid(part, scatter, optics, sid_mm, x_mm, lines)
 
     def _behind(
         self, maps: dict[str, Floats], plates: dict[tuple[str, float], Floats], through: Through

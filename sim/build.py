@@ -31,6 +31,7 @@ from sim.generator_wires import wire_of
 from sim.geometry import SimGeometry
 from sim.meter import SimMeter
 from sim.mischief_links import MischiefFrames, MischiefLink, MischiefOutlet
+from sim.optics import PLAIN, Optics
 from sim.panel_battery import PanelBattery
 from sim.pixels import PixelModel
 from sim.radiographic import RATINGS, RadiographicModel
@@ -87,6 +88,7 @@ class Setting:
     sid_mm: float = 1000.0
     field_mm: tuple[float, float] = (200.0, 200.0)
     aluminium_mm: float = beam.INHERENT_MM_AL  # the tube's total filtration
+    optics: Optics = PLAIN  # the bench's own; a world begins with plain ones
     aec: ChamberSetting | None = None  # None: no chambers
     lines: Mapping[str, Any] | None = None  # of a panel on lines: what its desk takes
     detects: bool = False  # ... which is not asked, but detects X-rays by itself
@@ -165,7 +167,9 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     generator = generator_model(setting)
     wiring = Wiring(generator, setting.interlock_pair, setting.safety_relay)
     room = SimRoom(wiring)
-    geometry = SimGeometry(sid_mm=setting.sid_mm, field_mm=setting.field_mm)
+    geometry = SimGeometry(
+        sid_mm=setting.sid_mm, field_mm=setting.field_mm, bench_optics=setting.optics
+    )
     tube_filter = SimFilter(setting.aluminium_mm)
     panel = SimPanel(
         panel_id=setting.panel_id,
@@ -182,7 +186,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
             setting.aec,
             patient,
             seed=setting.seed,
-            sid_mm=lambda: geometry.sid_mm,
+            geometry=geometry,
             tube_filter=tube_filter,
         )
     generator_device = WireDevice(
@@ -195,7 +199,7 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     panel_desk = panel_desk_of(setting, panel, generator.beam_on)
     panel_device = PanelDevice(control, outlet, panel_desk, panel.advance, panel.alive)
     collimator = SimCollimator(geometry)
-    meter = SimDap(geometry, generator.light, tube_filter)
+    meter = SimDap(geometry, generator.lights, tube_filter)
     beside = dict(_beside(setting, ends, collimator, meter))
     return World(
         generator=generator,

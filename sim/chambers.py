@@ -1,12 +1,13 @@
 """Three chambers before a panel, and the circuit that ends a beam by them: plain, and synthetic.
 
-A chamber's signal is the kerma rate at the panel, times what the patient lets through where it
-stands, times its own response. At constant kV it is proportional to the charge, so a beam ends at
+A chamber's signal is the kerma rate at the panel, times what arrives where it stands: past the
+blades, through the patient, with his scatter, and through the grid, which stands before it, as
+the room's optics have them. At constant kV it is proportional to the charge, so a beam ends at
 a charge that stands in closed form: where the mean of the chosen chambers reaches the cut-off.
 What the circuit needs to act comes on top (`response_us`), and is what makes the shortest beam.
 
-Left out, for a later model: kV that moves in the beam, leakage and saturation of the chambers,
-scatter, the grid, chambers that lie beside the patient in part.
+Left out, for a later model: kV that moves in the beam, leakage and saturation of the chambers, and
+their shadow on the panel.
 """
 
 from __future__ import annotations
@@ -14,20 +15,24 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 
 from hal.ports import AecChoice
 from sim import beam, phantom
 from sim.arrival import Arrival
 from sim.condition import AS_NEW, Condition
 from sim.filtration import SimFilter
+from sim.geometry import SimGeometry
 from sim.injection import Injection, fresh
+from sim.optics import PLAIN, Optics, pixel_middles_mm
 
 # Their middles at the panel, in mm from its own (synthetic), and half the side of a square one.
 PLACES_MM = {"left": (-60.0, -40.0), "centre": (0.0, 50.0), "right": (60.0, -40.0)}
 HALF_MM = 20.0
-PITCH_MM = 2.0  # of the grid that a patient is looked at with
+PITCH_MM = 2.0  # of the points at which a patient is looked at
+SIZE_PX = 180  # of them each way: what sends scatter, about as wide as a panel
+KEPT_COUNT = 256  # of what was looked at
 NOISE = (0.25, 4.0)  # a noisy chamber's signal is off by a factor between these
 
 _WORDS = ("", *PLACES_MM)
@@ -69,13 +74,13 @@ class Chambers:
         patient: Callable[[], str],
         *,
         seed: int = 1,
-        sid_mm: Callable[[], float] | None = None,
+        geometry: SimGeometry | None = None,
         tube_filter: SimFilter | None = None,
     ) -> None:
-        """`patient`: the name of the phantom that the beam meets now; `sid_mm`: where the tube
-        stands now, left out: where the setting has it. `tube_filter`: left out, any tube's."""
+        """`patient`: the name of the phantom that the beam meets now. Left out, the tube stands
+        where the setting has it, and has any tube's filter."""
         self.setting, self._filter = setting, tube_filter or SimFilter()
-        self._sid_mm = sid_mm or (lambda: setting.sid_mm)
+        self._geometry = geometry or SimGeometry(sid_mm=setting.sid_mm, field_mm=phantom.FIELD_MM)
         self._patient, self._seed = patient, seed
         fresh(self, INJECTIONS)
 
@@ -111,14 +116,15 @@ class Chambers:
         if self.chamber_dead in (name, "all"):
             return 0.0
         aluminium_mm = self._filter.aluminium_mm
-        open_ugy = beam.kerma_ugy(
-            kv, 1.0, self._sid_mm(), aluminium_mm=aluminium_mm, condition=condition
-        )
+        sid_mm, optics = self._geometry.sid_mm, self._geometry.optics.now()
+        open_ugy = beam.kerma_ugy(kv, 1.0, sid_mm, aluminium_mm=aluminium_mm, condition=condition)
         if not open_ugy:
             return 0.0
         signal_ugy = open_ugy * let_through(
-            self._patient(), name, round(kv, 3), aluminium_mm, condition
-        )
+            self._patient(), name, round(kv, 3), aluminium_mm, condition,
+            field_mm=self._geometry.field_mm, optics=optics,
+            sid_mm=1000.0 if optics == PLAIN else sid_mm,
+        )  # fmt: skip
         if self.chamber_noisy == name:
             dice = random.Random(f"chamber-{self._seed}-{name}-{beam_number}")
             low, high = (math.log(limit) for limit in NOISE)
@@ -126,36 +132,42 @@ class Chambers:
         return signal_ugy
 
 
-@cache
+@lru_cache(maxsize=KEPT_COUNT)
 def let_through(
     phantom_name: str,
     chamber: str,
     kv: float,
     aluminium_mm: float = beam.INHERENT_MM_AL,
     condition: Condition = AS_NEW,
+    *,
+    field_mm: tuple[float, float] = phantom.FIELD_MM,
+    optics: Optics = PLAIN,
+    sid_mm: float = 1000.0,
 ) -> float:
-    """The part of the kerma that reaches this chamber, as the mean over its face."""
-    columns, rows = (round(size / PITCH_MM) for size in phantom.FIELD_MM)
+    """The part of the open beam's kerma that reaches this chamber, as the mean over its face."""
     x_mm, y_mm = PLACES_MM[chamber]
-    across = slice(*(_index(x_mm + off, columns) for off in (-HALF_MM, HALF_MM)))
-    down = slice(*(_index(y_mm + off, rows) for off in (-HALF_MM, HALF_MM)))
+    down, across = (
+        slice(*(round((at_mm + off) / PITCH_MM) + SIZE_PX // 2 for off in (-HALF_MM, HALF_MM)))
+        for at_mm in (y_mm, x_mm)
+    )
     part = _before_chambers().share(
         phantom_name,
-        phantom.FIELD_MM,
+        field_mm,
         lambda maps: beam.transmission(
             kv, maps, aluminium_mm=aluminium_mm, condition=condition, every_energy=True
         ),
+        replace(optics, grid_stands_still=False),  # many lines lie before one face
+        sid_mm,
         only=(down, across),
     )
-    return 1.0 if part is None else float(part.mean())
+    if part is None:
+        return 1.0
+    if not optics.heel:
+        return float(part.mean())
+    at_mm = pixel_middles_mm(SIZE_PX, PITCH_MM)[down] * beam.REFERENCE_MM / sid_mm
+    return float((part.mean(axis=1) * beam.heel(kv, at_mm, aluminium_mm=aluminium_mm)).mean())
 
 
 @cache
 def _before_chambers() -> Arrival:
-    """The hand's field, looked at in steps of 2 mm."""
-    columns, rows = (round(size / PITCH_MM) for size in phantom.FIELD_MM)
-    return Arrival(rows, columns, PITCH_MM)
-
-
-def _index(at_mm: float, count: int) -> int:
-    return round(at_mm / PITCH_MM + count / 2)
+    return Arrival(SIZE_PX, SIZE_PX, PITCH_MM)

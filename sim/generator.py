@@ -462,11 +462,19 @@ class MonoblockModel:
         return self._on_s
 
     def light(self, from_us: int, to_us: int) -> Light:
-        """What panel and DAP meter see: of several beams, in the condition of the newest."""
-        there = [course for course in self.courses if course.charge_mas(from_us, to_us) > 0]
-        mas = sum(course.output * course.charge_mas(from_us, to_us) for course in there)
-        kv = self.exposure(from_us, to_us)[1]
+        """What the panel sees: of several beams, in the condition of the newest."""
+        there = self.lights(from_us, to_us)
+        mas, kv = sum(light.mas for light in there), self.exposure(from_us, to_us)[1]
         return Light(mas, kv, there[-1].condition) if there else Light(mas, kv)
+
+    def lights(self, from_us: int, to_us: int) -> list[Light]:
+        """As `light`, of each beam with its own kV: what adds up in a DAP meter."""
+        charges = ((one, one.charge_mas(from_us, to_us)) for one in self.courses)
+        return [
+            Light(one.output * mas, one.peak_kv(from_us, to_us), one.condition)
+            for one, mas in charges
+            if mas > 0
+        ]
 
     def exposure(self, from_us: int, to_us: int) -> tuple[float, float]:
         """(mAs, peak kV) that really were between the two times: the simulator's own integral."""

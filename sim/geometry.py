@@ -7,7 +7,7 @@ receptor again, as people do; a field is given in mm at the receptor.
 from __future__ import annotations
 
 from sim.injection import Injection
-from sim.optics import SimOptics
+from sim.optics import PLAIN, Optics, SimOptics
 
 SID_MM = Injection("", None, float, (300.0, 4000.0))
 FIELD_MM = Injection("", None, float, (0.0, 2000.0))
@@ -15,10 +15,12 @@ INDICATED_AT_MM = 1000.0  # a collimator's own scale is that of 1 m
 
 
 class SimGeometry:
-    def __init__(self, *, sid_mm: float, field_mm: tuple[float, float]) -> None:
-        """`field_mm`: rows, columns."""
+    def __init__(
+        self, *, sid_mm: float, field_mm: tuple[float, float], bench_optics: Optics = PLAIN
+    ) -> None:
+        """`field_mm`: rows, columns. `bench_optics`: what `SimOptics.arrange` can set at once."""
         self.sid_mm, self.field_mm = sid_mm, field_mm
-        self.optics = SimOptics()
+        self.optics = SimOptics(bench_optics)
 
     def stands(
         self,

@@ -66,6 +66,14 @@ def fresh(target: object, table: Table) -> None:
 
 def inject(targets: Sequence[tuple[object, Table]], values: Mapping[str, Any]) -> None:
     """All of `values`, or none; each in the first target that knows it. ValueError: see `check`."""
+    for target, name, value in check(targets, values):
+        setattr(target, name, value)
+
+
+def check(
+    targets: Sequence[tuple[object, Table]], values: Mapping[str, Any]
+) -> list[tuple[object, str, Any]]:
+    """Where each would be set; raises ValueError with what is allowed."""
     found = []
     for name, value in values.items():
         target, table = next((one for one in targets if name in one[1]), (None, None))
@@ -74,8 +82,7 @@ def inject(targets: Sequence[tuple[object, Table]], values: Mapping[str, Any]) -
             raise NotHereError(f"no injection {name!r} here; there are {names}")
         table[name].check(name, value)
         found.append((target, name, value))
-    for target, name, value in found:
-        setattr(target, name, value)
+    return found
 
 
 def heal(target: object, table: Table) -> None:

@@ -29,7 +29,7 @@ from sim import (
 )
 from sim.device import PanelDevice, WireDevice
 from sim.generator import MonoblockModel
-from sim.injection import Injection, NotHereError, Table, heal, inject, is_hurt
+from sim.injection import Injection, NotHereError, Table, check, heal, inject, is_hurt
 from sim.rotor import INJECTIONS as ROTOR
 from sim.world import World
 
@@ -142,8 +142,14 @@ def set_meter(world: World, **values: Any) -> None:
     inject(targets_of(world, "meter"), values)
 
 
-def set_optics(world: World, **values: Any) -> None:
+def set_optics(world: World, as_bench: bool | None = None, **values: Any) -> None:
+    """`as_bench`: first all as the bench's own focus, grid and patient are; False: first plain."""
+    if as_bench is not None and not isinstance(as_bench, bool):
+        raise ValueError(f"as_bench = {as_bench!r}: must be true or false")
+    check(targets_of(world, "optics"), values)
     _scene_moves(world)
+    if as_bench is not None:
+        world.geometry.optics.arrange(as_bench=as_bench)
     inject(targets_of(world, "optics"), values)
 
 

@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 Axis = NDArray[np.float64]
 
 BLADES_MM = 250.0  # focus to the plane of the blades; chosen
-GRID_RATIOS = (0.0, 16.0)
+GRID_RATIOS = (0.0, 20.0)
 
 INJECTIONS = {
     "focus_mm": Injection("the focal spot is so wide: edges of what is lifted and of the field "
@@ -32,8 +32,18 @@ INJECTIONS = {
     "heel": Injection("the target shades its own beam: less towards the anode, at the top rows",
                       heals=False),
     "scatter": Injection("the phantom scatters: see sim/scatter.py", heals=False),
-    "grid_ratio": Injection("a moving grid of this ratio before the panel; 0: none", 0.0,
+    "grid_ratio": Injection("a moving grid of this ratio before the panel; 0: none. What else "
+                            "is said of it: see sim/grid.py", 0.0,
                             between=GRID_RATIOS, heals=False),
+    "grid_lines_per_cm": Injection("it has so many strips", 40.0, between=(10.0, 100.0),
+                                   heals=False),
+    "grid_focus_mm": Injection("its strips lean towards a focus so far above; left out: to where "
+                               "the tube stands; 100000: they are parallel", None, float,
+                               (300.0, 1e5), heals=False),
+    "grid_off_mm": Injection("its middle stands so far to the right of the tube", 0.0,
+                             between=(-200.0, 200.0)),
+    "grid_upside_down": Injection("it was put in with its back to the tube"),
+    "grid_stands_still": Injection("it does not move in the beam, and shows its lines"),
     "light_off_rows_mm": Injection("the X-ray field stands so far below the light field", 0.0,
                                    between=(-200.0, 200.0)),
     "light_off_columns_mm": Injection("... so far to the right of it", 0.0,
@@ -52,6 +62,11 @@ class Optics:
     heel: bool = False
     scatter: bool = False
     grid_ratio: float = 0.0
+    grid_lines_per_cm: float = 40.0
+    grid_focus_mm: float | None = None
+    grid_off_mm: float = 0.0
+    grid_upside_down: bool = False
+    grid_stands_still: bool = False
     light_off_rows_mm: float = 0.0
     light_off_columns_mm: float = 0.0
 
@@ -71,7 +86,11 @@ PLAIN = Optics()
 
 
 class SimOptics:
-    """The truth of a room; a scenario may set the names of INJECTIONS."""
+    """The truth of a room; a scenario may set the names of INJECTIONS.
+
+    Plain at first, whatever the bench is: what is known of images (calibrations, AEC's table) is
+    known of plain geometry.
+    """
 
     focus_mm: float
     lift_mm: float
@@ -79,11 +98,25 @@ class SimOptics:
     heel: bool
     scatter: bool
     grid_ratio: float
+    grid_lines_per_cm: float
+    grid_focus_mm: float | None
+    grid_off_mm: float
+    grid_upside_down: bool
+    grid_stands_still: bool
     light_off_rows_mm: float
     light_off_columns_mm: float
 
-    def __init__(self) -> None:
+    def __init__(self, bench: Optics = PLAIN) -> None:
+        """`bench`: what its own focus, grid and patient are like."""
+        self._bench = bench
         fresh(self, INJECTIONS)
+
+    def arrange(self, *, as_bench: bool) -> None:
+        """As the bench really is, or plain; faults stay."""
+        wanted = self._bench if as_bench else PLAIN
+        for name, injection in INJECTIONS.items():
+            if not injection.heals:
+                setattr(self, name, getattr(wanted, name))
 
     def now(self) -> Optics:
         return Optics(**{name: getattr(self, name) for name in INJECTIONS})

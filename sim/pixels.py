@@ -143,7 +143,7 @@ class PixelModel:
         self.seed, self.bits, self.sid_mm, self.bow_pct = seed, bits, sid_mm, bow_pct
         self._aluminium_mm, self._copper_mm = aluminium_mm, copper_mm
         self._field_mm = field_mm
-        self._arrival = Arrival(rows_px, columns_px, pitch_mm, objects)
+        self._arrival = Arrival(rows_px, columns_px, pitch_mm, objects, light_spreads=True)
         self._panel = PanelMaps(
             seed,
             (rows_px, columns_px),

@@ -1,8 +1,9 @@
 """What stands behind the collimator's and the DAP meter's wires: sensors of `SimGeometry` and beam.
 
 Both are synthetic. The meter's chamber sees the whole field: its value is the air kerma at 1 m
-times the field there, at whatever distance the receptor is. It is made of the beam that there was,
-not of what was planned.
+times the field there, at whatever distance the receptor is. It is made of the beams that there
+were, each with its own kV, not of what was planned. It sits at the blades: no scatter of a patient
+reaches it.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class SimCollimator:
 
 
 class SimDap:
-    """`hal.ports.DoseModel`. `source`: (from_us, to_us) -> (mAs of the beam, its mean kV)."""
+    """`hal.ports.DoseModel`. `source`: (from_us, to_us) -> of each beam (mAs, its mean kV)."""
 
     dap_dead: bool
     dap_no_voltage: bool
@@ -74,7 +75,7 @@ class SimDap:
     def __init__(
         self,
         geometry: SimGeometry,
-        source: Callable[[int, int], Light],
+        source: Callable[[int, int], list[Light]],
         tube_filter: SimFilter | None = None,
     ) -> None:
         self._geometry, self._source = geometry, source
@@ -97,9 +98,11 @@ class SimDap:
         self._from_us, self._before_ugym2 = t_us, self._passed_ugym2(t_us)
 
     def _passed_ugym2(self, t_us: int) -> float:
-        light, aluminium_mm = self._source(self._from_us, t_us), self._filter.aluminium_mm
-        kerma_ugy = beam.kerma_ugy(
-            light.kv, light.mas, aluminium_mm=aluminium_mm, condition=light.condition
+        kerma_ugy = sum(
+            beam.kerma_ugy(
+                one.kv, one.mas, aluminium_mm=self._filter.aluminium_mm, condition=one.condition
+            )
+            for one in self._source(self._from_us, t_us)
         )
         return self._before_ugym2 + kerma_ugy * self._geometry.area_m2_at_1m
 

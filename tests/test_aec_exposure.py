@@ -1,7 +1,7 @@
 """Automatic exposures of the whole unit: R2CP's bytes, the simulated chambers, the recorder.
 
-The bench is `room`, the stories are its scenarios: 50 kV, 10 mA, centre chamber, 0.41 mAs
-expected of the simulated hand, back-up 0.82 mAs.
+The bench is `room`, the stories are its scenarios: 50 kV, 10 mA, centre chamber, 0.442 mAs
+expected of the simulated hand, back-up 0.884 mAs.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from tests.whole_unit import Whole
 
 S = State
 CLEAN, DEAD, STUCK = "aec_clean", "aec_chamber_dead_backup", "aec_chamber_stuck_high"
+GRID = "aec_behind_the_grid"
 LONG_MAS = 10.0  # expected of a patient who is none of the simulated: two seconds to the back-up
 
 
@@ -105,10 +106,10 @@ def test_a_dead_chamber_ends_exactly_at_the_back_up_and_is_told_as_that() -> Non
     _, seen = shipped(DEAD)
     (beam,), (report,) = seen.beams, seen.of("report")
     assert beam.off_us is not None
-    # 0.82 mAs at 10 mA, to the microsecond: a half counts of the ramp of 3 and the fall of 2 ms
-    assert beam.off_us - beam.on_us == 82_500
+    # 0.884 mAs at 10 mA, to the microsecond: a half counts of the ramp of 3 and the fall of 2 ms
+    assert beam.off_us - beam.on_us == 88_900
     assert (report["fault"], report["reason"]) == ("AEC_BACKUP", EndReason.FAULT.value)
-    assert report["mas"] == pytest.approx(0.82, rel=0.006)  # with the fall of 2 ms
+    assert report["mas"] == pytest.approx(0.884, rel=0.006)  # with the fall of 2 ms
     assert [line["locked_by"] for line in seen.of("aec")] == ["AEC_BACKUP", None]
 
 
@@ -120,6 +121,16 @@ def test_a_sound_chamber_ends_it_where_the_dose_is_reached_and_locks_nothing() -
     assert beam.off_us - beam.on_us == 46_707  # 0.44207 mAs at 10 mA, half the ramp, the circuit
     assert (report["fault"], report["reason"]) == (None, EndReason.PLANNED.value)
     assert seen.of("aec") == []
+
+
+@pytest.mark.req("SR-22")
+def test_behind_its_own_grid_it_lasts_as_much_longer_as_the_chamber_gets_less() -> None:
+    """0.61354 mAs of 0.44207: a grid takes 30 %, and the hand sends a tenth of it on as scatter."""
+    _, seen = shipped(GRID)
+    (beam,), (report,) = seen.beams, seen.of("report")
+    assert beam.off_us is not None
+    assert beam.off_us - beam.on_us == 63_854
+    assert (report["fault"], report["reason"]) == (None, EndReason.PLANNED.value)
 
 
 @pytest.mark.req("SR-23", "F18")
@@ -201,7 +212,7 @@ def test_a_noisy_chamber_ends_somewhere_up_to_the_back_up_and_never_beyond() -> 
             assert room.last["fault"] == room.unit.memory.aec_lock
             room.reset()
     assert len(set(ends_ms)) > 1
-    assert max(ends_ms) <= 83.5
+    assert max(ends_ms) <= 89.9
 
 
 @pytest.mark.req("F18")
@@ -356,8 +367,8 @@ def test_the_image_says_that_it_was_automatic_and_with_which_chambers(tmp_path: 
     (file,) = tmp_path.glob("exposures/*/presentation.dcm")
     image = dcmread(file)
     assert (image.ExposureControlMode, image.ExposureStatus) == ("AUTOMATIC", "ABORTED")
-    assert "AEC (centre; density +0, sensitivity 1), 0.41 mAs expected, back-up 0.82 mAs" in (
+    assert "AEC (centre; density +0, sensitivity 1), 0.442 mAs expected, back-up 0.884 mAs" in (
         image.CommentsOnRadiationDose
     )
     assert "(AEC_BACKUP)" in image.ImageComments
-    assert float(image.ExposureInuAs) == pytest.approx(820, abs=5)
+    assert float(image.ExposureInuAs) == pytest.approx(884, abs=5)

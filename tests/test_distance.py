@@ -134,7 +134,7 @@ def test_a_smaller_field_leaves_the_edges_without_beam() -> None:
 
 def test_the_chambers_see_the_distance_at_which_the_tube_stands_now() -> None:
     stands = SimGeometry(sid_mm=1000.0, field_mm=(200.0, 200.0))
-    made = Chambers(SETTING, lambda: "none", sid_mm=lambda: stands.sid_mm)
+    made = Chambers(SETTING, lambda: "none", geometry=stands)
     near_ugy = made._signal_ugy("centre", 80.0, 1)
     stands.move(sid_mm=1500)
     assert near_ugy == pytest.approx(kerma_ugy(80.0, 1.0))

@@ -94,6 +94,8 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "sim/lag.py:Kept.ghost": "part of a signal",
     "sim/lag.py:Kept.lag": "part of a signal",
     "sim/meter.py:MeterReading.hvl_mm_al": "mm of aluminium",
+    "sim/optics.py:Optics.grid_lines_per_cm": "lines per cm: the trade's word",
+    "sim/optics.py:SimOptics.grid_lines_per_cm": "lines per cm: the trade's word",
     "sim/optics.py:Optics.grid_ratio": "a grid's own number: height over distance of its strips",
     "sim/optics.py:SimOptics.grid_ratio": "a grid's own number: height over distance of its strips",
     "sim/phantoms/tubes.py:Tube.core": "a ratio",

@@ -240,7 +240,9 @@ def test_a_bench_that_wants_its_meter_does_not_expose_without() -> None:
 
 def test_a_field_that_moves_after_the_beam_moves_no_dose() -> None:
     place = SimGeometry(sid_mm=1000.0, field_mm=(200.0, 500.0))
-    meter = SimDap(place, lambda from_us, to_us: Light(1.0 if from_us < 10 <= to_us else 0.0, 80.0))
+    meter = SimDap(
+        place, lambda from_us, to_us: [Light(1.0 if from_us < 10 <= to_us else 0.0, 80.0)]
+    )
     whole = meter.seen(20).dap_dgycm2
     meter.field_moves(20)
     place.move(rows_mm=20.0)

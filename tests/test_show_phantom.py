@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from numpy.typing import NDArray
 from PIL import Image
 
 from rig.cli import main
-from rig.sim_show.phantom import View, command, looked_at, radiograph
+from rig.sim_show.phantom import View, command, looked_at
+from rig.sim_show.phantom_picture import is_even, radiograph
 from sim import beam
+from sim.optics import INJECTIONS, PLAIN, Optics
 from sim.phantoms import NAMES, PHANTOMS
 
-VIEW = View(
-    kvp=70.0, sid_mm=1000.0, size_px=100, width_mm=None, focus_mm=0.0, lift_mm=0.0, scatter=False,
-    grid_ratio=0.0,
-)  # fmt: skip
+VIEW = View(kvp=70.0, sid_mm=1000.0, size_px=100, width_mm=None, optics=PLAIN)
 SMALL = ("--size-px", "100")
 
 
@@ -103,18 +104,160 @@ def test_a_picture_and_the_facts_are_written(tmp_path: Path) -> None:
     assert again.read_text() == svg
 
 
-def test_a_radiograph_shows_dense_things_bright_and_even_ones_even() -> None:
+@pytest.mark.parametrize("level", [1.0, 0.7, 0.02, 1e-9])
+def test_what_is_even_is_grey_however_little_arrives(level: float) -> None:
+    part = np.full((40, 40), level, np.float32)
+    assert is_even(part)
+    assert set(radiograph(part, 0.7).flat) <= {127, 128}  # a half, by rounding
+
+
+def test_a_hundredth_more_or_less_is_seen_and_not_taken_for_a_great_difference() -> None:
+    part = np.full((40, 40), 0.30, np.float32)
+    part[:, 20:] *= 0.99
+    seen = radiograph(part)
+    assert not is_even(part)
+    assert 60 < int(seen[0, 0]) < 128 < int(seen[0, 30]) < 195
+
+
+def test_the_window_begins_at_the_thinnest_of_a_body_and_not_at_the_open_beam() -> None:
+    """Lungs are dark then, as people set it; the open beam is black anyhow."""
+    part = np.full((200, 200), 1.0, np.float32)
+    part[20:180, 20:180] = np.geomspace(0.2, 0.01, 160)
+    seen = radiograph(part)
+    assert int(seen[0, 0]) == 0
+    assert int(seen[100, 24]) < 10
+    assert int(seen[100, 178]) > 245
+
+
+def test_behind_a_grid_the_open_beam_is_what_it_lets_through() -> None:
+    part = np.full((200, 200), 0.7, np.float32)
+    part[20:180, 20:180] = 0.7 * np.geomspace(0.2, 0.01, 160)
+    seen, bare = (radiograph(*one).astype(int) for one in ((part, 0.7), (part / 0.7, 1.0)))
+    assert np.abs(seen - bare).max() <= 1
+    assert np.abs(radiograph(part).astype(int) - bare).max() > 50
+
+
+def test_the_soft_edge_of_lead_keeps_its_greys() -> None:
+    part = np.full((200, 200), 1.0, np.float32)
+    part[:, 100:] = 1e-6
+    part[:, 99] = 0.3
+    seen = radiograph(part)
+    assert 0 == int(seen[0, 50]) < int(seen[0, 99]) < int(seen[0, 150]) == 255
+
+
+def test_the_picture_of_an_even_thing_says_so_and_how_much_arrives(tmp_path: Path) -> None:
+    place = tmp_path / "flat.png"
+    assert show("flat_rqa5", "--size-px", "300", "--out", str(place)).exit_code == 0
+    with Image.open(place) as picture:
+        assert picture.size == (300, 300)
+        shown = np.asarray(picture.convert("L"))
+    assert int(shown[5, 5]) == pytest.approx(127.5, abs=0.5)
+    assert (shown < 60).mean() > 0.005  # letters and a scale
+    drawn = tmp_path / "flat.svg"
+    show("flat_rqa5", *SMALL, "--out", str(drawn))
+    assert "even: 3.51 % of the open beam at 70 kV" in drawn.read_text()
+
+
+def test_a_radiograph_shows_dense_things_bright() -> None:
     part = np.ones((40, 40), np.float32)
-    assert int(radiograph(part).max()) == 0
     part[10:30, 10:30] = 0.01
     part[15:20, 15:20] = 0.1
     seen = radiograph(part)
     assert int(seen[12, 12]) == 255 > int(seen[17, 17]) > int(seen[0, 0]) == 0
 
 
+# --- optics
+
+
+def test_facts_say_how_it_was_looked_at() -> None:
+    found = facts("hand", "--sid-mm", "1500", "--lift-mm", "30", "--set", "focus_mm=0.6",
+                  "--scatter", "--grid-ratio", "8", "--set", "grid_focus_mm=1150")  # fmt: skip
+    assert (found["sid_mm"], found["total_al_mm"]) == (1500.0, 2.5)
+    assert found["optics"] == {name: one.harmless for name, one in INJECTIONS.items()} | {
+        "focus_mm": 0.6, "lift_mm": 30.0, "scatter": True, "grid_ratio": 8.0,
+        "grid_focus_mm": 1150.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "middle_pct"),
+    [("pmma_100", (55, 70)), ("pmma_200", (70, 85)), ("hand", (2, 12)), ("edge", (0, 0))],
+)
+def test_scatter_is_told_though_it_is_not_in_the_picture(
+    name: str, middle_pct: tuple[float, float]
+) -> None:
+    found = facts(name)
+    least, most = middle_pct
+    assert isinstance(found["scatter_pct_middle"], float)
+    assert least <= found["scatter_pct_middle"] <= most
+    assert facts(name, "--scatter")["scatter_pct_middle"] == found["scatter_pct_middle"]
+
+
+def test_a_chest_s_mediastinum_has_the_scatter_that_was_measured() -> None:
+    """About 90 % without a grid, and behind 12:1 more than half (Niklason et al. 1981)."""
+    bare, gridded = (
+        facts("chest", "--kvp", "110", *more)["scatter_pct_middle"]
+        for more in ((), ("--grid-ratio", "12"))
+    )
+    assert bare == pytest.approx(90.0, abs=3.0)
+    assert gridded == pytest.approx(57.0, abs=5.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "row"),
+    [
+        (("border",), "behind it (on 17 % of the picture) mostly under 0.001 % to "),
+        (("edge",), "behind it (on 30 % of the picture) 0.0091 % of the open beam"),
+        (("pmma_100",), "3.9 % of the open beam"),
+        (("none",), "100 % everywhere"),
+        (("none", "--set", "grid_ratio=10"), "70 % everywhere"),
+    ],
+)
+def test_what_arrives_is_told_of_what_lies_there(arguments: tuple[str, ...], row: str) -> None:
+    (line,) = [x for x in show(*arguments, *SMALL).stdout.splitlines() if x.startswith("air kerma")]
+    assert line.split(maxsplit=2)[2].startswith(row)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "optics", "scatter"),
+    [
+        (("hand",), "plain: a point focus", "not in the picture; it would be 6 % of what"),
+        (("pmma_100", "--scatter"), "scatter = true", "62 % of what arrives in the middle, "),
+        (("none", "--set", "heel=true"), "heel = true", "none arrives"),
+        (("bars", "--set", "grid_off_mm=30", "--grid-ratio", "10"),
+         "grid_ratio = 10, grid_off_mm = 30", "none arrives"),
+    ],
+)  # fmt: skip
+def test_optics_and_scatter_have_a_row_each(
+    arguments: tuple[str, ...], optics: str, scatter: str
+) -> None:
+    rows = {line.split()[0]: line for line in show(*arguments, *SMALL).stdout.splitlines()}
+    assert rows["optics"].split(maxsplit=1)[1].startswith(optics)
+    assert rows["scatter"].split(maxsplit=1)[1].startswith(scatter)
+
+
+def test_a_grid_that_is_upside_down_leaves_a_band_and_the_heel_a_slope() -> None:
+    def part(optics: Optics) -> NDArray[np.float32]:
+        return looked_at("none", replace(VIEW, width_mm=350.0, optics=optics))[1]
+
+    turned = part(Optics(grid_ratio=10.0, grid_upside_down=True))
+    assert turned[50, 50] == pytest.approx(0.70, abs=0.03)
+    assert turned[50, 10] == turned[50, 90] == 0.0
+    shaded = part(Optics(heel=True))
+    assert shaded[2, 50] < 0.95 < 1.02 < shaded[97, 50]
+    assert np.ptp(shaded[2]) == 0.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (("chest", "--set", "grid_ration=8"), "grid_ration: there are focus_mm, lift_mm, "),
+        (("chest", "--set", "grid_ration=8"), "did you mean 'grid_ratio'?"),
+        (("chest", "--set", "grid_ratio=99"), "--set grid_ratio = 99: must be 0 to 20"),
+        (("chest", "--set", "grid_ratio=NaN"), "--set grid_ratio = nan: must be "),
+        (("chest", "--set", "scatter=1"), "--set scatter = 1: must be "),
+        (("chest", "--set", "scatter"), "--set scatter: write name=value"),
+        (("chest", "--set", "lost_filtration_mm=1"), "lost_filtration_mm: there are "),
         (("ches",), "no phantom 'ches'; there are hand, none, "),
         (("chest", "--out", "x.gif"), "x.gif: write to a file that ends in .svg, .png or .json"),
         (

@@ -10,9 +10,16 @@ import pytest
 
 from hal.now import Now
 from hal.ports import AecChoice
+from rig.aec_plan import expected
+from rig.bench import load_bench
+from rig.model import setting_of
 from sim import beam, chambers
+from sim.arrival import Arrival
 from sim.chambers import Chambers, ChamberSetting, let_through
+from sim.filtration import SimFilter
 from sim.generator import MonoblockModel
+from sim.geometry import SimGeometry
+from sim.optics import Optics
 
 SETTING = ChamberSetting(
     chambers=("left", "centre", "right"), cutoffs_ugy={1: 40.0, 2: 20.0}, density_most_index=4,
@@ -84,6 +91,84 @@ def test_what_it_has_not_is_named(choice: AecChoice, has_not: str) -> None:
     assert few.refused(CENTRE) == "chambers"
 
 
+# --- what the room's optics leave of the beam there
+
+
+OPTICS = [
+    Optics(scatter=True),
+    Optics(scatter=True, grid_ratio=10.0),
+    Optics(scatter=True, lift_mm=150.0, focus_mm=1.2),
+    Optics(grid_ratio=10.0, grid_focus_mm=1150.0, grid_off_mm=40.0),
+    Optics(grid_ratio=10.0, grid_focus_mm=1150.0, grid_upside_down=True, fall_off=True),
+    Optics(light_off_rows_mm=90.0),
+]
+
+
+def seen_by_a_panel(
+    name: str, chamber: str, optics: Optics, sid_mm: float, field_mm: tuple[float, float]
+) -> float:
+    """Of the kerma, where the chamber stands before it; 400 mm wide, in pixels of 1 mm."""
+    part = Arrival(400, 400, 1.0).share(
+        name, field_mm, lambda maps: beam.transmission(80.0, maps), optics, sid_mm
+    )
+    assert part is not None
+    x, y = (round(at_mm) + 200 for at_mm in chambers.PLACES_MM[chamber])
+    return float(part[y - 20 : y + 20, x - 20 : x + 20].mean())
+
+
+@pytest.mark.parametrize("optics", OPTICS)
+@pytest.mark.parametrize(("name", "chamber"), [("hand", "left"), ("pmma_200", "centre")])
+def test_a_chamber_gets_what_the_panel_behind_it_gets(
+    name: str, chamber: str, optics: Optics
+) -> None:
+    stands = SimGeometry(sid_mm=1000.0, field_mm=(240.0, 300.0))
+    for optic in Optics.__dataclass_fields__:
+        setattr(stands.optics, optic, getattr(optics, optic))
+    own = Chambers(SETTING, lambda: name, geometry=stands)
+    asked = replace(CENTRE, chambers=(chamber,))
+    part = 40.0 / OPEN_UGY / own.charge_mas(asked, 80.0, 1)
+    wanted = seen_by_a_panel(name, chamber, optics, 1000.0, (240.0, 300.0))
+    assert part == pytest.approx(wanted, rel=0.01, abs=5e-4)  # steps of 2 mm
+
+
+def let(**optics: Any) -> float:
+    return let_through("pmma_200", "centre", 80.0, optics=Optics(**optics), field_mm=(300.0, 300.0))
+
+
+def test_scatter_shortens_an_automatic_beam_and_a_grid_lengthens_it() -> None:
+    """200 mm PMMA send three times as much as they let through; of 10:1 the Bucky factor is 4."""
+    bare, scattered = let(), let(scatter=True)
+    assert scattered / bare == pytest.approx(4.6, abs=0.3)
+    assert scattered / let(scatter=True, grid_ratio=10.0) == pytest.approx(3.9, abs=0.2)
+    assert bare / let(grid_ratio=10.0) == pytest.approx(1 / 0.7, rel=1e-5)
+
+
+def test_a_grid_that_cuts_off_lengthens_it_more_and_lines_do_not() -> None:
+    sound = let(grid_ratio=10.0, grid_focus_mm=1000.0)
+    assert let(grid_ratio=10.0, grid_focus_mm=1000.0, grid_off_mm=30.0) == pytest.approx(
+        0.7 * sound, rel=1e-5
+    )
+    assert let(grid_ratio=10.0, grid_focus_mm=1000.0, grid_stands_still=True) == sound
+
+
+def test_a_chamber_behind_the_blades_gets_nothing_and_one_half_behind_them_half() -> None:
+    """The centre one stands 30 to 70 mm below the middle."""
+    parts = [
+        let_through("pmma_100", "centre", 80.0, field_mm=(rows_mm, 200.0))
+        for rows_mm in (140.0, 100.0, 60.0)
+    ]
+    assert parts[1] / parts[0] == pytest.approx(0.5, rel=1e-3)
+    assert parts[2] / parts[0] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_the_heel_takes_from_the_chambers_at_the_top_and_gives_to_the_one_below() -> None:
+    parts = {
+        name: let_through("none", name, 80.0, optics=Optics(heel=True), sid_mm=1000.0)
+        for name in chambers.PLACES_MM
+    }
+    assert parts["left"] == parts["right"] < 1.0 < parts["centre"]
+
+
 # --- what can be wrong
 
 
@@ -116,6 +201,23 @@ def test_a_generator_that_listens_to_the_wrong_chamber_ends_by_that_one() -> Non
     wrong = made("hand", chamber_wrong="right")
     right = made("hand").charge_mas(replace(CENTRE, chambers=("right",)), 80.0, 1)
     assert wrong.charge_mas(CENTRE, 80.0, 1) == right != made("hand").charge_mas(CENTRE, 80.0, 1)
+
+
+# --- the bench that has them
+
+
+@pytest.mark.parametrize("kv", [45.0, 47.0, 50.0, 55.0, 60.0, 65.0, 70.0, 80.0, 90.0, 105.0, 125.0])
+def test_the_bench_expects_what_its_simulated_centre_chamber_needs_behind_the_hand(
+    kv: float,
+) -> None:
+    """Between the rows of its table, too; the circuit's response comes on top."""
+    bench = load_bench("room")
+    setting = setting_of(bench)
+    assert bench.unit.aec is not None
+    assert setting.aec is not None
+    own = Chambers(setting.aec, lambda: "hand", tube_filter=SimFilter(setting.aluminium_mm))
+    needed_mas = own.charge_mas(CENTRE, kv, 1)
+    assert expected(bench.unit.aec, kv, 0, 1) == pytest.approx(needed_mas, rel=0.01)
 
 
 # --- in the generator

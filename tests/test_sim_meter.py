@@ -151,7 +151,7 @@ def test_panel_and_dap_meter_see_the_ripple_and_the_worn_anode_that_the_meter_se
     for faults in ({}, {"ripple_pct": 30.0, "worn_anode_pct": 20.0}):
         world = made(**faults)
         doses[bool(faults)] = (
-            SimDap(world.world.geometry, world.world.generator.light).seen(world.t_us).dap_dgycm2
+            SimDap(world.world.geometry, world.world.generator.lights).seen(world.t_us).dap_dgycm2
         )
     ratio = doses[True] / doses[False]
     condition = Condition(ripple_pct=30.0, tungsten_mm=foil_mm(20.0))

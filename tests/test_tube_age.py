@@ -166,7 +166,7 @@ def test_panel_and_dap_meter_see_less_light_and_the_truth_keeps_the_mas() -> Non
         made.world.generator.worn_anode_pct = worn_pct
         start_us = made.beam(ms=200)
         made.after_ms(300)
-        meter = SimDap(made.world.geometry, made.world.generator.light)
+        meter = SimDap(made.world.geometry, made.world.generator.lights)
         light = made.world.panel._kerma_source(start_us, made.t_us)
         truth = made.world.generator.exposure(start_us, made.t_us)
         seen[worn_pct] = (light, meter.seen(made.t_us).dap_dgycm2, truth)
@@ -183,4 +183,4 @@ def test_a_bench_s_dap_meter_hangs_on_the_light() -> None:
                 panel_data=frame_pipe()[1], dap=bench_end)  # fmt: skip
     world = build_world(Setting(rows_px=64, columns_px=64, dap_driver="dap_lines"), ends)
     assert world.dap is not None
-    assert world.dap._source == world.generator.light
+    assert world.dap._source == world.generator.lights

@@ -200,7 +200,8 @@ Examples:
   dxrig sim do panel --set in_beam=false
   dxrig sim do inject --set id="filter lost"
   dxrig sim do geometry --set sid_mm=1500
-  dxrig sim do optics --set focus_mm=1.2 --set lift_mm=100 --set scatter=true
+  dxrig sim do optics --set as_bench=true --set lift_mm=50
+  dxrig sim do optics --set grid_ratio=10 --set grid_upside_down=true
 
 Without values: press, release, "open door", "close door", "press e-stop", "pull e-stop",
 "press reset", "release reset", "key off", "key on", "lose OFF once", arc,
@@ -211,7 +212,9 @@ collimator, dap, "trip generator", battery, mischief, stick, free, bounce, glitc
 "press often", "power off", "power on", reboot, "lose answer", "false command", garbage, heal,
 inject (a fault of the catalogue or of `dxrig sim show faults`, by its id or name);
 without --set each says which names it takes. "charge battery" takes charge, 0 to 1;
-"panel battery" that, shown_pct, or docked; generator takes charger_plugged.
+"panel battery" that, shown_pct, or docked; generator takes charger_plugged. optics as_bench=true
+takes the bench's own focal spot and grid, with scatter, heel and fall-off; false is plain
+geometry, as at first.
 
 Phantoms: hand, none (an open beam on the whole panel), chest, flat_rqr, flat_rqa3, flat_rqa5,
 flat_rqa7, flat_rqa9, al_wedge, cu_wedge, pmma_100, pmma_200, low_contrast, edge, bars, star,

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rig.answers import answer_json, answer_table
+from rig.config_errors import nearest
 from rig.exit_codes import UsageError
 from rig.options import Numbers, json_option
+from rig.sim_do import arguments_of
 from rig.sim_show.beam_ranges import KV
-from rig.sim_show.out import PNG_DPI, out_option, tell_out, wants_json, write_out
+from rig.sim_show.out import out_option, tell_out, wants_json, write_out
 
 if TYPE_CHECKING:
     import numpy as np
-    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from sim.optics import Optics
+
+LOOKED_AT_PX = 250  # for figures, not for pictures: a few times faster
+LIES_THERE = 0.995  # less than this of the primary is behind something
+FAINT_PCT = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,18 +36,24 @@ class View:
     sid_mm: float
     size_px: int
     width_mm: float | None
-    focus_mm: float
-    lift_mm: float
-    scatter: bool
-    grid_ratio: float
+    optics: Optics
 
-    def optics(self) -> Optics:
-        from sim.optics import Optics
 
-        return Optics(
-            focus_mm=self.focus_mm, lift_mm=self.lift_mm, scatter=self.scatter,
-            grid_ratio=self.grid_ratio,
-        )  # fmt: skip
+def optics_of(texts: Sequence[str], **options: Any) -> Optics:
+    """What has an option of its own, and what --set names. Raises UsageError."""
+    from sim.optics import INJECTIONS, Optics
+
+    given = options | arguments_of(texts)
+    for name, value in given.items():
+        if name not in INJECTIONS:
+            near = nearest(name, INJECTIONS)
+            meant = f"; did you mean {near!r}?" if near else ""
+            raise UsageError(f"--set {name}: there are {', '.join(INJECTIONS)}{meant}")
+        try:
+            INJECTIONS[name].check(name, value)
+        except ValueError as error:
+            raise UsageError(f"--set {error}") from None
+    return Optics(**given)
 
 
 @click.command(
@@ -52,10 +64,16 @@ Examples:
   dxrig sim show phantom chest --out chest.png
   dxrig sim show phantom chest --kvp 110 --scatter --grid-ratio 10 --out grid.png
   dxrig sim show phantom edge --focus-mm 1.2 --lift-mm 100 --out edge.svg
+  dxrig sim show phantom none --grid-ratio 10 --set grid_upside_down=true --out turned.png
   dxrig sim show phantom --json
 
 The picture is what arrives at the panel, through a logarithm, dense things bright: no noise, no
 panel. `dxrig expose --phantom NAME` makes one with both.
+
+\b
+--set takes the names of `dxrig sim do optics`: focus_mm, lift_mm, fall_off, heel, scatter,
+grid_ratio, grid_lines_per_cm, grid_focus_mm, grid_off_mm, grid_upside_down,
+grid_stands_still, light_off_rows_mm, light_off_columns_mm.
 
 \b
 Exit codes: 0 done; 2 usage.
@@ -99,15 +117,28 @@ Exit codes: 0 done; 2 usage.
 @click.option("--scatter", is_flag=True, help="As sim/scatter.py approximates it.")
 @click.option(
     "--grid-ratio",
-    type=Numbers(0, 16),
+    type=Numbers(0, 20),
     default=0.0,
     show_default=True,
     help="Of a moving grid; 0: none.",
 )
+@click.option(
+    "--set", "also", metavar="NAME=VALUE", multiple=True, help="Other optics; repeatable."
+)
 @out_option
 @json_option
-def command(name: str | None, out: Path | None, as_json: bool, **options: Any) -> None:
-    """List phantoms, or show one: materials, mm, and its radiograph."""
+def command(
+    name: str | None,
+    out: Path | None,
+    as_json: bool,
+    also: tuple[str, ...],
+    kvp: float,
+    sid_mm: float,
+    size_px: int,
+    width_mm: float | None,
+    **options: Any,
+) -> None:
+    """List phantoms, or show one: materials, mm, scatter, and its radiograph."""
     as_json = wants_json(as_json)
     if name is None:
         if out is not None:
@@ -116,10 +147,13 @@ def command(name: str | None, out: Path | None, as_json: bool, **options: Any) -
             )
         _list(as_json=as_json)
         return
-    view = View(**options)
+    optics = optics_of(also, **options)
+    view = View(kvp=kvp, sid_mm=sid_mm, size_px=size_px, width_mm=width_mm, optics=optics)
     facts, part = looked_at(name, view)
     if out is not None:
-        draw = _scaled if out.suffix == ".svg" else _picture
+        from rig.sim_show.phantom_picture import pixels, scaled
+
+        draw = scaled if out.suffix == ".svg" else pixels
         write_out(out, {"phantom": facts}, lambda: draw(facts, part))
     if as_json:
         answer_json({"phantom": facts})
@@ -143,8 +177,8 @@ def looked_at(name: str, view: View) -> tuple[dict[str, Any], NDArray[np.float32
     """
     import numpy as np
 
-    from sim import beam
-    from sim.arrival import Arrival
+    from sim.beam import INHERENT_MM_AL
+    from sim.grid import PRIMARY
     from sim.phantoms import PHANTOMS, known
 
     try:
@@ -152,15 +186,7 @@ def looked_at(name: str, view: View) -> tuple[dict[str, Any], NDArray[np.float32
     except ValueError as error:
         raise UsageError(str(error)) from error
     width_mm = view.width_mm or one.width_mm
-    size = (view.size_px, view.size_px)
-    part = Arrival(*size, width_mm / view.size_px).share(
-        name,
-        (width_mm, width_mm),
-        lambda maps: beam.transmission(view.kvp, maps),
-        view.optics(),
-        view.sid_mm,
-    )
-    part = np.ones(size, np.float32) if part is None else part
+    part = arriving(name, view, width_mm, view.size_px, view.optics)
     facts = {
         "name": one.name,
         "about": one.about,
@@ -169,60 +195,126 @@ def looked_at(name: str, view: View) -> tuple[dict[str, Any], NDArray[np.float32
         "source": one.source,
         "verified": one.verified,
         "kvp": view.kvp,
+        "total_al_mm": INHERENT_MM_AL,
         "width_mm": width_mm,
+        "sid_mm": view.sid_mm,
+        "optics": asdict(view.optics),
         "arrives_least": float(part.min()),
         "arrives_median": float(np.median(part)),
         "arrives_most": float(part.max()),
+        "open_part": PRIMARY if view.optics.grid_ratio else 1.0,
+        **_figures(name, view, width_mm),
     }
     return facts, part
 
 
+def arriving(
+    name: str, view: View, width_mm: float, size_px: int, optics: Optics
+) -> NDArray[np.float32]:
+    """Of the open beam's air kerma, rows x columns."""
+    import numpy as np
+
+    from sim import beam
+    from sim.arrival import Arrival
+    from sim.optics import pixel_middles_mm
+
+    pitch_mm = width_mm / size_px
+    part = Arrival(size_px, size_px, pitch_mm).share(
+        name,
+        (width_mm, width_mm),
+        lambda maps: beam.transmission(view.kvp, maps),
+        optics,
+        view.sid_mm,
+    )
+    part = np.ones((size_px, size_px), np.float32) if part is None else part
+    if optics.heel:
+        at_mm = pixel_middles_mm(size_px, pitch_mm) * beam.REFERENCE_MM / view.sid_mm
+        part *= beam.heel(view.kvp, at_mm)[:, None].astype(np.float32)
+    return part
+
+
+def _figures(name: str, view: View, width_mm: float) -> dict[str, float | None]:
+    """Of what lies there, and of scatter, whether the picture has it or not."""
+    import numpy as np
+
+    from sim.optics import PLAIN
+
+    small = [
+        arriving(name, view, width_mm, LOOKED_AT_PX, optics)
+        for optics in (
+            replace(view.optics, scatter=False),
+            replace(view.optics, scatter=True),
+            replace(PLAIN, lift_mm=view.optics.lift_mm),
+        )
+    ]
+    primary, whole, plain = small
+    seen = whole if view.optics.scatter else primary
+    lies_there = plain < LIES_THERE
+    behind = seen[lies_there]
+    low, median, high = np.percentile(behind, (10, 50, 90)) if behind.size else (None,) * 3
+    scatter = np.where(whole > 0, 1 - primary / np.maximum(whole, np.float32(1e-30)), 0.0)
+    middle = slice(LOOKED_AT_PX * 9 // 20, LOOKED_AT_PX * 11 // 20)
+    return {
+        "covered_pct": 100 * float(lies_there.mean()),
+        "behind_low": None if low is None else float(low),
+        "behind_median": None if median is None else float(median),
+        "behind_high": None if high is None else float(high),
+        "scatter_pct_middle": 100 * float(scatter[middle, middle].mean()),
+        "scatter_pct_behind": 100 * float(np.median(scatter[lies_there])) if behind.size else None,
+    }
+
+
 def _tell(facts: dict[str, Any], out: Path | None) -> None:
     made_of = [f"{mm:g} mm {material}" for material, mm in facts["materials_max_mm"].items()]
-    shares = [f"{100 * facts[f'arrives_{which}']:.3g} %" for which in ("least", "median", "most")]
     rows = [
         ("phantom", facts["name"]),
         ("what it is", facts["about"]),
         ("most in the way", ", ".join(made_of) or "nothing"),
         ("field", "cut by the collimator" if facts["collimated"] else "the whole panel"),
         ("source", facts["source"] + ("" if facts["verified"] else " (unverified)")),
-        (f"air kerma at {facts['kvp']:g} kV", f"{shares[0]} to {shares[2]}, median {shares[1]}"),
+        ("beam", f"{facts['kvp']:g} kV, {facts['total_al_mm']:g} mm Al, {facts['sid_mm']:g} mm"),
+        ("optics", _optics(facts["optics"])),
+        ("air kerma", _air_kerma(facts)),
+        ("scatter", _scatter(facts)),
     ]
     answer_table(("what", "is"), rows)
     tell_out(out)
 
 
-def radiograph(part: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Dense is bright: the logarithm, from its darkest to its brightest hundredth."""
-    import numpy as np
+def _optics(optics: dict[str, Any]) -> str:
+    """What differs from plain ones; of a grid that is not there, nothing."""
+    from sim.optics import INJECTIONS
 
-    dense = -np.log(np.maximum(part, np.float32(1e-4)))
-    dark, bright = np.percentile(dense[::4, ::4], (0.5, 99.5))
-    grey = (dense - dark) / max(bright - dark, 0.02)  # an even one stays even
-    shown: NDArray[np.uint8] = np.rint(255.0 * np.clip(grey, 0.0, 1.0)).astype(np.uint8)
-    return shown
-
-
-def _picture(facts: dict[str, Any], part: NDArray[np.float32]) -> Figure:
-    """Pixel for pixel."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(part.shape[1] / PNG_DPI, part.shape[0] / PNG_DPI))
-    figure.figimage(radiograph(part), cmap="gray", vmin=0, vmax=255)
-    return figure
+    said = [
+        f"{name} = {str(value).lower() if isinstance(value, bool) else f'{value:g}'}"
+        for name, value in optics.items()
+        if value != INJECTIONS[name].harmless
+    ]
+    return ", ".join(said) or "plain: a point focus, all on the panel, no scatter, no grid"
 
 
-def _scaled(facts: dict[str, Any], part: NDArray[np.float32]) -> Figure:
-    """With a scale in mm."""
-    from matplotlib.figure import Figure
+def _air_kerma(facts: dict[str, Any]) -> str:
+    if facts["behind_median"] is None:
+        return f"{_pct(facts['arrives_median'])} everywhere"
+    low, median, high = (facts[f"behind_{which}"] for which in ("low", "median", "high"))
+    spread = f"mostly {_pct(low)} to {_pct(high)}, median {_pct(median)}"
+    alike = _pct(median) if _pct(low) == _pct(high) else spread
+    if facts["covered_pct"] > 99.9:
+        return f"{alike} of the open beam"
+    return f"behind it (on {facts['covered_pct']:.0f} % of the picture) {alike} of the open beam"
 
-    half_mm = facts["width_mm"] / 2.0
-    figure = Figure(figsize=(6.0, 6.2), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(
-        radiograph(part), cmap="gray", vmin=0, vmax=255, interpolation="nearest",
-        extent=(-half_mm, half_mm, half_mm, -half_mm),
-    )  # fmt: skip
-    axes.set_xlabel("mm at the panel")
-    axes.set_title(f"{facts['name']}, {facts['kvp']:g} kV: simulated")
-    return figure
+
+def _pct(part: float) -> str:
+    pct = 100 * part
+    return f"{pct:.3g} %" if pct >= FAINT_PCT else f"under {FAINT_PCT:g} %"
+
+
+def _scatter(facts: dict[str, Any]) -> str:
+    """As a part of all that arrives."""
+    if not facts["collimated"] or not facts["scatter_pct_middle"] + (
+        facts["scatter_pct_behind"] or 0.0
+    ):
+        return "none arrives"
+    middle, behind = facts["scatter_pct_middle"], facts["scatter_pct_behind"]
+    much = f"{middle:.0f} % of what arrives in the middle, {behind:.0f} % in the median behind it"
+    return much if facts["optics"]["scatter"] else f"not in the picture; it would be {much}"
