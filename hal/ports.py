@@ -311,6 +311,9 @@ class GeneratorModel(Protocol):
 
     def in_prewarning(self, t_us: int) -> bool: ...
 
+    def ready(self, now: Now) -> bool:
+        """For the exposure that is set, besides rotor and filament: its energy, its own rules."""
+
     def start(self, t_us: int) -> bool:
         """False: not started (refused, or entered pre-warning)."""
 

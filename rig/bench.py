@@ -101,6 +101,14 @@ class SimConfig(Strict):
     frame_format: Literal["<", "lz4<", "bs16-lz4<", "cbor"] = Field(
         default="<", description="how the panel sends frames: Stream V1 by its encoding, or V2"
     )
+    supply: Annotated[
+        Literal["battery", "mains", "capacitors"] | None,
+        # Left out where it is: the hash of every other bench is as it was.
+        Field(
+            exclude_if=lambda supply: supply is None,
+            description="what an r2cp generator runs on; left out: by [battery], or on mains",
+        ),
+    ] = None
 
 
 class TypicalConfig(Strict):

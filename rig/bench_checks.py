@@ -481,8 +481,23 @@ def _beam_time(values: Values, section: str) -> Iterator[Mistake]:
     yield Mistake(path=(section, "on_s"), text=text)
 
 
+def _supply(values: Values) -> Iterator[Mistake]:
+    """What a simulated generator runs on, beside what the unit is told of its battery."""
+    supply, driver = values.text("sim", "supply"), values.text("generator", "driver")
+    if supply is None or driver is None:
+        return
+    path = ("sim", "supply")
+    if driver != "r2cp":
+        yield Mistake(path=path, text=f"{driver} has a supply of its own: only r2cp is asked")
+    elif (supply == "battery") != values.given("battery"):
+        text = (
+            "needs a section [battery]" if supply == "battery" else "leaves no [battery]: drop one"
+        )
+        yield Mistake(path=path, text=f"{shown(supply)} {text}")
+
+
 _CHECKS = (
     _ordered, _power, _window, _field_fits, _driver_exists, _models, _endpoints,
     _line_form, _observe, _folder, _lines, _wired, _routines, _typical, _focus, _battery,
-    _receptor, _sensed, _dap_rows, _grids,
+    _receptor, _sensed, _dap_rows, _grids, _supply,
 )  # fmt: skip

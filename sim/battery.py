@@ -9,8 +9,11 @@ integrator of this source refuses to expose.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from sim.injection import Injection, fresh
+
+Supply = Literal["battery", "mains", "capacitors"]
 
 CAPACITY_J = 24.0 * 2.5 * 3600.0
 EFFICIENCY = 0.49  # tube power / battery power, filament included: fitted to the 14 minutes
@@ -40,6 +43,7 @@ class Battery:
     standby_w = 0.0  # at rest, switched on: no document has it
     charger_w = CHARGER_W
     lead_refuses = False  # a start while the charger's lead is in
+    is_pack = True  # with a charger's lead and cells
     charger_plugged: bool
     weak_cells: float
 
@@ -53,7 +57,7 @@ class Battery:
 
     def left(self, taken_j: float = 0.0) -> float:
         """The charge, 0..1, after `taken_j` more than was booked by `take`; below 0: charged."""
-        return min(max(self.charge - taken_j / self.capacity_j, 0.0), 1.0)
+        return min(max(self.charge - taken_j / self._full_j(), 0.0), 1.0)
 
     def rest_w(self, *, on: bool, lead: bool, in_beam: bool) -> float:
         """What it loses beside the tube's energy; less than 0: it charges.
@@ -77,15 +81,25 @@ class Battery:
         """The charge, 0..1, as its own meter has it; None: it has none."""
         return self.left(taken_j)
 
+    def short_j(self, wanted_j: float, taken_j: float) -> float:
+        """What it lacks to give so much to the tube and will have in a while; infinite: never.
+
+        A battery gives what it has left, and ends the beam where that was too little.
+        """
+        return 0.0
+
     def lasts_j(self, load_w: float) -> float:
         """What can be taken before it is low under this load."""
         if self.stuck_v is not None:
             return math.inf if self.stuck_v >= LOW_V else 0.0
-        return max(0.0, self.charge - self._low_charge(load_w)) * self.capacity_j
+        return max(0.0, self.charge - self._low_charge(load_w)) * self._full_j()
 
     def _low_charge(self, load_w: float) -> float:
         """At which this load pulls the voltage to LOW_V."""
         return _charge(open_for(LOW_V, load_w * self._ohm()))
+
+    def _full_j(self) -> float:
+        return self.capacity_j
 
     def _ohm(self) -> float:
         return self.resistance_ohm * self.weak_cells
@@ -93,6 +107,8 @@ class Battery:
 
 class Mains(Battery):
     """No battery: what feeds the generator does not run down. A stuck voltmeter is still one."""
+
+    is_pack = False
 
     def take(self, energy_j: float) -> None:
         pass

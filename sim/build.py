@@ -21,6 +21,7 @@ from hal.ports import ByteLink, Desk, FrameLink
 from hal.room_io import open_room_desk
 from sim import beam
 from sim.aed_desk import AedDesk
+from sim.battery import Supply
 from sim.cabinet import CabinetModel
 from sim.chambers import Chambers, ChamberSetting
 from sim.detector import PanelTimes, SimPanel
@@ -92,7 +93,7 @@ class Setting:
     aec: ChamberSetting | None = None  # None: no chambers
     lines: Mapping[str, Any] | None = None  # of a panel on lines: what its desk takes
     detects: bool = False  # ... which is not asked, but detects X-rays by itself
-    on_mains: bool = False  # of a radiographic generator; what others run on is their kind's
+    supply: Supply = "battery"  # of a radiographic generator; what others run on is their kind's
     panel_battery_h: tuple[float, float] | None = None  # lasts idle, at work; None: tethered
     collimator_driver: str | None = None  # None: it tells nothing
     dap_driver: str | None = None  # None: no meter in the beam
@@ -114,11 +115,7 @@ def pixel_model(setting: Setting) -> PixelModel:
 def generator_model(setting: Setting) -> MonoblockModel:
     """Of the kind that speaks this protocol; an unknown one is taken for a monoblock."""
     kind = MODELS.get(setting.driver, MonoblockModel)
-    own = (
-        {"ratings": replace(RATINGS, on_mains=setting.on_mains)}
-        if kind is RadiographicModel
-        else {}
-    )
+    own = {"ratings": replace(RATINGS, supply=setting.supply)} if kind is RadiographicModel else {}
     return kind(seed=setting.seed, ambient_c=setting.ambient_c, **own)
 
 

@@ -20,7 +20,7 @@ CABINET = Ratings(
     ramp_reply_us=2_000_000,
     fall_us=4_000,
     watchdog_us=None,
-    on_mains=True,
+    supply="mains",
     oil=Oil(j_per_c=20_000.0, tau_s=600.0),  # cooled by water: seconds of 30 W warm nothing
 )
 

@@ -57,7 +57,7 @@ class MakersWorld:
 
     def __init__(self, link: ByteLink, room_driver: str = "waveshare", *, seed: int = 1) -> None:
         self.generator = MonoblockModel(
-            seed=seed, ratings=Ratings(on_mains=True, watchdog_us=None, ramp_us=5_000)
+            seed=seed, ratings=Ratings(supply="mains", watchdog_us=None, ramp_us=5_000)
         )
         self.generator.set_supply(0, True)
         self.generator.set_interlock(0, True)

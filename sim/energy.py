@@ -8,6 +8,7 @@ the next one.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,9 +18,6 @@ from sim.beamline import BeamCourse
 
 OIL_LIMIT_C = 60.0
 OIL_J_PER_C, OIL_TAU_S = 4_000.0, 1_800.0
-# What else runs takes a part of the tube's power, at most a tenth: each turn leaves so much of the
-# error in when a battery is drained, and an odd number of them leaves it early.
-REST_TURNS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,15 +104,29 @@ class Energy:
         lasts_j = self.battery.lasts_j(self._load_w(course, NEVER_US))
         if math.isinf(lasts_j):
             return NEVER_US
-        at_us = self._spends_us(course, lasts_j)
-        for _ in range(REST_TURNS):
-            if at_us != NEVER_US:
-                at_us = self._spends_us(course, lasts_j - self._rest_j(at_us))
+        at_us = self._tube_drains_us(course, lasts_j)
+        if self._rest_j(at_us) != 0.0:
+            at_us = self._takes_us(lasts_j)
         return max(at_us, course.on_us + course.ramp_us)
 
-    def _spends_us(self, course: BeamCourse, taken_j: float) -> int:
-        """When the tube alone has taken so much since this segment began."""
+    def _takes_us(self, taken_j: float) -> int:
+        """When so much has been taken in this segment. What is taken only grows."""
+        times_us = range(self._segment_us, NEVER_US)
+        found = bisect_left(times_us, True, key=lambda t_us: self.taken_j(t_us) >= taken_j)
+        return self._segment_us + found
+
+    def _tube_drains_us(self, course: BeamCourse, taken_j: float) -> int:
+        """When the tube alone has taken so much in this segment."""
         return course.spends_us(self._before_j(course) + self.battery.efficiency * taken_j)
+
+    def ready_us(self, t_us: int, wanted_j: float) -> int:
+        """From when on it can give so much to the tube; now: `t_us`."""
+        short_j, fed_w = self.battery.short_j(wanted_j, self.taken_j(t_us)), -self._rest_w()
+        if short_j == 0.0:
+            return t_us
+        if fed_w <= 0.0 or math.isinf(short_j):
+            return NEVER_US
+        return t_us + math.ceil(short_j / fed_w * 1e6)
 
     def low_us(self, t_us: int) -> int:
         """When, if nobody exposes, the charge will have become too low; never, or it is."""

@@ -17,7 +17,7 @@ from hal.now import NEVER_US, Now
 from hal.ports import AecChoice, GeneratorReading
 from sim.anode_wear import even_share, foil_mm
 from sim.arcs import CLEANED, ArcChance
-from sim.battery import Battery, Mains
+from sim.battery import Battery, Mains, Supply
 from sim.beamline import BeamCourse, Regulation
 from sim.chambers import Chambers
 from sim.condition import Condition, Light
@@ -50,7 +50,7 @@ class Ratings:
     ramp_reply_us: int = RAMP_REPLY_US
     fall_us: int = FALL_US
     watchdog_us: int | None = WATCHDOG_US  # None: it has none
-    on_mains: bool = False  # False: a battery pack
+    supply: Supply = "battery"
     oil: Oil = OIL
 
 
@@ -109,7 +109,7 @@ class MonoblockModel:
 
     def _energy(self, ambient_c: float) -> Energy:
         """Once, when it is built: what it runs on, and what gets warm."""
-        battery = Mains() if self.ratings.on_mains else Battery()
+        battery = Mains() if self.ratings.supply == "mains" else Battery()
         return Energy(self.courses, battery, self.ratings.oil, ambient_c)
 
     def _power_up(self, t_us: int) -> None:
@@ -185,7 +185,17 @@ class MonoblockModel:
             and self._kv > 0
             and self._ma > 0
             and not self.energy.is_low(t_us)
+            and self.ready(Now(t_us))
         )
+
+    def ready(self, now: Now) -> bool:
+        return now.reached(self.energy.ready_us(now.t_us, self._asked_j()))
+
+    def _asked_j(self) -> float:
+        """What the exposure that is set will put into the tube; 0: nobody says how long it is."""
+        ends_mas = [self._charge_mas] if self._charge_mas is not None else []
+        ends_mas += [self._ma * self._time_us / 1e6] if self._time_us is not None else []
+        return self._kv * min(ends_mas, default=0.0)
 
     def _begin(self, t_us: int) -> None:
         self.energy.close(t_us)

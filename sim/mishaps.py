@@ -15,6 +15,7 @@ from hal.room_io.mapped_table import COILS
 from hal.types import CONTACTS as INPUTS
 from sim import (
     battery,
+    capacitors,
     chambers,
     detector_faults,
     device,
@@ -27,6 +28,7 @@ from sim import (
     sensors,
     wiring,
 )
+from sim.capacitors import CapacitorBank
 from sim.device import PanelDevice, WireDevice
 from sim.generator import MonoblockModel
 from sim.injection import Injection, NotHereError, Table, check, heal, inject, is_hurt
@@ -74,10 +76,11 @@ def targets_of(world: World, verb: str) -> Targets:
 
 
 def _supplied(model: MonoblockModel) -> Targets:
-    """A rotor and a battery, where there are such."""
+    """A rotor, and a battery or a bank, where there are such."""
     rotor: Targets = [(model.rotor, ROTOR)] if model.rotor is not None else []
-    has_pack = not isinstance(model.battery, battery.Mains)
-    return [*rotor, *([(model.battery, battery.INJECTIONS)] if has_pack else [])]
+    own = capacitors.INJECTIONS if isinstance(model.battery, CapacitorBank) else None
+    own = battery.INJECTIONS if model.battery.is_pack else own
+    return [*rotor, *([(model.battery, own)] if own is not None else [])]
 
 
 NAMES: dict[str, tuple[str, ...]] = {  # verb -> what may be set by name
@@ -85,6 +88,7 @@ NAMES: dict[str, tuple[str, ...]] = {  # verb -> what may be set by name
         *generator_faults.INJECTIONS,
         *ROTOR,
         *battery.INJECTIONS,
+        *capacitors.INJECTIONS,
         *generator_wires.NAMES,
         *chambers.INJECTIONS,
     ),

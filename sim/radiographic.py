@@ -1,4 +1,4 @@
-"""A radiographic generator of 32 kW with a rotating anode, on a battery or on mains; behind R2CP.
+"""A radiographic generator of 32 kW with a rotating anode, on battery, mains or capacitors; R2CP.
 
 Like no product: 300 kHU and 32 kW are those of the reference's default unit, energy and refusal
 of the battery those of GE's AMX family (qc-and-physics.md 2.2, 2.4; sim/drive_battery.py);
@@ -9,7 +9,8 @@ filament.
 from __future__ import annotations
 
 from hal.now import Now
-from sim.battery import Mains
+from sim.battery import Battery, Mains, Supply
+from sim.capacitors import CapacitorBank
 from sim.drive_battery import DriveBattery
 from sim.energy import Oil
 from sim.generator import MonoblockModel, Ratings
@@ -18,6 +19,11 @@ from sim.rotor import Rotor
 from sim.tube_data import tube_sheet
 from sim.tube_heat import Heat, tube_heat
 
+SUPPLIES: dict[Supply, type[Battery]] = {
+    "battery": DriveBattery,
+    "mains": Mains,
+    "capacitors": CapacitorBank,
+}
 FULL_C, AMBIENT_C = 60.0, 22.0  # the scale on which anode or housing are told, the fuller one
 
 RATINGS = Ratings(
@@ -47,7 +53,7 @@ class RadiographicModel(MonoblockModel):
     def _energy(self, ambient_c: float) -> RotatingEnergy:
         return RotatingEnergy(
             self.courses,
-            Mains() if self.ratings.on_mains else DriveBattery(),
+            SUPPLIES[self.ratings.supply](),
             self.ratings.oil,
             ambient_c,
             tube=tube_heat(tube_sheet(self.ratings.tube)),

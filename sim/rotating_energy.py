@@ -10,7 +10,7 @@ from sim.energy import Energy, Oil
 from sim.rotor import Rotor
 from sim.tube_heat import Heat, TubeHeat
 
-ROTOR_W = 120.0  # running: 55 V and 4 A (Varian B-100), with a power factor of about a half
+ROTOR_W = 120.0  # from the battery: the stator's 50 W, about 60 W of filament [M], the starter
 
 
 class RotatingEnergy(Energy):
@@ -33,19 +33,40 @@ class RotatingEnergy(Energy):
 
     def close(self, t_us: int) -> None:
         super().close(t_us)
+        self._rotor.forget(t_us)
         self._rotor_long_us = self._rotor.long_us(t_us)
 
     def _rest_j(self, t_us: int) -> float:
-        """A rotor kept turning for too long takes more than a charge's figures allow for."""
+        """A rotor kept turning for too long takes more than a charge's figures allow for.
+
+        Without a battery the mains, or the socket, turn it.
+        """
+        if not self.battery.is_pack:
+            return super()._rest_j(t_us)
         long_s = (self._rotor.long_us(t_us) - self._rotor_long_us) / 1e6
         return super()._rest_j(t_us) + long_s * ROTOR_W
 
     def heat(self, t_us: int) -> Heat:
+        """Of the beams, and in the housing that of the stator."""
+        heat = self._of_beams(t_us)
+        return Heat(anode_j=heat.anode_j, housing_j=heat.housing_j + self._of_stator_j(t_us))
+
+    def _of_beams(self, t_us: int) -> Heat:
         """A beam's energy so far counts as evenly spread, the cables' discharge as at once."""
         energy_j, span_s = self.spent_j(t_us), (t_us - self._segment_us) / 1e6
         if not self._in_beam():
             return self._tube.after(self._heat.with_more(energy_j), span_s)
         return self._tube.after(self._heat, span_s, energy_j / span_s) if span_s else self._heat
+
+    def _of_stator_j(self, t_us: int) -> float:
+        """What the housing has left of this segment's."""
+        housing = self._tube.housing
+        if housing is None:
+            return 0.0
+        return sum(
+            housing.left_j(watts, (t_us - from_us) / 1e6, (t_us - to_us) / 1e6)
+            for from_us, to_us, watts in self._rotor.stator(self._segment_us, t_us)
+        )
 
     def warm(self, t_us: int, heat: Heat) -> None:
         """So hot it is now, whatever it was; between beams."""

@@ -18,7 +18,7 @@ SUPPLY = Ratings(
     ramp_us=300_000,
     fall_us=60_000,
     watchdog_us=None,
-    on_mains=True,
+    supply="mains",
     oil=Oil(j_per_c=40_000.0, tau_s=3_600.0),
 )
 

@@ -1,5 +1,7 @@
 """Heat of a tube: the anode warms its housing, the housing the room. One step over any time.
 
+A stator in the housing warms it, too, by itself: heat in proportion adds up (`Store.left_j`).
+
 The anode loses cooling_w * (heat / full) ** order, order 1 (conduction) or 2; published cooling
 curves lie between (qc-and-physics.md 2.3). The housing takes what the anode loses and loses in
 proportion to its own heat. All heat is above that of the room. Under a power that stays the same
@@ -70,6 +72,11 @@ class Store:
             return self.full_j * self.tau_s * (1 / wanted_j - 1 / heat_j)
         reached = steady_j * (wanted_j - heat_j) / (steady_j**2 - heat_j * wanted_j)
         return math.atanh(reached) / self._rate_per_s(steady_j)
+
+    def left_j(self, power_w: float, from_s: float, to_s: float) -> float:
+        """Of order 1: what is left now of a power that came from `from_s` to `to_s` ago."""
+        decayed = math.exp(-to_s / self.tau_s) * -math.expm1(-(from_s - to_s) / self.tau_s)
+        return power_w * self.tau_s * decayed
 
     def _rate_per_s(self, heat_j: float) -> float:
         """Of an order of 2: how fast it changes at that heat."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hal.now import Now
 from hal.ports import AecChoice, GeneratorReading
 
 
@@ -58,6 +59,9 @@ class FakeModel:
 
     def in_prewarning(self, t_us: int) -> bool:
         return False
+
+    def ready(self, now: Now) -> bool:
+        return True
 
     def start(self, t_us: int) -> bool:
         if self.refuses:

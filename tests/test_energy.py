@@ -247,3 +247,18 @@ def test_a_lead_put_in_within_a_beam_lets_heat_and_drain_end_it_where_they_would
     assert plain.charge(ends_us[0]) == pytest.approx(0.9 - taken_j / PACK_J)
     fed_j = 29.3 * (ends_us[0] / S - 100)
     assert fed.charge(ends_us[0]) == pytest.approx(0.9 - (taken_j - fed_j) / PACK_J)
+
+
+def test_a_beam_of_less_power_than_the_unit_at_rest_goes_on_while_there_is_charge() -> None:
+    model = _ready(kv=70.0, ma=1.0)  # 143 W from the battery, beside 40 W and a rotor's 120 W
+    assert model.start(2 * S)
+    model.advance(Now(2 * S + 3_000))
+    model.advance(Now(10 * S))
+    assert model.beam_on(10 * S)
+    taken_j = 0.8 * DRIVE_J - 40 * 2 + 8 * 120 + 70 / 0.49 * 0.0015
+    now = Now(10 * S)
+    model.advance(now)
+    while model.beam_on(now.t_us):
+        now = Now(now.next_us)
+        model.advance(now)
+    assert (now.t_us / S - 2) == pytest.approx(taken_j / (70 / 0.49 + 160), abs=0.01)

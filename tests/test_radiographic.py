@@ -15,6 +15,7 @@ from hal.types import GeneratorState
 from rig.bench import load_bench
 from rig.run_model import ModelRun
 from rig.scenario import SHIPPED, load_scenario
+from sim.battery import Supply
 from sim.radiographic import RATINGS, RadiographicModel
 from sim.rotor import BRAKE_US, FULL_RPM, RUN_UP_US, Rotor
 from sim.tube_heat import Heat
@@ -92,11 +93,11 @@ def test_a_battery_below_a_tenth_refuses_the_exposure(charge: float, starts: boo
     assert ("battery_low" in model.fault_bits(RUN_UP_US)) is not starts
 
 
-@pytest.mark.parametrize(("on_mains", "starts"), [(False, False), (True, True)])
+@pytest.mark.parametrize(("supply", "starts"), [("battery", False), ("mains", True)])
 def test_with_the_charger_s_lead_in_a_mobile_refuses_the_start(
-    on_mains: bool, starts: bool
+    supply: Supply, starts: bool
 ) -> None:
-    model = RadiographicModel(ratings=replace(RATINGS, on_mains=on_mains))
+    model = RadiographicModel(ratings=replace(RATINGS, supply=supply))
     model.set_supply(0, True)
     model.set_interlock(0, True)
     model.set_kv(0, 80.0)
@@ -212,6 +213,7 @@ def test_the_anode_warms_the_housing_over_hours_and_both_cool_over_days() -> Non
     model = _long_beam(ma=100.0)
     assert model.start(RUN_UP_US)
     model.stop(RUN_UP_US + 10 * S)  # 80 kJ
+    model.rotor.brake(RUN_UP_US + 10 * S)  # else its stator would go on
     after = [model.heat(RUN_UP_US + 10 * S + s * S) for s in (0, 600, 3_600, 30 * 86_400)]
     assert after[0].anode_j == pytest.approx(79_990 * (1 - 5 / 255), rel=0.001)
     assert after[1].housing_j > 50_000 > 10_000 > after[1].anode_j

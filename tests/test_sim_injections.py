@@ -9,6 +9,7 @@ import pytest
 from hal.types import CONTACTS
 from sim import (
     battery,
+    capacitors,
     chambers,
     detector_faults,
     device,
@@ -74,7 +75,9 @@ def harmful(injection: Injection) -> Any:
 
 
 def test_every_table_is_known_to_its_verb() -> None:
-    others = generator_wires.GENIX3D_DESK | chambers.INJECTIONS  # of other benches
+    others = (
+        generator_wires.GENIX3D_DESK | chambers.INJECTIONS | capacitors.INJECTIONS
+    )  # of other benches
     generator = {**TABLES["generator"], **ROTARY, **others}
     assert {verb: set(INJECTED[verb]) for verb in TABLES} == {
         verb: set(table) for verb, table in (TABLES | {"generator": generator}).items()

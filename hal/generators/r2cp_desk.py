@@ -194,7 +194,7 @@ class Desk:
             ready = rotor.at_speed(now)
         else:
             ready = now.reached(self._prep_from_us + self._prep_us)
-        return State.READY if ready else State.PREPARATION
+        return State.READY if ready and self._model.ready(now) else State.PREPARATION
 
     def _prepare(self, now: Now, procedure_id: int) -> None:
         self._active_id, self._prep_from_us = procedure_id, now.t_us

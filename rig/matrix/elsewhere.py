@@ -12,7 +12,6 @@ from rig.bench import Bench
 from rig.drivers import generator_of, nobody
 from rig.injections import HowSection, InjectionSection, Need
 from rig.model import ModelRung
-from sim.battery import Mains
 from sim.pixels import PixelModel
 from sim.script import VERBS, NotOnThisBenchError, ScriptError, do
 from sim.world import World
@@ -74,7 +73,7 @@ def _had(bench: Bench, world: World) -> dict[Need, bool]:
         "readings": generator.has_monitor or generator.account_us is not None,
         "OFF by the unit": not generator.has_mas_mode,
         "own timer": generator.has_own_timer,
-        "battery": not isinstance(world.generator.battery, Mains),
+        "battery": world.generator.battery.is_pack,
         "IXS": bench.unit.generator.driver == "vj_ixs",
         "sensed geometry": bench.unit.geometry.sid == "sensed",
     }
