@@ -24,7 +24,7 @@ from rig.exit_codes import ConfigError, UsageError
 from rig.matrix.bounds import BOUNDS
 from rig.matrix.verbs import BENCH_VERBS, check_bench_verb
 from rig.scenario import ShotSection, StepSection
-from rig.signatures import signatures
+from rig.signatures import is_signature, signature, signatures
 from rig.toml_lines import key_lines
 from rig.unit_states import STATES
 from sim.script import UNIT_VERBS, VERBS, ScriptError, check
@@ -277,7 +277,7 @@ def steps_of(injection_id: str, use: Use, bench: Bench | None = None) -> list[Ho
 
     Raises UsageError with the reason where that can't be. No `bench`: it will be seen there.
     """
-    if injection_id in signatures():
+    if is_signature(injection_id):
         return _named(injection_id)
     row = known_injection(injection_id)
     reason = _why_not(row, use)
@@ -289,7 +289,7 @@ def steps_of(injection_id: str, use: Use, bench: Bench | None = None) -> list[Ho
 
 
 def _named(name: str) -> list[HowSection]:
-    steps = signatures()[name].steps
+    steps = signature(name).steps
     if not steps:
         raise UsageError(f"{name!r} is no fault")
     return [HowSection(do=verb, args=args) for verb, args in steps]

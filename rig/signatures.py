@@ -42,12 +42,20 @@ def _signature(row: dict[str, Any]) -> Signature:
     )
 
 
+def is_signature(name: str) -> bool:
+    return _as_written(name) in signatures()
+
+
 def signature(name: str) -> Signature:
     """In either case. Raises UsageError with all names and the nearest."""
     known = signatures()
-    name = next((one for one in known if one.lower() == name.lower()), name)
+    name = _as_written(name)
     if name not in known:
         near = nearest(name, known)
         meant = f"; did you mean {near!r}?" if near else ""
         raise UsageError(f"no fault {name!r}; there are {', '.join(known)}{meant}")
     return known[name]
+
+
+def _as_written(name: str) -> str:
+    return next((one for one in signatures() if one.lower() == name.lower()), name)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sim.anode_wear import even_share, foil_mm
 from sim.beam import kerma_ugy
+from sim.condition import Condition
 from sim.sensors import UGYM2_PER_DGYCM2, SimDap
 from sim.world import World
 from tests.sim_world import SimWorld, sim_world
@@ -52,7 +54,8 @@ def test_each_beam_counts_with_the_output_the_filter_and_the_field_of_then() -> 
     world = sim_world()
     meter = in_the_beam(world.world)
     world.do("generator", worn_anode_pct=30.0)
-    first = 0.7 * kerma_ugy(60.0, shot(world, 60.0)) * AREA_M2
+    worn = Condition(tungsten_mm=foil_mm(30.0))
+    first = even_share(30.0) * kerma_ugy(60.0, shot(world, 60.0), condition=worn) * AREA_M2
     world.do("generator", worn_anode_pct=0.0)
     world.do("optics", lost_filtration_mm=1.5)
     world.do("geometry", rows_mm=100.0)

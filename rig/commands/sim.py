@@ -111,8 +111,12 @@ def up(
 
 
 def _fault(word: str) -> str:
-    """An id of the catalogue in either case, or a name of `rig.signatures` as it is."""
-    return word.upper() if word[:1] in "Ff" and word[1:].isdecimal() else word
+    """An id of the catalogue, or a name of `rig.signatures`, as it is written there."""
+    from rig.signatures import is_signature, signature
+
+    if word[:1] in "Ff" and word[1:].isdecimal():
+        return word.upper()
+    return signature(word).name if is_signature(word) else word
 
 
 def _about(fault: str) -> str:

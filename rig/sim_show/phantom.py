@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rig.answers import answer_json, answer_table
-from rig.config_errors import nearest
 from rig.exit_codes import UsageError
 from rig.options import Numbers, json_option
-from rig.sim_do import arguments_of
 from rig.sim_show.beam_ranges import KV
 from rig.sim_show.out import out_option, tell_out, wants_json, write_out
 
@@ -41,6 +39,8 @@ class View:
 
 def optics_of(texts: Sequence[str], **options: Any) -> Optics:
     """What has an option of its own, and what --set names. Raises UsageError."""
+    from rig.config_errors import nearest
+    from rig.sim_do import arguments_of
     from sim.optics import INJECTIONS, Optics
 
     given = options | arguments_of(texts)
