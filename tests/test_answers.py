@@ -57,6 +57,21 @@ def test_nothing_is_cut_however_narrow_the_terminal_is(
         assert [text.replace(" ", "") for text in told] == [text.replace(" ", "") for text in row]
 
 
+def test_before_a_word_is_folded_the_frame_gives_its_spaces(
+    terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    headings = ("number", "exposure", "when", "exam", "end", "dose", "image", "looked at by")
+    when = "2026-11-23 02:07:32Z"
+    row = ("1", "x-717762cc70cb", when, "TEST", "complete", "4.945 mAs", "saved", "")
+    answer_table(headings, [row])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("│x-717762cc70cb│" in line for line in lines)
+    terminal.setenv("COLUMNS", "90")
+    answer_table(headings, [row])
+    assert "│ x-717762cc70cb │" in capsys.readouterr().out
+
+
 def test_a_first_column_of_sentences_gives_way_too() -> None:
     sentence = "a sentence of so many words that it would take all the room there is"
     assert answers._widths([[sentence], ["short"]], 40) == [35, 5]
