@@ -276,7 +276,7 @@ def test_names_of_lines_lie_on_no_other_name_and_beside_the_mean(words: tuple[st
     )
     figure = beam_picture.draw_beam(facts, made)
     photons = figure.axes[0]
-    FigureCanvasAgg(figure).draw()
+    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
     boxes = {text.get_text(): text.get_window_extent() for text in photons.texts}
     mean_px = photons.transData.transform((facts["mean_energy_kev"], 0.0))[0]
     for name, box in boxes.items():
