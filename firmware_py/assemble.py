@@ -15,10 +15,10 @@ from hal.collimators import open_collimator
 from hal.detectors import open_panel
 from hal.frame_pipes import TapFrames
 from hal.generators import open_generator
-from hal.links import TapLink
 from hal.meters import open_dap
 from hal.ports import ByteLink, FrameLink, RecorderPort
 from hal.room_io import open_room_io
+from hal.tap_link import TapLink
 
 LINKS = ("generator", "room", "panel")
 OPTIONAL_LINKS = ("collimator", "dap")  # sections of a bench file that it may go without

@@ -1,5 +1,4 @@
-"""Byte links: serial on any pyserial URL, TCP client, in-memory pipe; on the device's
-side pseudo-terminal and TCP listener; and a tap that hands on what passes.
+"""Byte links: serial on any pyserial URL, TCP client, in-memory pipe.
 
 None of them blocks. A port that is gone raises LinkError with one sentence for people,
 on every call until it is back.
@@ -12,15 +11,14 @@ import errno
 import os
 import select
 import socket
-import tty
 from collections import deque
-from typing import Any, Protocol
+from typing import Any
 
 import serial
 
 from hal.line_form import USUAL, line_form
 from hal.now import NEVER_US
-from hal.ports import ByteLink, LinkError
+from hal.ports import LinkError
 
 READ_BYTES = 4096
 RECONNECT_US = 1_000_000
@@ -322,159 +320,3 @@ def _resolved(name: str, host: str, port: int) -> tuple[socket.AddressFamily, tu
         ) from error
     family, _, _, _, address = min(found, key=lambda one: one[0] is not socket.AF_INET)
     return family, address
-
-
-# --- the device's side of real ports ----------------------------------------------------------
-
-
-class PtyLink:
-    """The device's end of a pseudo-terminal; `path` is what the unit opens.
-
-    A pseudo-terminal ignores the baud rate, and parity makes it fail: an 8E1 device goes
-    over socket:// instead (performance.md, "Links").
-    """
-
-    def __init__(self) -> None:
-        self._master_fd, self._slave_fd = os.openpty()
-        tty.setraw(self._slave_fd)  # a new pty echoes until it is set raw
-        os.set_blocking(self._master_fd, False)
-        self.path = os.ttyname(self._slave_fd)
-
-    def read(self, t_us: int) -> bytes:
-        try:
-            return os.read(self._master_fd, READ_BYTES)
-        except BlockingIOError:
-            return b""
-
-    def write(self, t_us: int, data: bytes) -> None:
-        with contextlib.suppress(BlockingIOError):  # nobody reads: a real line loses it too
-            os.write(self._master_fd, data)
-
-    def arrival_us(self) -> int:
-        return NEVER_US
-
-    def fileno(self) -> int:
-        return self._master_fd
-
-    def close(self) -> None:
-        os.close(self._master_fd)
-        os.close(self._slave_fd)
-
-
-class ListenerLink:
-    """The device's end of a TCP port: one client at a time, a second one is turned away."""
-
-    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._listener = socket.socket()
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._listener.bind((host, port))
-        except OSError as error:
-            self._listener.close()
-            raise LinkError(f"tcp://{host}:{port}: {error.strerror}") from error
-        self._listener.listen(4)
-        self._listener.setblocking(False)
-        self.host, self.port = self._listener.getsockname()[:2]
-        self._client: socket.socket | None = None
-
-    def read(self, t_us: int) -> bytes:
-        self._accept()
-        if self._client is None:
-            return b""
-        try:
-            data = self._client.recv(READ_BYTES)
-        except BlockingIOError:
-            return b""
-        except OSError:
-            data = b""
-        if not data:
-            self._client.close()
-            self._client = None
-        return data
-
-    def write(self, t_us: int, data: bytes) -> None:
-        if self._client is not None and data:
-            with contextlib.suppress(OSError):
-                self._client.send(data)
-
-    def arrival_us(self) -> int:
-        return NEVER_US
-
-    def filenos(self) -> list[int]:
-        return [s.fileno() for s in (self._listener, self._client) if s is not None]
-
-    def close(self) -> None:
-        self._listener.close()
-        if self._client is not None:
-            self._client.close()
-
-    def _accept(self) -> None:
-        try:
-            client, _ = self._listener.accept()
-        except BlockingIOError:
-            return
-        if self._client is not None and not self._closed_by_peer():
-            client.close()
-            return
-        if self._client is not None:
-            self._client.close()
-        client.setblocking(False)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._client = client
-
-    def _closed_by_peer(self) -> bool:
-        assert self._client is not None
-        try:
-            return self._client.recv(1, socket.MSG_PEEK) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-
-
-# --- tap --------------------------------------------------------------------------------------
-
-
-class TapSink(Protocol):
-    def got(self, link: str, data: bytes) -> None: ...
-
-    def sent(self, link: str, data: bytes) -> None: ...
-
-    def failed(self, link: str, why: str) -> None:
-        """A read raised LinkError."""
-
-    def not_sent(self, link: str, why: str) -> None:
-        """A write raised LinkError: that of the latest `sent`."""
-
-
-class TapLink:
-    """Hands on everything, and tells a sink what passed: the layer that replay substitutes."""
-
-    def __init__(self, name: str, link: ByteLink, sink: TapSink) -> None:
-        self.name = name
-        self._link = link
-        self._sink = sink
-
-    def read(self, t_us: int) -> bytes:
-        try:
-            data = self._link.read(t_us)
-        except LinkError as error:
-            self._sink.failed(self.name, str(error))
-            raise
-        if data:
-            self._sink.got(self.name, data)
-        return data
-
-    def write(self, t_us: int, data: bytes) -> None:
-        self._sink.sent(self.name, data)
-        try:
-            self._link.write(t_us, data)
-        except LinkError as error:
-            self._sink.not_sent(self.name, str(error))
-            raise
-
-    def arrival_us(self) -> int:
-        return self._link.arrival_us()
-
-    def close(self) -> None:
-        self._link.close()

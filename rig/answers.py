@@ -58,10 +58,12 @@ def _framed(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str) 
     from rich.text import Text
 
     console = Console()
-    table = Table(title=title or None, title_justify="left")
     columns = list(zip(headings, *rows, strict=True))
-    room = console.width - BESIDE_COLUMN * len(columns) - 1
-    for heading, width in zip(headings, _widths(columns, room), strict=True):
+    roomy, tight = (console.width - len(columns) * beside - 1 for beside in (3, 1))
+    padding = 1 if sum(map(_longest_word, columns)) <= roomy else 0
+    table = Table(title=title or None, title_justify="left", padding=(0, padding))
+    widths = _widths(columns, roomy if padding else tight)
+    for heading, width in zip(headings, widths, strict=True):
         table.add_column(Text(heading), width=width, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
@@ -75,8 +77,7 @@ def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
     people type: it stays whole unless it takes half of the room. Only then are words folded.
     """
     widths = [max(map(len, column)) for column in columns]
-    words = [max(len(word) for cell in column for word in cell.split() or [""])
-             for column in columns]  # fmt: skip
+    words = [_longest_word(column) for column in columns]
     if widths[0] <= room // 2:
         words[0] = widths[0]
     for least in (words, [1] * len(columns)):
@@ -86,3 +87,7 @@ def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
                 break
             widths[max(loose, key=lambda index: widths[index])] -= 1
     return widths
+
+
+def _longest_word(column: Sequence[str]) -> int:
+    return max(len(word) for cell in column for word in cell.split() or [""])

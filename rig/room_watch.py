@@ -13,10 +13,10 @@ from typing import Protocol, runtime_checkable
 from firmware_py.config import UnitConfig
 from firmware_py.real_ports import ROOM_BAUD, open_byte_link
 from hal.clock import WallClock
-from hal.links import TapLink
 from hal.now import Now, since
 from hal.ports import LinkError
 from hal.room_io import open_room_io
+from hal.tap_link import TapLink
 from hal.types import Outputs, RoomSample
 from rig.exit_codes import DeviceError
 

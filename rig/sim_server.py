@@ -18,9 +18,9 @@ from typing import Any
 from hal.bus import BusServer, Client
 from hal.clock import DEVICE_PRIORITY, WallClock, real_time
 from hal.detectors.stream_panel_desk import REFUSAL
+from hal.device_links import ListenerLink, PtyLink
 from hal.frames import PushLink, RouterLink
 from hal.generators import verified
-from hal.links import ListenerLink, PtyLink
 from hal.ports import LinkError
 from rig.bench import Bench
 from rig.exit_codes import DeviceError, UsageError

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hal.clock import WallClock
-from hal.links import ListenerLink, PtyLink, SerialLink, TcpLink, tcp_address
+from hal.device_links import ListenerLink, PtyLink
+from hal.links import SerialLink, TcpLink, tcp_address
 from hal.now import NEVER_US, Now, earliest_us
 from hal.ports import ByteLink, LinkError
 from rig.exit_codes import DeviceError, UsageError

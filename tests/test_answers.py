@@ -57,12 +57,33 @@ def test_nothing_is_cut_however_narrow_the_terminal_is(
         assert [text.replace(" ", "") for text in told] == [text.replace(" ", "") for text in row]
 
 
+def test_before_a_word_is_folded_the_frame_gives_its_spaces(
+    terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    headings = ("number", "exposure", "when", "exam", "end", "dose", "image", "looked at by")
+    when = "2026-11-23 02:07:32Z"
+    row = ("1", "x-717762cc70cb", when, "TEST", "complete", "4.945 mAs", "saved", "")
+    answer_table(headings, [row])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("│x-717762cc70cb│" in line for line in lines)
+    terminal.setenv("COLUMNS", "90")
+    answer_table(headings, [row])
+    assert "│ x-717762cc70cb │" in capsys.readouterr().out
+
+
 def test_a_first_column_of_sentences_gives_way_too() -> None:
     sentence = "a sentence of so many words that it would take all the room there is"
     assert answers._widths([[sentence], ["short"]], 40) == [35, 5]
     assert answers._widths([["name"], [sentence]], 40) == [4, 36]
     assert answers._widths([["name"], ["short"]], 40) == [4, 5]
     assert answers._widths([["twenty characters - "], ["wide" * 9]], 40) == [20, 20]
+    assert answers._widths([["n" * 20], ["so many words of it a"]], 40) == [20, 20]
+    assert answers._widths([["n n n n n n n n n n n"], ["so many words of it a"]], 40) == [20, 20]
+    assert answers._widths([["n" * 19], ["so many words of it and more"]], 40) == [19, 21]
+    assert answers._widths([["a name of more than the half - "], ["so many words of it"]], 40) == [
+        21, 19,
+    ]  # fmt: skip
 
 
 def test_a_heading_in_brackets_is_no_markup(
@@ -96,7 +117,8 @@ def test_on_a_terminal_a_line_is_wrapped_between_words(
     ("value", "digits_count", "text"),
     [
         (1250.0, 3, "1250"), (1.25e7, 4, "12500000"), (222.0, 4, "222"), (103.7, 4, "103.7"),
-        (0.49, 4, "0.49"), (1.666e-5, 3, "0.0000167"), (99.96, 3, "100"), (100.4, 3, "100"),
+        (0.49, 4, "0.49"), (1.666e-5, 3, "0.0000167"), (99.96, 3, "100"),
+        (1498.4, 3, "1498"), (100.4, 3, "100"),
         (0.0, 3, "0"), (-0.0, 3, "0"), (-1250.4, 3, "-1250"), (9.79, 3, "9.79"),
     ],
 )  # fmt: skip

@@ -25,7 +25,8 @@ import serial
 from firmware_py.config import RoomConfig
 from firmware_py.real_ports import open_links
 from firmware_py.recorder.store.exposures import read_exposures
-from hal.links import PtyLink, SerialLink
+from hal.device_links import PtyLink
+from hal.links import SerialLink
 from hal.ports import LinkError
 from rig.bench import load_bench
 from rig.bench_lock import hold_bench

@@ -20,7 +20,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import rig.cli
-from hal.links import PtyLink, SerialLink
+from hal.device_links import PtyLink
+from hal.links import SerialLink
 from rig.bench_lock import hold_bench
 from rig.bench_names import BENCHES
 from rig.cli import COMMANDS, main

@@ -18,9 +18,10 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from firmware_py.config import RoomConfig
 from hal.clock import WallClock
+from hal.device_links import ListenerLink, PtyLink
 from hal.generators.genix3d import Driver as GenixDriver
 from hal.generators.genix3d_desk import Desk as GenixDesk
-from hal.links import ListenerLink, PtyLink, TcpLink
+from hal.links import TcpLink
 from hal.now import Now
 from hal.room_io import mapped, open_room_io
 from hal.room_io.adam import Desk as AdamDesk

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hal.links import ListenerLink, PtyLink
+from hal.device_links import ListenerLink, PtyLink
 from rig.bench import Bench, load_bench
 from rig.exit_codes import DeviceError, Refused, UsageError
 from rig.guards import Ports, permit_exposure, permit_outputs, ports_of, room_on_disk, urls

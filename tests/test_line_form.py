@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import serial
 
+from hal.device_links import ListenerLink, PtyLink
 from hal.line_form import LINES, line_form
-from hal.links import ListenerLink, PtyLink, SerialLink
+from hal.links import SerialLink
 from hal.now import NEVER_US
 from rig.bench import Bench, bench_of, load_bench
 from rig.bench_names import BENCHES

@@ -18,9 +18,10 @@ from firmware_py.recorder.store.exposures import read_exposures
 from hal.clock import WallClock
 from hal.detectors.line_panel import Driver
 from hal.detectors.line_panel_desk import Desk
+from hal.device_links import ListenerLink
 from hal.frame_pipes import FramesOfBytes, frame_pipe
 from hal.handshakes import HANDSHAKES, TO_PANEL
-from hal.links import ListenerLink, TcpLink
+from hal.links import TcpLink
 from hal.now import Now
 from hal.types import Outputs, PanelSample, PanelState
 from rig.bench import load_bench

@@ -13,18 +13,11 @@ from typing import Any
 
 import pytest
 
-from hal.links import (
-    RECONNECT_US,
-    ListenerLink,
-    PtyLink,
-    SerialLink,
-    TapLink,
-    TcpLink,
-    pipe,
-    tcp_address,
-)
+from hal.device_links import ListenerLink, PtyLink
+from hal.links import RECONNECT_US, SerialLink, TcpLink, pipe, tcp_address
 from hal.now import NEVER_US
 from hal.ports import ByteLink, LinkError
+from hal.tap_link import TapLink
 
 # --- the modelled line: 9600 baud 8N1 is 1041.67 us a character -------------------------------
 

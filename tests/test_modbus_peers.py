@@ -19,8 +19,9 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from hal.clock import WallClock
+from hal.device_links import ListenerLink, PtyLink
 from hal.exchange import Answer, Exchange
-from hal.links import ListenerLink, PtyLink, TcpLink
+from hal.links import TcpLink
 from hal.modbus import (
     ModbusException,
     Question,

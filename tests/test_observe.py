@@ -21,11 +21,13 @@ from firmware_py.recorder.setup import Setup
 from firmware_py.recorder.store.exposures import Exposure, read_exposure, read_exposures
 from firmware_py.recorder.store.journal import Journal
 from firmware_py.recorder.store.tube_heat import stored_heat
+from hal.device_links import ListenerLink
 from hal.generators.manual import Beam, BeamWatch
-from hal.links import ListenerLink, TapLink, pipe
+from hal.links import pipe
 from hal.now import Now
 from hal.ports import ByteLink, RoomIO
 from hal.room_io import open_room_inputs, open_room_io
+from hal.tap_link import TapLink
 from hal.types import Outputs, RoomSample, Technique
 from rig.bench import load_bench
 from rig.cli import main

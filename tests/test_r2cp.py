@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hal.clock import WallClock
+from hal.device_links import ListenerLink
 from hal.faults import FAULTS
 from hal.generators import names, open_desk, open_generator
 from hal.generators.r2cp import Driver
@@ -17,7 +18,7 @@ from hal.generators.r2cp_desk import Desk
 from hal.generators.r2cp_layouts import Message, State
 from hal.generators.r2cp_ratings import databank_of, effective, maximum_mas
 from hal.generators.r2cp_wire import ASK_STATUS, ENTRIES, Frame, Node, encode, frames_of
-from hal.links import ListenerLink, TcpLink, pipe
+from hal.links import TcpLink, pipe
 from hal.now import NEVER_US, Now
 from hal.ports import ByteLink
 from hal.types import GeneratorSample, GeneratorState, Outputs, Technique

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hal.device_links import PtyLink
 from hal.generators.vj_ixs import Driver
 from hal.generators.vj_ixs_desk import Desk
-from hal.links import PtyLink, SerialLink
+from hal.links import SerialLink
 from hal.now import Now
 from hal.types import GeneratorState, Outputs, Technique
 from rig import doctor_links

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from hal.clock import WallClock
+from hal.device_links import PtyLink
 from hal.generators.spellman_desk import Desk
-from hal.links import PtyLink
 from hal.now import Now
 from sim.supply import SupplyModel
 from tests.peers import require_beside

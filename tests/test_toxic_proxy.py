@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from hal.links import PipeLink, PtyLink, SerialLink, pipe
+from hal.device_links import PtyLink
+from hal.links import PipeLink, SerialLink, pipe
 from hal.now import NEVER_US
 from hal.ports import LinkError
 from rig.cli import main

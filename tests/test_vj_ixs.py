@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from hal.clock import WallClock
+from hal.device_links import PtyLink
 from hal.faults import FAULTS
 from hal.generators import names, open_desk, open_generator
 from hal.generators.vj_ixs import Driver
 from hal.generators.vj_ixs_desk import Desk
 from hal.generators.vj_ixs_wire import FAULT_BITS
-from hal.links import PtyLink, SerialLink, pipe
+from hal.links import SerialLink, pipe
 from hal.now import Now
 from hal.ports import ByteLink
 from hal.types import AecSetting, GeneratorSample, GeneratorState, Outputs, Technique
