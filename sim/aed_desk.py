@@ -20,7 +20,7 @@ CHANNELS_COUNT = 64
 
 
 class AedDesk:
-    """`sim.device.MessageDesk`. `light`: are there X-rays at this time?"""
+    """`sim.device.MessageDesk`. `light`: enough X-rays at this time? (`sim.aed_sensor`)"""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ wire rung. Nothing else leads in or out but the wiring's contacts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from hal.ports import ByteLink, Desk, FrameLink
 from hal.room_io import open_room_desk
 from sim import beam
 from sim.aed_desk import AedDesk
+from sim.aed_sensor import AedSensor
 from sim.battery import Supply
 from sim.cabinet import CabinetModel
 from sim.chambers import Chambers, ChamberSetting
@@ -144,9 +145,9 @@ def _times(setting: Setting) -> PanelTimes:
     return PanelTimes(window_us=setting.window_us)
 
 
-def panel_desk_of(setting: Setting, panel: SimPanel, light: Callable[[int], bool]) -> MessageDesk:
+def panel_desk_of(setting: Setting, panel: SimPanel, sensor: AedSensor) -> MessageDesk:
     if setting.lines is not None and setting.detects:
-        return AedDesk(panel, light, **setting.lines)
+        return AedDesk(panel, sensor.sees, **setting.lines)
     if setting.lines is not None:
         return LineDesk(panel, **setting.lines)
     return PanelDesk(panel, frame_format=setting.frame_format)
@@ -193,7 +194,11 @@ def build_world(setting: Setting, ends: Ends, pixels: PixelModel | None = None) 
     )
     room_device = WireDevice(MischiefLink(ends.room), room_desk(setting, room), room.advance)
     control, outlet = MischiefFrames(ends.panel_control), MischiefOutlet(ends.panel_data)
-    panel_desk = panel_desk_of(setting, panel, generator.beam_on)
+    size_mm = (setting.rows_px * setting.pitch_mm, setting.columns_px * setting.pitch_mm)
+    sensor = AedSensor(
+        panel, generator.light, geometry=geometry, tube_filter=tube_filter, size_mm=size_mm
+    )
+    panel_desk = panel_desk_of(setting, panel, sensor)
     panel_device = PanelDevice(control, outlet, panel_desk, panel.advance, panel.alive)
     collimator = SimCollimator(geometry)
     meter = SimDap(geometry, generator.lights, tube_filter)

@@ -97,6 +97,7 @@ class SimPanel:
     line_noise_count: float
     hot_row_offset_count: int
     knocked: bool
+    trigger_ugy_per_s: float
     in_beam: bool
 
     __slots__ = (

@@ -6,6 +6,7 @@ from sim.injection import Injection
 from sim.lag import GHOST_PCT
 
 LONG_US = 60_000_000
+TRIGGER_UGY_PER_S = 1.0  # a choice: 80 kV and 1 mA behind 10 cm of acrylic are three times that
 INJECTIONS = {
     "never_ready": Injection("the scrub never ends (F30)"),
     "late_ready_us": Injection(
@@ -58,6 +59,10 @@ INJECTIONS = {
         "the middle row stands so many counts higher", 0, between=(0, 65535)
     ),
     "knocked": Injection("a knock: a panel that detects by itself triggers without X-rays (F42)"),
+    "trigger_ugy_per_s": Injection(
+        "of a panel that detects by itself: the kerma rate on it from which it does so",
+        TRIGGER_UGY_PER_S, between=(0.001, 1e6),
+    ),
     "in_beam": Injection(
         "False: the panel stands aside, no kerma reaches it and its frames are dark",
         True, heals=False,

@@ -28,6 +28,14 @@ LINE = {
 FRAMES = {
     "damaged_frames": Injection("one bit of each frame's pixels flips on the way (F35)"),
     "repeated_frames": Injection("each frame arrives twice (F36)"),
+    "link_lost": Injection(
+        "its radio or cable: nothing passes, and a frame on its way is lost; its memory keeps it"
+    ),
+    "link_mbit_per_s": Injection(
+        "frames take the time that they need at this rate, as by a weak radio; 0: none",
+        0.0,
+        between=(0.0, 100_000.0),
+    ),
 }
 NOISE = bytes.fromhex("00ff55aa020d3031")  # holds a start and an end of text
 T = TypeVar("T")
@@ -218,6 +226,8 @@ class PanelDevice(_Line[list[bytes]]):
 
     damaged_frames: bool
     repeated_frames: bool
+    link_lost: bool
+    link_mbit_per_s: float
 
     def __init__(
         self,
@@ -233,9 +243,20 @@ class PanelDevice(_Line[list[bytes]]):
         self.control, self.data = control, data
         self.desk = desk
         self._advance, self._alive = advance, alive
+        self._on_the_way: deque[tuple[int, list[bytes]]] = deque()  # (arrives, frame message)
 
     def due_us(self) -> int:
         return min(self._next_us, self.control.arrival_us())
+
+    def power(self, on: bool) -> None:
+        super().power(on)
+        self._on_the_way.clear()
+
+    def hears(self) -> bool:
+        return super().hears() and not self.link_lost
+
+    def says(self) -> bool:
+        return super().says() and not self.link_lost
 
     def garbage(self, t_us: int, count_bytes: int, seed: int) -> None:
         """A control message that nobody asked for, at once."""
@@ -264,12 +285,22 @@ class PanelDevice(_Line[list[bytes]]):
 
     def _send_frames(self, now: Now) -> None:
         for message in self.desk.frames(now):
-            if not self.powered:
-                continue
             image = is_image(message)
             sent = _damaged(message) if image and self.damaged_frames else message
             for _ in range(2 if image and self.repeated_frames else 1):
-                self.data.write(now.t_us, sent)
+                self._on_the_way.append((self._arrives_us(now, sent), sent))
+        if not self.powered or self.link_lost:
+            self._on_the_way.clear()
+        while self._on_the_way and now.reached(self._on_the_way[0][0]):
+            self.data.write(now.t_us, self._on_the_way.popleft()[1])
+
+    def _arrives_us(self, now: Now, message: list[bytes]) -> int:
+        """One after the other."""
+        free_us = self._on_the_way[-1][0] if self._on_the_way else now.t_us
+        if not self.link_mbit_per_s:
+            return free_us
+        bits_count = 8 * sum(map(len, message))
+        return free_us + round(bits_count / self.link_mbit_per_s)  # a Mbit/s is a bit a us
 
     def _bytes(self, answer: list[bytes]) -> bytes:
         return b"".join(answer)

@@ -21,8 +21,12 @@ from rig.judge import problems
 from rig.run_model import ModelRun
 from rig.scenario import SHIPPED, load_scenario
 from sim.aed_desk import AedDesk
+from sim.aed_sensor import AedSensor
+from sim.beam import kerma_ugy
 from sim.condition import Light
 from sim.detector import PanelTimes, SimPanel
+from sim.filtration import SimFilter
+from sim.geometry import SimGeometry
 from sim.pixels import PixelModel
 
 MS = 1_000
@@ -37,7 +41,7 @@ def run(name: str, folder: Path | None = None) -> tuple[ModelRun, list[str]]:
 
 
 @pytest.mark.req("F42")
-@pytest.mark.parametrize("name", ["aed_clean", "aed_knock_in_ready"])
+@pytest.mark.parametrize("name", ["aed_clean", "aed_knock_in_ready", "aed_thick_patient"])
 def test_a_scenario_of_a_panel_that_detects_by_itself_holds(name: str) -> None:
     assert run(name)[1] == []
 
@@ -52,6 +56,105 @@ def test_a_knock_leaves_its_image_aside_and_the_next_exposure_has_its_own(tmp_pa
     (stray,) = (tmp_path / "exposures").glob("stray-*.raw")
     assert unpack(stray.read_bytes())[0] == b"0001.raw"
     assert differences(tmp_path / "exposures" / "aed_knock-1") == []
+
+
+def test_the_dose_before_the_trigger_is_lost() -> None:
+    """The beam rises for 150 ms; the panel is asked every 5 ms."""
+    made, wrong = run("aed_clean")
+    assert wrong == []
+    world = made.rung.world
+    (course,) = world.generator.courses
+    (exposed,) = world.panel._kept.values()
+    late_us = exposed.start_us - course.on_us
+    assert 1 * MS < late_us < 60 * MS
+    end_us = course.on_us + 3_000 * MS
+    whole_mas = world.generator.light(course.on_us, end_us).mas
+    lost_mas = world.generator.light(course.on_us, exposed.start_us).mas
+    assert exposed.exposure.mas == pytest.approx(whole_mas - lost_mas)
+    assert 0.0 < lost_mas < 0.01 * whole_mas
+
+
+def test_a_beam_that_triggers_nothing_is_told_as_that() -> None:
+    made, _ = run("aed_thick_patient")
+    told = {text for line in made.lines if line.kind == "handshake"
+            for text in line.data.get("troubles", ())}  # fmt: skip
+    assert told == {"1 beams that triggered nothing: irradiated without an image"}
+    assert made.rung.world.panel.frame_count() == 0
+
+
+# --- what the panel triggers by
+
+
+class Sensed:
+    """A sensor in a beam of 80 kV and some mA, at 1 m, 20 cm of field on 20 cm of panel."""
+
+    def __init__(self, ma: float = 1.0, kv: float = 80.0) -> None:
+        self.ma, self.kv = ma, kv
+        self.panel = SimPanel(panel_id="P", pixels=PIXELS, kerma_source=self.light)
+        self.panel.phantom_name = "none"
+        self.geometry = SimGeometry(sid_mm=1000.0, field_mm=(200.0, 200.0))
+        self.filter = SimFilter(2.5)
+        self.sensor = AedSensor(
+            self.panel, self.light, geometry=self.geometry, tube_filter=self.filter,
+            size_mm=(200.0, 200.0),
+        )  # fmt: skip
+
+    def light(self, from_us: int, to_us: int) -> Light:
+        return Light(self.ma * (to_us - from_us) / 1e6, self.kv)
+
+    @property
+    def rate(self) -> float:
+        return self.sensor.rate_ugy_per_s(10 * MS)
+
+    @property
+    def sees(self) -> bool:
+        return self.sensor.sees(10 * MS)
+
+
+def test_a_panel_is_triggered_by_the_kerma_rate_that_arrives() -> None:
+    """78.4 uGy/mAs at 1 m (qc-and-physics.md 5.4): as many a second of 1 mA."""
+    sensed = Sensed()
+    assert sensed.rate == pytest.approx(78.4, rel=1e-3)
+    assert sensed.panel.trigger_ugy_per_s == 1.0
+    for ma, sees in ((1.01 / 78.436, True), (0.99 / 78.436, False), (0.0, False)):
+        assert Sensed(ma).sees is sees
+    sensed.panel.trigger_ugy_per_s = 79.0
+    assert not sensed.sees
+
+
+@pytest.mark.parametrize(
+    ("name", "kv", "ma", "sees"),
+    [("chest", 80.0, 1.0, True), ("chest", 80.0, 0.3, False), ("chest", 110.0, 0.3, True),
+     ("pmma_100", 80.0, 0.5, True), ("pmma_200", 80.0, 1.0, False), ("hand", 40.0, 0.2, True)],
+)  # fmt: skip
+def test_a_thick_patient_needs_more_beam_to_trigger(
+    name: str, kv: float, ma: float, sees: bool
+) -> None:
+    sensed = Sensed(ma, kv)
+    sensed.panel.phantom_name = name
+    assert sensed.sees is sees
+
+
+def test_a_small_field_a_long_way_and_a_panel_aside_bring_less() -> None:
+    whole = Sensed()
+    whole.panel.phantom_name = "hand"  # the blades stand with it
+    small = Sensed()
+    small.panel.phantom_name = "hand"
+    small.geometry.field_mm = (20.0, 20.0)
+    assert small.rate < 0.02 * whole.rate
+    far = Sensed()
+    far.geometry.sid_mm = 2000.0
+    assert far.rate == pytest.approx(kerma_ugy(80.0, 1.0, 2000.0), rel=1e-6)
+    assert 0.2 < far.rate / Sensed().rate < 0.25  # and a metre of air
+    aside = Sensed()
+    aside.panel.in_beam = False
+    assert aside.rate == 0.0
+
+
+def test_a_lost_filter_triggers_the_sooner() -> None:
+    bare = Sensed()
+    bare.filter.lost_filtration_mm = 1.5
+    assert bare.rate > 1.3 * Sensed().rate
 
 
 # --- the driver, in virtual time

@@ -75,6 +75,22 @@ def test_the_panel_forgets_a_frame_one_scan_after_its_image_is_saved_and_not_bef
     assert (saved_us - kept_us, freed_us - saved_us) == (40 * MS, 5 * MS)
 
 
+@pytest.mark.req("SR-56")
+def test_over_a_weak_radio_the_image_is_late_and_there_is_one_of_it() -> None:
+    """131 kB at 0.3 Mbit/s: three seconds and a half."""
+    plain, late = run()[1], run(panel("start", 0, link_mbit_per_s=0.3))[1]
+    saved_us = [first(seen, "recorder", image_saved=SHOT) for seen in (plain, late)]
+    assert saved_us[1] - saved_us[0] == pytest.approx(8 * 131_072 / 0.3, rel=0.02)
+    assert late.image_count == 1
+
+
+@pytest.mark.req("SR-56")
+def test_a_radio_so_weak_that_no_frame_comes_in_time_leaves_it_in_the_memory() -> None:
+    made, seen = run(panel("start", 0, link_mbit_per_s=0.05), until="FAULT")
+    assert first(seen, "state", to="FAULT", faults=["FRAME_MISSING"])
+    assert made.rung.world.panel.kept() == (SHOT,)
+
+
 @pytest.mark.req("SR-56", "F35")
 def test_a_frame_that_never_comes_whole_is_asked_for_three_times_and_then_missing() -> None:
     made, seen = run(panel("start", 0, damaged_frames=True), until="FAULT")

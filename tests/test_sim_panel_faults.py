@@ -103,6 +103,71 @@ def test_a_late_read_out_delays_the_frame_by_so_much(made: SimWorld) -> None:
     assert len(list(images(made.after_ms(0.001)))) == 1
 
 
+def message_bits(made: SimWorld) -> int:
+    """Of a frame of 64 x 64, with its head."""
+    (message,) = (m for m in made.frames.read(made.t_us) if len(b"".join(m)) > SIZE)
+    return 8 * sum(map(len, message))
+
+
+def test_over_a_weak_radio_a_frame_takes_its_time_and_the_panel_goes_on() -> None:
+    plain, slow = sim_world(), sim_world()
+    for made in (plain, slow):
+        made.frames.read(0)
+        made.world.panel.in_beam = False
+    window(armed(plain))
+    slow.do("panel", link_mbit_per_s=0.1)
+    window(armed(slow))  # 160 ms longer than a healthy read-out
+    assert state(slow) == state(plain) == "ready"
+    late_ms = message_bits(plain) / 0.1 / 1000
+    assert 655 < late_ms < 700
+    start_bits = 8 * sum(len(part) for message in slow.frames.read(slow.t_us) for part in message)
+    assert 0 < start_bits < 20_000  # the series' own beginning, small
+    rest_ms = late_ms + start_bits / 100 - 160
+    assert list(images(slow.after_ms(rest_ms - 0.3))) == []
+    assert len(list(images(slow.after_ms(0.6)))) == 1
+
+
+@pytest.mark.req("F36")
+def test_frames_over_a_weak_radio_come_one_after_the_other(made: SimWorld) -> None:
+    made.do("panel", link_mbit_per_s=0.1, repeated_frames=True)
+    window(armed(made))
+    first, second = list(images(made.after_ms(700))), list(images(made.after_ms(700)))
+    assert (len(first), len(second)) == (1, 1)
+    assert first[0].pixels == second[0].pixels
+
+
+@pytest.mark.req("F32")
+def test_a_lost_link_carries_nothing_and_what_was_on_its_way_lies_in_the_memory(
+    made: SimWorld,
+) -> None:
+    made.do("panel", link_mbit_per_s=0.1)
+    window(armed(made))
+    made.do("panel", link_lost=True, link_mbit_per_s=0.0)
+    made.panel.write(made.t_us, [json.dumps({"v": 3, "n": 1, "do": "status"}).encode()])
+    assert list(images(made.after_ms(5_000))) == []
+    assert state(made) == "ready"  # it goes on by itself
+    made.do("heal", what="panel")
+    assert list(images(made.after_ms(5_000))) == []
+    assert made.world.panel.kept() == ("shot-1",)
+    assert made.world.panel.resend(made.t_us, "shot-1")
+    made.world.poke()
+    (frame,) = images(made.after_ms(1))
+    assert (frame.shot_id, len(frame.pixels)) == ("shot-1", SIZE)
+
+
+def test_over_a_lost_link_no_command_is_heard_and_no_answer_comes(made: SimWorld) -> None:
+    question = [json.dumps({"v": 3, "n": 1, "do": "prepare"}).encode()]
+    made.do("panel", link_lost=True)
+    made.panel.write(made.t_us, question)
+    made.after_ms(100)
+    assert (state(made), list(made.panel.read(made.t_us))) == ("idle", [])
+    made.do("panel", link_lost=False)
+    made.panel.write(made.t_us, question)
+    made.after_ms(100)
+    assert state(made) == "preparing"
+    assert len(made.panel.read(made.t_us)) >= 1
+
+
 # --- stuck, error, power
 
 

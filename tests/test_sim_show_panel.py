@@ -20,6 +20,7 @@ from sim.image_truth import ImageTruth
 from sim.scintillator import quality
 
 BENCH = ("--bench", "portable")
+DIGITS = 5e-5  # five of them are told
 FINE = (*BENCH, "--pitch-mm", "0.139")
 
 
@@ -54,12 +55,12 @@ def test_the_panel_is_the_benchs_in_rqa5_unless_something_else_is_said() -> None
 def test_the_curves_are_the_formulae() -> None:
     found = answer(*FINE, "--kvp", "80", "--total-al-mm", "3", "--dose-ugy", "2", "--cu-mm", "0.1")
     truth = ImageTruth(pitch_mm=0.139, quality=quality(80.0, 3.0, 0.1))
-    per_mm = np.array(found["per_mm"])
-    assert (per_mm[0], per_mm[-1]) == (0.0, pytest.approx(0.5 / 0.139))
-    assert found["mtf"] == pytest.approx(truth.mtf(per_mm))
+    per_mm = np.linspace(0.0, 0.5 / 0.139, 101)
+    assert found["per_mm"] == pytest.approx(per_mm, rel=DIGITS)
+    assert found["mtf"] == pytest.approx(truth.mtf(per_mm), rel=DIGITS)
     (dose,) = found["doses"]
-    assert dose["dqe"] == pytest.approx(truth.dqe(per_mm, 2.0))
-    assert dose["nnps_mm2"] == pytest.approx(truth.nnps_mm2(per_mm, 0.0 * per_mm, 2.0))
+    assert dose["dqe"] == pytest.approx(truth.dqe(per_mm, 2.0), rel=DIGITS)
+    assert dose["nnps_mm2"] == pytest.approx(truth.nnps_mm2(per_mm, 0.0 * per_mm, 2.0), rel=DIGITS)
     assert truth.mtf(found["mtf_half_per_mm"]) == pytest.approx(0.5, abs=1e-3)
 
 
@@ -116,6 +117,44 @@ def test_frequencies_beyond_nyquist_are_left_out() -> None:
     assert ["MTF", "is", "0.5", "at", "beyond", "Nyquist"] in lines
 
 
+def test_a_dose_beyond_full_scale_has_no_dqe_and_says_so(tmp_path: Path) -> None:
+    arguments = (*FINE, "--dose-ugy", "1000", "--dose-ugy", "2.5")
+    low, high = answer(*arguments)["doses"]
+    assert (low["saturated"], high["saturated"]) == (False, True)
+    assert (high["dqe"], high["nnps_mm2"]) == (None, None)
+    lines = shown(*arguments).splitlines()
+    assert "1000 uGy: beyond full scale (85 uGy), no DQE" in lines
+    assert not any(line.startswith("DQE, 1000") for line in lines)
+    picture = tmp_path / "panel.svg"
+    shown(*FINE, "--dose-ugy", "1000", "--out", str(picture))
+    assert "1000 uGy: beyond full scale" in picture.read_text(encoding="utf-8")
+
+
+def test_what_the_panel_remembers_is_told_by_time() -> None:
+    found = answer(*FINE)
+    lag, ghost = found["lag"], found["ghost"]
+    shares = dict(zip(lag["gap_s"], lag["share_pct"], strict=True))
+    assert (lag["window_s"], shares[0.0], shares[3.0]) == (1.0, 3.9639, 0.064491)
+    gains = dict(zip(ghost["after_min"], ghost["gain_pct"], strict=True))
+    assert (gains[0.0], gains[30.0]) == (0.1, pytest.approx(0.2 * 0.22313 / 1.22313, rel=1e-4))
+    lines = [" ".join(line.split()) for line in shown(*FINE).splitlines()]
+    assert "lag in the second that begins 0, 0.5, 1, 3 s later 4, 1.2, 0.66, 0.064 %" in lines
+    assert "ghost in the gain after full scale, and 30 minutes later 0.1, 0.036 %" in lines
+
+
+def test_numbers_for_programs_have_five_digits() -> None:
+    def digits(part: Any) -> int:
+        if isinstance(part, dict):
+            return max(map(digits, part.values()))
+        if isinstance(part, list):
+            return max(map(digits, part), default=0)
+        return (
+            len(f"{part:.17g}") if isinstance(part, float) and part != float(f"{part:.5g}") else 0
+        )
+
+    assert digits(answer(*FINE)) == 0
+
+
 @pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".svg", b"<?xml")])
 def test_the_charts_are_the_same_bytes_twice(tmp_path: Path, suffix: str, start: bytes) -> None:
     files = [tmp_path / f"{name}{suffix}" for name in "ab"]
@@ -137,6 +176,7 @@ def test_the_numbers_go_into_a_file_as_into_an_answer(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (("--quality", "RQA11"), "did you mean RQA1"),
+        (("--quality", ""), "no radiation quality ''; there are RQR2"),
         (("--quality", "RQA5", "--kvp", "70"), "--quality sets kV and filters"),
         (("--total-al-mm", "3"), "--total-al-mm and --cu-mm go with --kvp"),
         (("--out", "panel.pdf"), "write to a file that ends in .svg, .png or .json"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,7 @@ def command(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """MTF, noise power, DQE, response, noise against dose, defects of a bench's panel."""
+    """MTF, noise power, DQE, response, noise against dose, lag, defects of a bench's panel."""
     if len(doses_ugy) > DOSES_COUNT:
         raise UsageError(f"--dose-ugy: {len(doses_ugy)} doses, {DOSES_COUNT} at most")
     from rig.sim_show.panel_curves import Panel, curves
@@ -126,7 +127,7 @@ def _beam(
     if kvp is not None or total_al_mm is not None or cu_mm is not None:
         raise UsageError("--quality sets kV and filters; --total-al-mm and --cu-mm go with --kvp")
     try:
-        wanted = qualities.quality(name or QUALITY)
+        wanted = qualities.quality(QUALITY if name is None else name)
         aluminium_mm = qualities.total_mm_al(wanted.name)
     except ValueError as error:
         raise UsageError(f"--quality: {error}") from None
@@ -134,6 +135,15 @@ def _beam(
 
 
 # --- as text
+
+
+def beyond_full_scale(content: dict[str, Any]) -> list[str]:
+    end_ugy = content["response"]["saturates_at_ugy"]
+    return [
+        f"{one['kerma_ugy']:g} uGy: beyond full scale ({end_ugy:.0f} uGy), no DQE"
+        for one in content["doses"]
+        if one["saturated"]
+    ]
 
 
 def _tell(content: dict[str, Any]) -> None:
@@ -152,7 +162,7 @@ def _tell(content: dict[str, Any]) -> None:
             ("sigma of a pixel without beam", f"{noise['dark_counts']:.2f} counts"),
             ("MTF is 0.5 at", "beyond Nyquist" if half is None else f"{half:.2f} mm-1"),
             ("Nyquist", f"{content['panel']['nyquist_per_mm']:.3g} mm-1"),
-            ("lag in frames 1, 2, ...", ", ".join(f"{x:g}" for x in content["lag_pct"]) + " %"),
+            *_memory_rows(),
         ],
     )
     click.echo("")
@@ -161,18 +171,34 @@ def _tell(content: dict[str, Any]) -> None:
     _tell_defects(content["defects"])
 
 
+def _memory_rows() -> Iterator[tuple[str, str]]:
+    from rig.sim_show.panel_curves import TOLD_LAG_S, ghost_pct, lag_pct
+
+    after = ", ".join(f"{gap_s:g}" for gap_s in TOLD_LAG_S)
+    shares = ", ".join(f"{lag_pct(gap_s):.2g}" for gap_s in TOLD_LAG_S)
+    yield f"lag in the second that begins {after} s later", f"{shares} %"
+    gains = f"{ghost_pct(0.0):.2g}, {ghost_pct(30.0):.2g} %"
+    yield "ghost in the gain after full scale, and 30 minutes later", gains
+
+
 def _tell_frequencies(content: dict[str, Any]) -> None:
     from rig.sim_show.panel_curves import TOLD_PER_MM, at
 
     told = [f for f in TOLD_PER_MM if f <= content["per_mm"][-1]]
     rows = [("MTF", content["mtf"])]
-    rows += [(f"DQE, {one['kerma_ugy']:g} uGy", one["dqe"]) for one in content["doses"]]
+    rows += [
+        (f"DQE, {one['kerma_ugy']:g} uGy", one["dqe"])
+        for one in content["doses"]
+        if not one["saturated"]
+    ]
     heads = ("at mm-1", *(f"{per_mm:g}" for per_mm in told))
     answer_table(
         heads,
         [(title, *(f"{at(content, values, f):.3f}" for f in told)) for title, values in rows],
         title="Sharpness and noise",
     )
+    for text in beyond_full_scale(content):
+        click.echo(text)
 
 
 def _tell_defects(part: dict[str, Any]) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sim import panel_defects
+from sim import lag, panel_defects
 from sim.image_truth import ImageTruth
-from sim.lag import LAG_SHARES
 from sim.panel_maps import ELECTRONIC_COUNTS, OFFSET_COUNTS, PanelMaps
 from sim.pixels import BOW_PCT
 from sim.scintillator import Quality
@@ -17,6 +16,10 @@ from sim.scintillator import Quality
 TOLD_PER_MM = (0.1, 0.2, 0.3, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 _POINTS_COUNT = 101
 _LEAST_UGY = 0.01
+LAG_WINDOW_US = 1_000_000
+TOLD_LAG_S = (0.0, 0.5, 1.0, 3.0)
+_LAG_MOST_S, _GHOST_MOST_MIN = 6.0, 60.0
+_DIGITS = 5  # of what is told: more is noise of the machine
 _BEYOND = 1.3  # the response is shown so far beyond full scale
 
 
@@ -51,8 +54,9 @@ def curves(panel: Panel, beam: Beam, quality: Quality, doses_ugy: tuple[float, .
     """Everything of one panel in one beam, ready for JSON."""
     truth = ImageTruth(pitch_mm=panel.pitch_mm, quality=quality)
     per_mm = np.linspace(0.0, panel.nyquist_per_mm, _POINTS_COUNT)
-    flat = np.zeros_like(per_mm)
-    return {
+    response = _response(panel, quality)
+    end_ugy = response["saturates_at_ugy"]
+    content = {
         "panel": {
             "rows_px": panel.rows_px,
             "columns_px": panel.columns_px,
@@ -74,25 +78,66 @@ def curves(panel: Panel, beam: Beam, quality: Quality, doses_ugy: tuple[float, .
         "per_mm": per_mm.tolist(),
         "mtf": truth.mtf(per_mm).tolist(),
         "mtf_half_per_mm": _half_per_mm(truth, panel),
-        "doses": [
-            {
-                "kerma_ugy": dose,
-                "nnps_mm2": truth.nnps_mm2(per_mm, flat, dose).tolist(),
-                "dqe": truth.dqe(per_mm, dose).tolist(),
-            }
-            for dose in doses_ugy
-        ],
-        "response": _response(panel, quality),
+        "doses": [_dose(truth, per_mm, dose, end_ugy) for dose in doses_ugy],
+        "response": response,
         "noise": _noise(panel, truth),
-        "lag_pct": [100.0 * share for share in LAG_SHARES],
+        "lag": _lag(),
+        "ghost": _ghost(),
         "defects": _defects(panel),
     }
+    return rounded(content)
+
+
+def rounded(part: Any) -> Any:
+    """All its numbers to a few digits."""
+    if isinstance(part, dict):
+        return {name: rounded(one) for name, one in part.items()}
+    if isinstance(part, list):
+        return [rounded(one) for one in part]
+    return float(f"{part:.{_DIGITS}g}") if isinstance(part, float) else part
 
 
 def at(content: dict[str, Any], values: list[float], per_mm: float) -> float | None:
     """None: beyond Nyquist."""
     known = content["per_mm"]
     return float(np.interp(per_mm, known, values)) if per_mm <= known[-1] else None
+
+
+def _dose(truth: ImageTruth, per_mm: Any, dose: float, end_ugy: float) -> dict[str, Any]:
+    """Beyond full scale all pixels are alike: no noise power, no DQE."""
+    if dose > end_ugy:
+        return {"kerma_ugy": dose, "saturated": True, "nnps_mm2": None, "dqe": None}
+    return {
+        "kerma_ugy": dose,
+        "saturated": False,
+        "nnps_mm2": truth.nnps_mm2(per_mm, np.zeros_like(per_mm), dose).tolist(),
+        "dqe": truth.dqe(per_mm, dose).tolist(),
+    }
+
+
+def _lag() -> dict[str, Any]:
+    """In a window of 1 s that opens so long after the exposed one has closed."""
+    gap_s = np.linspace(0.0, _LAG_MOST_S, _POINTS_COUNT)
+    return {
+        "window_s": LAG_WINDOW_US / 1e6,
+        "gap_s": gap_s.tolist(),
+        "share_pct": [lag_pct(each) for each in gap_s],
+    }
+
+
+def lag_pct(gap_s: float) -> float:
+    return 100.0 * lag.kept(round(gap_s * 1e6), LAG_WINDOW_US).lag
+
+
+def _ghost() -> dict[str, Any]:
+    """Of the gain, after one exposure of full scale."""
+    after_min = np.linspace(0.0, _GHOST_MOST_MIN, _POINTS_COUNT)
+    return {"after_min": after_min.tolist(), "gain_pct": [ghost_pct(each) for each in after_min]}
+
+
+def ghost_pct(after_min: float) -> float:
+    filled = lag.kept(round(after_min * 60e6), LAG_WINDOW_US).ghost
+    return lag.GHOST_PCT * filled / (1.0 + filled)
 
 
 def _half_per_mm(truth: ImageTruth, panel: Panel) -> float | None:

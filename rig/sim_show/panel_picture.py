@@ -1,4 +1,4 @@
-"""A panel's charts on one page: MTF, noise power, DQE, response, noise against dose, defects."""
+"""A panel's charts on one page: sharpness, noise, DQE, response, what it remembers, defects."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 BLUE, BROWN, GREY = "#1f5fa8", "#b3541e", "#6b6b6b"
 DOSES = ("#9bbfe0", "#5b93c9", "#1f5fa8", "#0d2f57", "#b3541e", "#6b6b6b")  # the more the darker
-SIZE_INCHES = (11.4, 6.8)
+SIZE_INCHES = (14.6, 6.8)
 
 
 def draw(content: dict[str, Any]) -> Figure:
     from matplotlib.figure import Figure  # 1.3 s: only where a picture is drawn
 
     figure = Figure(figsize=SIZE_INCHES, layout="constrained")
-    for axes, (title, chart) in zip(figure.subplots(2, 3).flat, _CHARTS, strict=True):
+    for axes, (title, chart) in zip(figure.subplots(2, 4).flat, _CHARTS, strict=True):
         chart(axes, content)
         axes.set_title(title, fontsize=9)
         axes.spines[["top", "right"]].set_visible(False)
@@ -48,20 +48,23 @@ def _mtf(axes: Any, content: dict[str, Any]) -> None:
 
 
 def _nnps(axes: Any, content: dict[str, Any]) -> None:
-    for one, colour in zip(content["doses"], DOSES, strict=False):
-        label = f"{one['kerma_ugy']:g} uGy"
-        axes.plot(content["per_mm"], one["nnps_mm2"], color=colour, label=label)
     axes.set_yscale("log")
     axes.set_ylabel("mm2")
-    axes.legend(frameon=False)
-    _frequencies(axes, content)
+    _by_dose(axes, content, "nnps_mm2")
 
 
 def _dqe(axes: Any, content: dict[str, Any]) -> None:
+    _by_dose(axes, content, "dqe")
+    axes.set_ylim(0, 1.0)
+
+
+def _by_dose(axes: Any, content: dict[str, Any], what: str) -> None:
     for one, colour in zip(content["doses"], DOSES, strict=False):
         label = f"{one['kerma_ugy']:g} uGy"
-        axes.plot(content["per_mm"], one["dqe"], color=colour, label=label)
-    axes.set_ylim(0, 1.0)
+        if one["saturated"]:
+            axes.plot([], [], color=colour, linestyle=":", label=f"{label}: beyond full scale")
+        else:
+            axes.plot(content["per_mm"], one[what], color=colour, label=label)
     axes.legend(frameon=False)
     _frequencies(axes, content)
 
@@ -102,6 +105,25 @@ def _noise(axes: Any, content: dict[str, Any]) -> None:
     axes.legend(frameon=False)
 
 
+def _lag(axes: Any, content: dict[str, Any]) -> None:
+    part = content["lag"]
+    axes.plot(part["gap_s"], part["share_pct"], color=BLUE)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(_plain)
+    axes.set_xlim(0, part["gap_s"][-1])
+    axes.set_xlabel("s from one window to the next")
+    axes.set_ylabel(f"% of the signal, in {part['window_s']:g} s")
+
+
+def _ghost(axes: Any, content: dict[str, Any]) -> None:
+    part = content["ghost"]
+    axes.plot(part["after_min"], part["gain_pct"], color=BLUE)
+    axes.set_xlim(0, part["after_min"][-1])
+    axes.set_ylim(0, None)
+    axes.set_xlabel("minutes after it")
+    axes.set_ylabel("% more gain")
+
+
 def _defects(axes: Any, content: dict[str, Any]) -> None:
     part = content["defects"]
     names = list(part["beyond_limit"])[::-1]
@@ -130,5 +152,7 @@ _CHARTS: tuple[tuple[str, Callable[[Any, dict[str, Any]], None]], ...] = (
     ("DQE", _dqe),
     ("Response", _response),
     ("Noise against dose", _noise),
+    ("Lag of an exposure", _lag),
+    ("Ghost of an exposure of full scale", _ghost),
     ("Defects (ASTM E2597)", _defects),
 )

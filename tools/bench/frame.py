@@ -14,7 +14,7 @@ from firmware_py.recorder.image.correct import Pixels, correct
 from firmware_py.recorder.image.maps import PanelSet, all_parts
 from firmware_py.recorder.image.present import present
 from firmware_py.recorder.image.preview import preview_png
-from sim.pixels import PixelModel
+from sim.pixels import Exposure, Past, PixelModel
 from tools.bench.image import CALIBRATED, EXPIRES
 from tools.bench.timing import Benchmark, Case, in_turn
 
@@ -33,6 +33,11 @@ def frame(seconds: float, size_px: int = SIZE_PX) -> Benchmark:
     def draw(phantom: str = "none", mas: float = MAS, kv: float = KV) -> Pixels:
         return model.frame(mas, kv, WINDOW_US, next(numbers), phantom)
 
+    def after() -> Pixels:
+        """With its lag and its ghost."""
+        hand = Past(Exposure(mas=MAS, kv=KV, phantom_name="hand"), 1_000_000)
+        return model.frame(MAS, KV, WINDOW_US, next(numbers), "none", [hand])
+
     def preview() -> None:
         pixels, center, width = present(correct(draw("hand"), panel_set))
         preview_png(pixels, center, width)
@@ -47,6 +52,7 @@ def frame(seconds: float, size_px: int = SIZE_PX) -> Benchmark:
             Case(name="flat", run=draw),
             Case(name="hand", run=lambda: draw("hand")),
             Case(name="hand, of a new kV", run=lambda: draw("hand", kv=next(kilovolts) / 10)),
+            Case(name="flat, 1 s after a hand", run=after),
             Case(name="hand, corrected, and its preview", run=preview),
             seconds=seconds,
         ),
