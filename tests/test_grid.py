@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rig.bench import bench_of, load_bench
+from rig.model import ModelRung, setting_of
 from sim.arrival import Arrival
 from sim.grid import (
     PRIMARY,
@@ -20,6 +23,7 @@ from sim.grid import (
 )
 from sim.optics import INJECTIONS, PLAIN, Optics, SimOptics, pixel_middles_mm
 from sim.pixels import PixelModel
+from sim.script import do
 from sim.sharpness import scintillator_mtf
 from tests.sim_world import sim_world
 
@@ -96,6 +100,8 @@ def test_upside_down_only_a_band_in_the_middle_is_lit() -> None:
     x_mm = np.array([-175.0, -51.0, -25.0, 0.0, 25.0, 51.0, 175.0])
     found = passing(replace(TEN, grid_focus_mm=1000.0, grid_upside_down=True), 1000.0, x_mm)
     assert found == pytest.approx([0.0, 0.0, 0.5, 1.0, 0.5, 0.0, 0.0])
+    turned = replace(TEN, grid_focus_mm=1000.0, grid_upside_down=True)
+    assert lost(turned, 1000.0, x_mm) == pytest.approx(1.0 - found)
 
 
 def test_parallel_strips_cut_off_by_the_slope_of_the_rays_alone() -> None:
@@ -176,6 +182,17 @@ def _response(model: PixelModel, optics: Optics) -> NDArray[np.float32]:
     return model._response_at(model._scene(one)).counts
 
 
+def test_before_a_panel_they_are_as_strong_as_pixels_have_them() -> None:
+    """What arrives is light for nobody yet: only a panel's scintillator spreads it."""
+    still = Optics(grid_ratio=10.0, grid_stands_still=True, grid_lines_per_cm=40.0)
+    part = Arrival(4, 500, 0.14).share("none", (1.0, 1.0), _nothing, still, 1000.0)
+    assert part is not None
+    x_mm = pixel_middles_mm(500, 0.14)
+    assert part[0] == pytest.approx(
+        primary_part(still, 1000.0, x_mm, lines_of(still, x_mm, 0.14)), abs=1e-6
+    )
+
+
 def test_what_light_leaves_of_a_wave_that_a_panel_shows_as_it_is_is_left_to_the_panel() -> None:
     assert light_left(3.0, 0.1) == 1.0
     assert light_left(4.0, 0.14) == pytest.approx(
@@ -218,6 +235,33 @@ def test_a_room_takes_the_optics_of_its_bench_by_one_word_and_lets_them_go_by_it
     assert room.now() == replace(BENCH, grid_off_mm=30.0)  # a fault stays, an arrangement not
     room.arrange(as_bench=False)
     assert room.now() == replace(PLAIN, grid_off_mm=30.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "optics"),
+    [
+        ("room", (), Optics(focus_mm=1.2, grid_ratio=10.0, grid_lines_per_cm=40.0,
+                            grid_focus_mm=1150.0)),
+        ("room",
+         (('receptor = "table"', 'receptor = "wall"'), ('focus = "large"', 'focus = "small"')),
+         Optics(focus_mm=0.6, grid_ratio=10.0, grid_lines_per_cm=40.0, grid_focus_mm=1800.0)),
+        ("portable", (), Optics(focus_mm=0.5)),
+    ],
+)  # fmt: skip
+def test_a_bench_s_own_optics_are_its_focal_spot_and_the_grid_of_its_place(
+    name: str, changes: tuple[tuple[str, str], ...], optics: Optics
+) -> None:
+    text = load_bench(name).path.read_text(encoding="utf-8")
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    own = bench_of(text, Path("bench.toml"))
+    wanted = replace(optics, fall_off=True, heel=True, scatter=True)
+    assert setting_of(own).optics == wanted
+    rung = ModelRung(own)
+    assert rung.world.geometry.optics.now() == PLAIN
+    do(rung.world, "optics", {"as_bench": True})
+    assert rung.world.geometry.optics.now() == wanted
 
 
 def test_the_word_comes_first_and_what_is_said_beside_it_counts() -> None:

@@ -190,7 +190,17 @@ def test_scatter_is_told_though_it_is_not_in_the_picture(
     least, most = middle_pct
     assert isinstance(found["scatter_pct_middle"], float)
     assert least <= found["scatter_pct_middle"] <= most
-    assert facts(name, "--scatter")["scatter_pct_middle"] == found["scatter_pct_middle"]
+    scattered = facts(name, "--scatter")
+    assert scattered["scatter_pct_middle"] == found["scatter_pct_middle"]
+    now, before = (one["behind_median"] for one in (scattered, found))
+    assert isinstance(now, float)
+    assert isinstance(before, float)
+    assert (now > 1.05 * before) == (most > 0)
+
+
+def test_the_open_beam_is_told_as_a_grid_leaves_it() -> None:
+    assert facts("hand")["open_part"] == 1.0
+    assert facts("hand", "--grid-ratio", "8")["open_part"] == 0.7
 
 
 def test_a_chest_s_mediastinum_has_the_scatter_that_was_measured() -> None:
