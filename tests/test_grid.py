@@ -23,7 +23,7 @@ from sim.grid import (
 )
 from sim.optics import INJECTIONS, PLAIN, Optics, SimOptics, pixel_middles_mm
 from sim.pixels import PixelModel
-from sim.script import do
+from sim.script import NotOnThisBenchError, do
 from sim.sharpness import scintillator_mtf
 from tests.sim_world import sim_world
 
@@ -276,6 +276,16 @@ def test_the_word_comes_first_and_what_is_said_beside_it_counts() -> None:
     assert optics.now() == replace(BENCH, lift_mm=40.0, grid_ratio=0.0)
     world.do("optics", as_bench=False)
     assert optics.now() == PLAIN
+
+
+def test_what_is_said_of_the_grid_of_a_bench_that_has_none_is_refused_as_another_bench_s() -> None:
+    world = sim_world(optics=replace(BENCH, grid_ratio=0.0))
+    with pytest.raises(NotOnThisBenchError, match="grid_upside_down: this bench has no grid; "):
+        world.do("optics", as_bench=True, grid_upside_down=True)
+    assert world.world.geometry.optics.now() == PLAIN
+    world.do("optics", as_bench=True, grid_upside_down=True, grid_ratio=5.0)
+    assert world.world.geometry.optics.now().grid_upside_down
+    world.do("optics", as_bench=True, grid_off_mm=0.0)
 
 
 @pytest.mark.parametrize(
