@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rig.answers import answer_json, answer_table
-from rig.config_errors import nearest
 from rig.exit_codes import UsageError
 from rig.options import Numbers, json_option
 from rig.sim_do import arguments_of
@@ -40,6 +39,7 @@ class View:
 
 def optics_of(texts: Sequence[str], **options: Any) -> Optics:
     """What has an option of its own, and what --set names. Raises UsageError."""
+    from rig.config_errors import nearest
     from sim.optics import INJECTIONS, Optics
 
     given = options | arguments_of(texts)
