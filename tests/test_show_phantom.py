@@ -122,19 +122,27 @@ def test_a_hundredth_more_or_less_is_seen_and_not_taken_for_a_great_difference()
 def test_the_window_begins_at_the_thinnest_of_a_body_and_not_at_the_open_beam() -> None:
     """Lungs are dark then, as people set it; the open beam is black anyhow."""
     part = np.full((200, 200), 1.0, np.float32)
-    part[20:180, 20:180] = np.geomspace(0.2, 0.01, 160)
+    part[10:190, 10:190] = np.geomspace(0.2, 0.01, 180)
     seen = radiograph(part)
     assert int(seen[0, 0]) == 0
-    assert int(seen[100, 24]) < 10
-    assert int(seen[100, 178]) > 245
+    assert int(seen[100, 14]) < 10
+    assert int(seen[100, 188]) > 245
+
+
+def test_a_body_with_much_light_beside_it_keeps_its_thin_rim() -> None:
+    part = np.full((200, 200), 1.0, np.float32)
+    part[50:150, 50:150] = np.geomspace(0.6, 0.01, 100)
+    seen = radiograph(part)
+    assert int(seen[0, 0]) == 0
+    assert int(seen[100, 52]) == pytest.approx(255 * np.log(0.6) / np.log(0.01), abs=5)
 
 
 def test_behind_a_grid_the_open_beam_is_what_it_lets_through() -> None:
     part = np.full((200, 200), 0.7, np.float32)
-    part[20:180, 20:180] = 0.7 * np.geomspace(0.2, 0.01, 160)
+    part[10:190, 10:190] = 0.7 * np.geomspace(0.85, 0.05, 180)
     seen, bare = (radiograph(*one).astype(int) for one in ((part, 0.7), (part / 0.7, 1.0)))
     assert np.abs(seen - bare).max() <= 1
-    assert np.abs(radiograph(part).astype(int) - bare).max() > 50
+    assert np.abs(radiograph(part).astype(int) - bare).max() > 2  # the rim counts as a body then
 
 
 def test_the_soft_edge_of_lead_keeps_its_greys() -> None:
