@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rig.cli import main
+from rig.sim_show.optics_words import optics_words
 from rig.sim_show.phantom import View, command, looked_at
 from rig.sim_show.phantom_picture import is_even, radiograph
 from sim import beam
-from sim.optics import INJECTIONS, PLAIN, Optics
+from sim.optics import INJECTIONS, PLAIN, Optics, SimOptics
 from sim.phantoms import NAMES, PHANTOMS
 
 VIEW = View(kvp=70.0, sid_mm=1000.0, size_px=100, width_mm=None, optics=PLAIN)
@@ -252,6 +253,18 @@ def test_optics_and_scatter_have_a_row_each(
     rows = {line.split()[0]: line for line in show(*arguments, *SMALL).stdout.splitlines()}
     assert rows["optics"].split(maxsplit=1)[1].startswith(optics)
     assert rows["scatter"].split(maxsplit=1)[1].startswith(scatter)
+
+
+def test_a_room_says_of_its_optics_what_is_not_plain() -> None:
+    room = SimOptics(Optics(focus_mm=1.2, grid_ratio=10.0, grid_focus_mm=1150.0))
+    assert optics_words(asdict(room.now())) == (
+        "plain: a point focus, all on the panel, no scatter, no grid"
+    )
+    room.arrange(as_bench=True)
+    room.grid_upside_down = True
+    assert optics_words(asdict(room.now())) == (
+        "focus_mm = 1.2, grid_ratio = 10, grid_focus_mm = 1150, grid_upside_down = true"
+    )
 
 
 def test_a_grid_that_is_upside_down_leaves_a_band_and_the_heel_a_slope() -> None:
