@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import phantom
-from sim.grid import light_left, lines_of, through_grid
+from sim.grid import lines_of, through_grid
 from sim.optics import PLAIN, Optics, blurred, fall_off, light_field, pixel_middles_mm
 from sim.phantoms import HAND, PHANTOMS, known
 from sim.phantoms.kind import Phantom
@@ -99,9 +99,7 @@ class Arrival:
         scatter = np.float32(0.0) * part
         if optics.scatter and not one.whole_panel:
             scatter = scattered(part, water_mm(maps), self._pitch_mm, optics.lift_mm)
-        lines = lines_of(optics, x_mm, self._pitch_mm)
-        if self._light_spreads:
-            lines *= light_left(optics.grid_lines_per_cm / 10.0, self._pitch_mm)
+        lines = lines_of(optics, x_mm, self._pitch_mm, light_spreads=self._light_spreads)
         return through_grid(part, scatter, optics, sid_mm, x_mm, lines)
 
     def _behind(

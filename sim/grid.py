@@ -13,8 +13,8 @@ other way, only a band in the middle is lit. That is geometry (similar triangles
 strips that nothing passes); the shares below are chosen. Scatter comes from everywhere: it loses
 the same in all of these.
 
-A grid that moves shows no lines. Of one that stands still the first harmonic is drawn, as the mean
-over each pixel and in primary alone: finer than pixels, it comes back as broad bands (moire).
+A grid that moves shows no lines. Of one that stands still the first harmonics are drawn, as means
+over each pixel and in primary alone: finer than pixels, they come back as broad bands (moire).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ INTERSPACE = PRIMARY / (1.0 - STRIP)
 # Ratio -> the part of the scatter that passes; chosen. Less than 5:1 is no grid for radiography.
 RATIOS = (0.0, 5.0, 8.0, 10.0, 12.0, 16.0, 20.0)
 SCATTER = (1.0, 0.25, 0.17, 0.13, 0.10, 0.07, 0.05)
+HARMONICS: Axis = np.arange(1.0, 7.0)  # of the lines; what comes after them no panel sees
 
 
 def through_grid(
@@ -55,8 +56,9 @@ def through_grid(
 def primary_part(optics: Optics, sid_mm: float, x_mm: Axis, lines: Axis | float = 0.0) -> Axis:
     """Of the primary, at each x: PRIMARY where it stands as it should."""
     shaded = STRIP + (1.0 - STRIP) * lost(optics, sid_mm, x_mm)
-    wave = (2.0 / np.pi) * np.sin(np.pi * shaded) * lines
-    passing: Axis = INTERSPACE * np.maximum(1.0 - shaded - wave, 0.0)
+    order = HARMONICS[:, None]
+    waves = 2.0 / (np.pi * order) * np.sin(np.pi * order * shaded) * lines
+    passing: Axis = INTERSPACE * np.maximum(1.0 - shaded - waves.sum(axis=0), 0.0)
     return passing
 
 
@@ -70,21 +72,30 @@ def lost(optics: Optics, sid_mm: float, x_mm: Axis) -> Axis:
     return cut
 
 
-def lines_of(optics: Optics, x_mm: Axis, pitch_mm: float) -> Axis | float:
-    """The strips' first harmonic as pixels of this pitch have it, -1 to 1; 0.0: none is seen."""
+def lines_of(
+    optics: Optics, x_mm: Axis, pitch_mm: float, *, light_spreads: bool = False
+) -> Axis | float:
+    """The strips' harmonics as pixels of this pitch have them, (HARMONICS, x); 0.0: none is seen.
+
+    `light_spreads`: in a scintillator before the pixels, which are blurred after this.
+    """
     if not optics.grid_stands_still or optics.grid_ratio <= 0.0:
         return 0.0
-    per_mm = optics.grid_lines_per_cm / 10.0
-    phase = 2.0 * np.pi * per_mm * (x_mm - optics.grid_off_mm)
-    waves: Axis = np.sinc(per_mm * pitch_mm) * np.cos(phase)
+    per_mm: Axis = optics.grid_lines_per_cm / 10.0 * HARMONICS
+    left: Axis = np.sinc(per_mm * pitch_mm)
+    if light_spreads:
+        left *= light_left(per_mm, pitch_mm)
+    phase = 2.0 * np.pi * per_mm[:, None] * (x_mm - optics.grid_off_mm)
+    waves: Axis = left[:, None] * np.cos(phase)
     return waves
 
 
-def light_left(per_mm: float, pitch_mm: float) -> float:
+def light_left(per_mm: Axis, pitch_mm: float) -> Axis:
     """What a scintillator leaves of a wave, over what a blur of its samples leaves.
 
     Light spreads before it is sampled; the panel's blur comes after that, when a wave finer than
     two pixels has folded to a broad one, which it would leave alone.
     """
-    folded = abs(per_mm - round(per_mm * pitch_mm) / pitch_mm)
-    return float(scintillator_mtf(per_mm) / scintillator_mtf(folded))
+    folded = np.abs(per_mm - np.round(per_mm * pitch_mm) / pitch_mm)
+    left: Axis = scintillator_mtf(per_mm) / scintillator_mtf(folded)
+    return left

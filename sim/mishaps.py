@@ -151,9 +151,13 @@ def set_optics(world: World, as_bench: bool | None = None, **values: Any) -> Non
     if as_bench is not None and not isinstance(as_bench, bool):
         raise ValueError(f"as_bench = {as_bench!r}: must be true or false")
     check(targets_of(world, "optics"), values)
+    own = world.geometry.optics
+    of_a_grid = [name for name in values if name.startswith("grid_") and values[name]]
+    if as_bench and of_a_grid and not (own.bench.grid_ratio or values.get("grid_ratio")):
+        raise NotHereError(f"{of_a_grid[0]}: this bench has no grid; grid_ratio puts one there")
     _scene_moves(world)
     if as_bench is not None:
-        world.geometry.optics.arrange(as_bench=as_bench)
+        own.arrange(as_bench=as_bench)
     inject(targets_of(world, "optics"), values)
 
 

@@ -108,12 +108,12 @@ class SimOptics:
 
     def __init__(self, bench: Optics = PLAIN) -> None:
         """`bench`: what its own focus, grid and patient are like."""
-        self._bench = bench
+        self.bench = bench
         fresh(self, INJECTIONS)
 
     def arrange(self, *, as_bench: bool) -> None:
         """As the bench really is, or plain; faults stay."""
-        wanted = self._bench if as_bench else PLAIN
+        wanted = self.bench if as_bench else PLAIN
         for name, injection in INJECTIONS.items():
             if not injection.heals:
                 setattr(self, name, getattr(wanted, name))

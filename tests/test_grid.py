@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rig.bench import bench_of, load_bench
+from rig.model import ModelRung, setting_of
 from sim.arrival import Arrival
 from sim.grid import (
     PRIMARY,
@@ -20,6 +23,7 @@ from sim.grid import (
 )
 from sim.optics import INJECTIONS, PLAIN, Optics, SimOptics, pixel_middles_mm
 from sim.pixels import PixelModel
+from sim.script import NotOnThisBenchError, do
 from sim.sharpness import scintillator_mtf
 from tests.sim_world import sim_world
 
@@ -96,6 +100,8 @@ def test_upside_down_only_a_band_in_the_middle_is_lit() -> None:
     x_mm = np.array([-175.0, -51.0, -25.0, 0.0, 25.0, 51.0, 175.0])
     found = passing(replace(TEN, grid_focus_mm=1000.0, grid_upside_down=True), 1000.0, x_mm)
     assert found == pytest.approx([0.0, 0.0, 0.5, 1.0, 0.5, 0.0, 0.0])
+    turned = replace(TEN, grid_focus_mm=1000.0, grid_upside_down=True)
+    assert lost(turned, 1000.0, x_mm) == pytest.approx(1.0 - found)
 
 
 def test_parallel_strips_cut_off_by_the_slope_of_the_rays_alone() -> None:
@@ -131,12 +137,12 @@ def test_one_that_stands_still_has_so_many_lines_in_a_centimetre(per_cm: float) 
     pitch_mm = 0.02
     x_mm = pixel_middles_mm(500, pitch_mm)  # a centimetre
     line = primary_part(still, 1000.0, x_mm, lines_of(still, x_mm, pitch_mm))
-    power = np.abs(np.fft.rfft(line - line.mean()))
-    assert int(power.argmax()) == per_cm
-    assert float(line.mean()) == pytest.approx(PRIMARY, rel=1e-6)
-    deep = (line.max() - line.min()) / 2.0 / line.mean()
+    waves = np.abs(np.fft.rfft(line)) / len(x_mm)
+    assert int(waves[1:].argmax()) + 1 == per_cm
+    assert waves[0] == pytest.approx(PRIMARY, rel=0.01)  # nothing less than nothing: a little more
+    deep = 2.0 * waves[int(per_cm)] / waves[0]
     fine = np.sinc(per_cm / 10.0 * pitch_mm)
-    assert deep == pytest.approx(2.0 * np.sin(np.pi * STRIP) / np.pi / (1.0 - STRIP) * fine, 0.01)
+    assert deep == pytest.approx(2.0 * np.sin(np.pi * STRIP) / np.pi / (1.0 - STRIP) * fine, 0.025)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +153,7 @@ def test_lines_that_are_finer_than_pixels_come_back_as_broad_ones(
 ) -> None:
     still = replace(TEN, grid_stands_still=True)
     x_mm = pixel_middles_mm(2000, pitch_mm)
-    wave = np.asarray(lines_of(still, x_mm, pitch_mm))
+    wave = np.asarray(lines_of(still, x_mm, pitch_mm))[0]  # the first harmonic
     power = np.abs(np.fft.rfft(wave))
     assert int(power.argmax()) / (2000 * pitch_mm) == pytest.approx(folded_per_mm, abs=0.002)
     # Of a wave of amplitude a, a / 2 stand at its frequency, and what leaks beside it is near.
@@ -167,6 +173,25 @@ def test_in_a_frame_they_are_as_strong_as_the_scintillator_leaves_them(pitch_mm:
     assert np.sqrt(2.0 * (wave**2).mean()) == pytest.approx(wanted, rel=0.1, abs=2e-4)
 
 
+@pytest.mark.parametrize("pitch_mm", [0.1, 0.139, 0.17])
+def test_lines_in_a_frame_are_those_of_strips_drawn_one_by_one(pitch_mm: float) -> None:
+    """Shadows of lead in a hundredth of a pixel each, light spread among them, then sampled."""
+    still = Optics(grid_ratio=10.0, grid_stands_still=True, grid_lines_per_cm=40.0)
+    model = PixelModel(rows_px=40, columns_px=300, pitch_mm=pitch_mm, bow_pct=0.0)
+    row = _response(model, still)[20].astype(np.float64)
+
+    fine_count = 100
+    ends_mm = (np.arange(300 * fine_count + 1) / fine_count - 150.0) * pitch_mm
+    whole, part = np.divmod(ends_mm / 0.25 + STRIP / 2.0, 1.0)
+    gap = 1.0 - np.diff(whole * STRIP + np.minimum(part, STRIP)) * 0.25 * fine_count / pitch_mm
+    spread = scintillator_mtf(np.fft.rfftfreq(len(gap), pitch_mm / fine_count))
+    light = np.fft.irfft(np.fft.rfft(gap) * spread, len(gap))
+    wanted = light.reshape(300, fine_count).mean(axis=1)
+    inner = slice(30, -30)
+    waves = [one[inner] / one[inner].mean() - 1.0 for one in (row, wanted)]
+    assert np.abs(waves[0] - waves[1]).max() < 0.02 * np.abs(waves[1]).max()
+
+
 def _response(model: PixelModel, optics: Optics) -> NDArray[np.float32]:
     from sim.pixels import Exposure
 
@@ -174,9 +199,21 @@ def _response(model: PixelModel, optics: Optics) -> NDArray[np.float32]:
     return model._response_at(model._scene(one)).counts
 
 
+def test_before_a_panel_they_are_as_strong_as_pixels_have_them() -> None:
+    """What arrives is light for nobody yet: only a panel's scintillator spreads it."""
+    still = Optics(grid_ratio=10.0, grid_stands_still=True, grid_lines_per_cm=40.0)
+    part = Arrival(4, 500, 0.14).share("none", (1.0, 1.0), _nothing, still, 1000.0)
+    assert part is not None
+    x_mm = pixel_middles_mm(500, 0.14)
+    assert part[0] == pytest.approx(
+        primary_part(still, 1000.0, x_mm, lines_of(still, x_mm, 0.14)), abs=1e-6
+    )
+
+
 def test_what_light_leaves_of_a_wave_that_a_panel_shows_as_it_is_is_left_to_the_panel() -> None:
-    assert light_left(3.0, 0.1) == 1.0
-    assert light_left(4.0, 0.14) == pytest.approx(
+    found = light_left(np.array([3.0, 4.0]), 0.14)
+    assert found[0] == 1.0
+    assert found[1] == pytest.approx(
         float(scintillator_mtf(4.0) / scintillator_mtf(1 / 0.14 - 4.0))
     )
 
@@ -218,6 +255,33 @@ def test_a_room_takes_the_optics_of_its_bench_by_one_word_and_lets_them_go_by_it
     assert room.now() == replace(PLAIN, grid_off_mm=30.0)
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "optics"),
+    [
+        ("room", (), Optics(focus_mm=1.2, grid_ratio=10.0, grid_lines_per_cm=40.0,
+                            grid_focus_mm=1150.0)),
+        ("room",
+         (('receptor = "table"', 'receptor = "wall"'), ('focus = "large"', 'focus = "small"')),
+         Optics(focus_mm=0.6, grid_ratio=10.0, grid_lines_per_cm=40.0, grid_focus_mm=1800.0)),
+        ("portable", (), Optics(focus_mm=0.5)),
+    ],
+)  # fmt: skip
+def test_a_bench_s_own_optics_are_its_focal_spot_and_the_grid_of_its_place(
+    name: str, changes: tuple[tuple[str, str], ...], optics: Optics
+) -> None:
+    text = load_bench(name).path.read_text(encoding="utf-8")
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    own = bench_of(text, Path("bench.toml"))
+    wanted = replace(optics, fall_off=True, heel=True, scatter=True)
+    assert setting_of(own).optics == wanted
+    rung = ModelRung(own)
+    assert rung.world.geometry.optics.now() == PLAIN
+    do(rung.world, "optics", {"as_bench": True})
+    assert rung.world.geometry.optics.now() == wanted
+
+
 def test_the_word_comes_first_and_what_is_said_beside_it_counts() -> None:
     world = sim_world(optics=BENCH)
     optics = world.world.geometry.optics
@@ -230,6 +294,16 @@ def test_the_word_comes_first_and_what_is_said_beside_it_counts() -> None:
     assert optics.now() == replace(BENCH, lift_mm=40.0, grid_ratio=0.0)
     world.do("optics", as_bench=False)
     assert optics.now() == PLAIN
+
+
+def test_what_is_said_of_the_grid_of_a_bench_that_has_none_is_refused_as_another_bench_s() -> None:
+    world = sim_world(optics=replace(BENCH, grid_ratio=0.0))
+    with pytest.raises(NotOnThisBenchError, match="grid_upside_down: this bench has no grid; "):
+        world.do("optics", as_bench=True, grid_upside_down=True)
+    assert world.world.geometry.optics.now() == PLAIN
+    world.do("optics", as_bench=True, grid_upside_down=True, grid_ratio=5.0)
+    assert world.world.geometry.optics.now().grid_upside_down
+    world.do("optics", as_bench=True, grid_off_mm=0.0)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rig.cli import main
+from rig.sim_show.optics_words import optics_words
 from rig.sim_show.phantom import View, command, looked_at
 from rig.sim_show.phantom_picture import is_even, radiograph
 from sim import beam
-from sim.optics import INJECTIONS, PLAIN, Optics
+from sim.optics import INJECTIONS, PLAIN, Optics, SimOptics
 from sim.phantoms import NAMES, PHANTOMS
 
 VIEW = View(kvp=70.0, sid_mm=1000.0, size_px=100, width_mm=None, optics=PLAIN)
@@ -122,19 +123,27 @@ def test_a_hundredth_more_or_less_is_seen_and_not_taken_for_a_great_difference()
 def test_the_window_begins_at_the_thinnest_of_a_body_and_not_at_the_open_beam() -> None:
     """Lungs are dark then, as people set it; the open beam is black anyhow."""
     part = np.full((200, 200), 1.0, np.float32)
-    part[20:180, 20:180] = np.geomspace(0.2, 0.01, 160)
+    part[10:190, 10:190] = np.geomspace(0.2, 0.01, 180)
     seen = radiograph(part)
     assert int(seen[0, 0]) == 0
-    assert int(seen[100, 24]) < 10
-    assert int(seen[100, 178]) > 245
+    assert int(seen[100, 14]) < 10
+    assert int(seen[100, 188]) > 245
+
+
+def test_a_body_with_much_light_beside_it_keeps_its_thin_rim() -> None:
+    part = np.full((200, 200), 1.0, np.float32)
+    part[50:150, 50:150] = np.geomspace(0.6, 0.01, 100)
+    seen = radiograph(part)
+    assert int(seen[0, 0]) == 0
+    assert int(seen[100, 52]) == pytest.approx(255 * np.log(0.6) / np.log(0.01), abs=5)
 
 
 def test_behind_a_grid_the_open_beam_is_what_it_lets_through() -> None:
     part = np.full((200, 200), 0.7, np.float32)
-    part[20:180, 20:180] = 0.7 * np.geomspace(0.2, 0.01, 160)
+    part[10:190, 10:190] = 0.7 * np.geomspace(0.85, 0.05, 180)
     seen, bare = (radiograph(*one).astype(int) for one in ((part, 0.7), (part / 0.7, 1.0)))
     assert np.abs(seen - bare).max() <= 1
-    assert np.abs(radiograph(part).astype(int) - bare).max() > 50
+    assert np.abs(radiograph(part).astype(int) - bare).max() > 2  # the rim counts as a body then
 
 
 def test_the_soft_edge_of_lead_keeps_its_greys() -> None:
@@ -190,7 +199,17 @@ def test_scatter_is_told_though_it_is_not_in_the_picture(
     least, most = middle_pct
     assert isinstance(found["scatter_pct_middle"], float)
     assert least <= found["scatter_pct_middle"] <= most
-    assert facts(name, "--scatter")["scatter_pct_middle"] == found["scatter_pct_middle"]
+    scattered = facts(name, "--scatter")
+    assert scattered["scatter_pct_middle"] == found["scatter_pct_middle"]
+    now, before = (one["behind_median"] for one in (scattered, found))
+    assert isinstance(now, float)
+    assert isinstance(before, float)
+    assert (now > 1.05 * before) == (most > 0)
+
+
+def test_the_open_beam_is_told_as_a_grid_leaves_it() -> None:
+    assert facts("hand")["open_part"] == 1.0
+    assert facts("hand", "--grid-ratio", "8")["open_part"] == 0.7
 
 
 def test_a_chest_s_mediastinum_has_the_scatter_that_was_measured() -> None:
@@ -234,6 +253,18 @@ def test_optics_and_scatter_have_a_row_each(
     rows = {line.split()[0]: line for line in show(*arguments, *SMALL).stdout.splitlines()}
     assert rows["optics"].split(maxsplit=1)[1].startswith(optics)
     assert rows["scatter"].split(maxsplit=1)[1].startswith(scatter)
+
+
+def test_a_room_says_of_its_optics_what_is_not_plain() -> None:
+    room = SimOptics(Optics(focus_mm=1.2, grid_ratio=10.0, grid_focus_mm=1150.0))
+    assert optics_words(asdict(room.now())) == (
+        "plain: a point focus, all on the panel, no scatter, no grid"
+    )
+    room.arrange(as_bench=True)
+    room.grid_upside_down = True
+    assert optics_words(asdict(room.now())) == (
+        "focus_mm = 1.2, grid_ratio = 10, grid_focus_mm = 1150, grid_upside_down = true"
+    )
 
 
 def test_a_grid_that_is_upside_down_leaves_a_band_and_the_heel_a_slope() -> None:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 ALIKE = 0.01  # relative: two beams of the same setting
 INDICATED = ("kv", "ma", "mas")
 METER = ("meter_kv", "meter_mas", "meter_ms", "output_ugy_per_mas", "hvl_mm_al")
-IMAGE = ("ei", "pattern_pct", "row_pct", "field_off_mm")
+IMAGE = ("ei", "pattern_pct", "row_pct", "field_off_mm", "sides_pct")
 CHANCE_PCT = 0.06  # of what the image's noise may do to pattern and row
 
 
@@ -41,6 +41,7 @@ def changes(name: str, fine: str = "none") -> dict[str, float]:
         ("pattern_pct", CHANCE_PCT),
         ("row_pct", CHANCE_PCT),
         ("field_off_mm", 0.2),
+        ("sides_pct", 2.0),
     ):
         difference = getattr(there, field) - getattr(good, field)
         if abs(difference) > least:
@@ -90,6 +91,23 @@ def test_a_fault_shows_where_it_should_and_nowhere_else(
     assert seen(name).end == "planned end"
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("grid off centre", {"ei": 0.80}),
+        ("grid upside down", {"ei": 0.867, "sides_pct": 74.0}),
+    ],
+)
+def test_a_grid_that_stands_wrong_shows_in_the_image_alone(
+    name: str, expected: dict[str, float]
+) -> None:
+    """10:1 at 1150 mm: 30 mm aside cost primary 26 %; scatter, a third of what arrives, stays."""
+    found = changes(name, "none (grid)")
+    found.pop("pattern_pct", None)  # fewer quanta
+    assert set(found) == set(expected)
+    assert found == pytest.approx(expected, rel=0.02)
+
+
 def test_a_timer_that_runs_on_is_not_believed_by_the_unit() -> None:
     one, fine = seen("timer off"), seen("none")
     assert (one.end, one.mas) == ("GENERATOR_ACCOUNT", None)
@@ -136,6 +154,15 @@ def test_an_image_tells_its_field_by_the_edges_at_half_light() -> None:
     assert _middle_px(profile) == pytest.approx(-5.0)
     profile[29] = 5.0  # half a pixel more at one end
     assert _middle_px(profile) == pytest.approx(-5.25, abs=0.26)
+
+
+def test_the_sides_are_told_beside_the_middle() -> None:
+    image = np.full((200, 200), 400.0)
+    assert _seen_in(image, 1.0)["sides_pct"] == 0.0
+    image[:, 155:166] = 100.0  # 60 mm to the right of the middle; nothing on the left
+    assert _seen_in(image, 1.0)["sides_pct"] == pytest.approx(37.5)
+    image[:, 35:46] = 300.0
+    assert _seen_in(image, 1.0)["sides_pct"] == pytest.approx(50.0)
 
 
 def test_rows_and_columns_are_no_pattern_and_one_row_is_told() -> None:

@@ -26,6 +26,7 @@ from sim.scintillator import quality_of
 BENCH = "room"  # it has all that may fail: rotor, chambers, collimator
 FIELD_MM = 160.0
 MIDDLE_MM = 40.0  # the square in which the image is read
+SIDE_MM = 60.0  # from the middle to the left and to the right: where its sides are read
 EI_PER_UGY = 100.0  # IEC 62494-1: at the calibration quality 1 uGy is EI 100
 CALIBRATION = (70.0, {"aluminium": 21.0})  # RQA5; its beam's own filtration as the tube has it
 
@@ -51,6 +52,7 @@ class Observed:
     pattern_pct: float | None  # sigma of the middle, rows and columns taken out; even phantoms only
     row_pct: float | None  # the row that stands out most; even phantoms only
     field_off_mm: float | None  # rows: where the field is, less where its light was
+    sides_pct: float | None  # darker than the middle, left and right
 
 
 def observe(fault: Signature) -> Observed:
@@ -126,7 +128,7 @@ def _is_even(phantom: str) -> bool:
 def _seen_in(image: Image | None, pitch_mm: float, *, even: bool = True) -> dict[str, float | None]:
     """`even`: so is the phantom; of another, anatomy would be told as a pattern."""
     if image is None:
-        return dict.fromkeys(("ei", "pattern_pct", "row_pct", "field_off_mm"))
+        return dict.fromkeys(("ei", "pattern_pct", "row_pct", "field_off_mm", "sides_pct"))
     half = round(MIDDLE_MM / 2 / pitch_mm)
     row, column = (length // 2 for length in image.shape)
     middle = image[row - half : row + half, column - half : column + half]
@@ -138,7 +140,15 @@ def _seen_in(image: Image | None, pitch_mm: float, *, even: bool = True) -> dict
         "pattern_pct": 100 * float(rest.std()) / level if even else None,
         "row_pct": 100 * float(abs(rows - np.median(rows)).max()) / level if even else None,
         "field_off_mm": _middle_px(image.mean(axis=1)) * pitch_mm,
+        "sides_pct": 100 * (1 - _sides(image[row - half : row + half], pitch_mm) / level),
     }
+
+
+def _sides(rows: Image, pitch_mm: float) -> float:
+    """The mean of two strips as wide as an eighth of MIDDLE_MM each way."""
+    middle, off, half = rows.shape[1] // 2, SIDE_MM / pitch_mm, MIDDLE_MM / 8 / pitch_mm
+    strips = [rows[:, round(middle + at - half) : round(middle + at + half)] for at in (-off, off)]
+    return float(np.mean([np.median(strip) for strip in strips if strip.size]))
 
 
 def _middle_px(profile: Image) -> float:

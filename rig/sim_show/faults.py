@@ -30,6 +30,7 @@ IMAGE = {
     "pattern_pct": ("pattern %", 2),
     "row_pct": ("row %", 2),
     "field_off_mm": ("field mm", 1),
+    "sides_pct": ("sides %", 1),
 }
 
 

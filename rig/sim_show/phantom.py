@@ -12,7 +12,9 @@ import click
 from rig.answers import answer_json, answer_table
 from rig.exit_codes import UsageError
 from rig.options import Numbers, json_option
+from rig.sim_do import arguments_of
 from rig.sim_show.beam_ranges import KV
+from rig.sim_show.optics_words import optics_words
 from rig.sim_show.out import out_option, tell_out, wants_json, write_out
 
 if TYPE_CHECKING:
@@ -40,7 +42,6 @@ class View:
 def optics_of(texts: Sequence[str], **options: Any) -> Optics:
     """What has an option of its own, and what --set names. Raises UsageError."""
     from rig.config_errors import nearest
-    from rig.sim_do import arguments_of
     from sim.optics import INJECTIONS, Optics
 
     given = options | arguments_of(texts)
@@ -273,24 +274,12 @@ def _tell(facts: dict[str, Any], out: Path | None) -> None:
         ("field", "cut by the collimator" if facts["collimated"] else "the whole panel"),
         ("source", facts["source"] + ("" if facts["verified"] else " (unverified)")),
         ("beam", f"{facts['kvp']:g} kV, {facts['total_al_mm']:g} mm Al, {facts['sid_mm']:g} mm"),
-        ("optics", _optics(facts["optics"])),
+        ("optics", optics_words(facts["optics"])),
         ("air kerma", _air_kerma(facts)),
         ("scatter", _scatter(facts)),
     ]
     answer_table(("what", "is"), rows)
     tell_out(out)
-
-
-def _optics(optics: dict[str, Any]) -> str:
-    """What differs from plain ones; of a grid that is not there, nothing."""
-    from sim.optics import INJECTIONS
-
-    said = [
-        f"{name} = {str(value).lower() if isinstance(value, bool) else f'{value:g}'}"
-        for name, value in optics.items()
-        if value != INJECTIONS[name].harmless
-    ]
-    return ", ".join(said) or "plain: a point focus, all on the panel, no scatter, no grid"
 
 
 def _air_kerma(facts: dict[str, Any]) -> str:

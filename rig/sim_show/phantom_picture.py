@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FAINTEST = 1e-4  # of the open beam
 LEAST = 0.02  # the narrowest window, in the logarithm: what differs by less is no picture
+FILLED = 0.7  # of the picture, by a body
 OPEN = 0.93  # of the open beam: nothing lies there
 SCALE_MM = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
@@ -33,19 +34,18 @@ def radiograph(part: NDArray[np.float32], open_part: float = 1.0) -> NDArray[np.
 
 
 def _window(dense: NDArray[np.float32], open_dense: float) -> tuple[float, float]:
-    """The open beam is black, and the thinnest of a body nearly, as people set a window.
+    """The open beam is black; of a body that fills the picture, nearly its thinnest part.
 
-    Where what lies there is about alike, as lead is, its soft edges have the whole range.
+    So people set it: lungs are dark then, and a hand beside which there is much light keeps its
+    skin.
     """
     import numpy as np
 
     dark, bright = (float(limit) for limit in np.percentile(dense, (0.5, 99.5)))
     body = dense[dense > open_dense]
-    if 0 < len(body) < dense.size:
-        thin, thick = (float(limit) for limit in np.percentile(body, (3.0, 99.5)))
-        if thin - dark < (thick - dark) / 2.0:
-            return thin, thick
-    return dark, bright
+    if len(body) < FILLED * dense.size:
+        return dark, bright
+    return float(np.percentile(body, 3.0)), bright
 
 
 def is_even(part: NDArray[np.float32]) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rig.sim_show.optics_words import optics_words
+
 LISTENERS = ("generator", "room", "panel")
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
@@ -17,11 +19,6 @@ def _panel_battery(pct: int | None) -> list[tuple[str, str]]:
     return [] if pct is None else [("panel's battery", f"{pct} %")]
 
 
-def _set(optics: dict[str, Any]) -> str:
-    told = [f"{name} = {value}" for name, value in optics.items() if value]
-    return ", ".join(told) or "plain"
-
-
 def _room(facts: dict[str, Any]) -> Table:
     rows = [(f"contact {name}", _closed(value)) for name, value in facts["contacts"].items()]
     rows.append(("safety relay", _closed(facts["safety_relay"])))
@@ -32,7 +29,7 @@ def _room(facts: dict[str, Any]) -> Table:
         ("panel in beam", "yes" if facts["panel_in_beam"] else "no"),
         ("panel keeps", ", ".join(facts["panel_keeps"]) or "no frame"),
         ("phantom", facts["phantom"]),
-        ("optics", _set(facts["optics"])),
+        ("optics", optics_words(facts["optics"])),
         ("source to detector", f"{facts['sid_mm']:g} mm"),
         ("light field there", " x ".join(f"{mm:g}" for mm in facts["field_mm"]) + " mm"),
         ("battery", f"{100 * facts['battery_charge']:.0f} %"),
