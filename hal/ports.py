@@ -142,6 +142,7 @@ class GeneratorCapabilities:
     off_typical_us: int  # ... and as expected
     kv_rise_us: int  # start of the beam -> within tolerance, worst case
     kv_fall_us: int
+    held_mas: float = 0.0  # its cables may hold so much, which flows when its timer is over
     longest_exchange_us: dict[str, int] = field(default_factory=dict)  # per phase: see the file
     account_us: int | None = None  # its own account of a beam comes so long after the end at most
     backup_mas_max: float | None = None  # the most that it takes as the back-up of its chambers

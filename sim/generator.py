@@ -20,6 +20,7 @@ from sim.anode_wear import even_share, foil_mm
 from sim.arcs import CLEANED, ArcChance
 from sim.battery import EFFICIENCY, LOW_V, Battery, Mains
 from sim.beamline import BeamCourse, Regulation
+from sim.cable import fall_us
 from sim.chambers import Chambers
 from sim.condition import Condition, Light
 from sim.filament import filament_of
@@ -49,7 +50,8 @@ class Ratings:
     tube: str = "vj-ixs120"  # its data sheet: sim/tubes/
     ramp_us: int = RAMP_US
     ramp_reply_us: int = RAMP_REPLY_US
-    fall_us: int = FALL_US
+    fall_us: int = FALL_US  # with a cable: at the longest, by its own divider
+    cable_nf: float | None = None  # discharged through the tube; None: it falls in `fall_us`
     watchdog_us: int | None = WATCHDOG_US  # None: it has none
     on_mains: bool = False  # False: a battery pack
     oil_limit_c: float = OIL_LIMIT_C
@@ -200,6 +202,7 @@ class MonoblockModel:
             shunt=self.shunt_factor,
             output=self._output(),
             condition=self._condition(),
+            discharges=self.ratings.cable_nf is not None,
         )
         self.courses.append(course)
         self._regulate(t_us)
@@ -219,6 +222,12 @@ class MonoblockModel:
         wanted = Regulation(t_us, 100.0 + self.kv_off_pct, ma_pct)
         if replace(course.regulation(t_us), from_us=t_us) != wanted:
             course.regulations.append(wanted)
+        course.fall_us = self._fall_us(course, 1.0)
+
+    def _fall_us(self, course: BeamCourse, ma_share: float) -> int:
+        ruling = course.regulation(NEVER_US)
+        kv, ma = course.kv * ruling.kv_pct / 100, course.ma * ma_share * ruling.ma_pct / 100
+        return fall_us(self.ratings.cable_nf, kv, ma, self.ratings.fall_us)
 
     def stop(self, t_us: int) -> None:
         if not self.ignore_off:
@@ -232,9 +241,11 @@ class MonoblockModel:
 
     def _cut(self, t_us: int) -> None:
         self._close_segment(t_us)
-        self.courses[-1].off_us = t_us
+        course = self.courses[-1]
+        course.fall_us = self._fall_us(course, 1 - course.deficit.at(t_us - course.on_us))
+        course.off_us = t_us
         if self.slow_fall_us is not None:
-            self.courses[-1].fall_us = self.slow_fall_us
+            course.fall_us, course.discharges = self.slow_fall_us, False
         self.beam_changed = True
         self._timer_end_us = None
         self.gassy_tube *= CLEANED
@@ -449,7 +460,7 @@ class MonoblockModel:
         course = self.courses[-1] if self.courses else None
         level = course.level(t_us) if course else 0.0
         ruling = course.regulation(t_us) if course else Regulation(t_us)
-        ma = course.ma * level * (ruling.ma_pct / 100) if course else 0.0
+        ma = course.ma * course.ma_level(t_us) * (ruling.ma_pct / 100) if course else 0.0
         kv = self._shown_kv * level * (ruling.kv_pct / 100)
         return GeneratorReading(
             kv=max(0.0, kv * (1 + self._shown())),
@@ -501,7 +512,7 @@ class MonoblockModel:
     def light(self, from_us: int, to_us: int) -> Light:
         """What panel and DAP meter see: of several beams, in the condition of the newest."""
         there = [course for course in self.courses if course.charge_mas(from_us, to_us) > 0]
-        mas = sum(course.output * course.charge_mas(from_us, to_us) for course in there)
+        mas = sum(course.output * course.light_mas(from_us, to_us) for course in there)
         kv = self.exposure(from_us, to_us)[1]
         return Light(mas, kv, there[-1].condition) if there else Light(mas, kv)
 

@@ -27,7 +27,8 @@ RATINGS = Ratings(
     tube="sim-rad32",
     ramp_us=3_000,  # 1-5 ms in medical tanks is background knowledge (protocols.md 10.2)
     ramp_reply_us=3_000,
-    fall_us=2_000,
+    fall_us=10_000,  # as long as R2CP's bounds allow
+    cable_nf=0.4,  # chosen: 2 ms at 80 kV, 16 mA; 133 kV and 5 mA, a bench's least, still in 10 ms
     watchdog_us=2_000_000,  # of a silent application; the wire names a time-out, and no time
     oil_limit_c=FULL_C,
 )

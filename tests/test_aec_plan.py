@@ -52,7 +52,7 @@ def test_a_plan_shows_what_is_expected_the_back_up_and_the_ceiling_with_its_sour
     assert lines["expected"] == "0.512 mAs in 51.2 ms"  # 0.41 mAs and a quarter
     assert lines["back-up"] == "1.024 mAs 640 mAs (the generator)"
     assert lines["back-up time"].startswith("102.4 ms")
-    assert lines["at most, by its timer"] == "1.124 mAs"
+    assert lines["at most, by its timer"] == "1.184 mAs"
     assert "warning" not in said
 
 

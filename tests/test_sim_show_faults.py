@@ -50,8 +50,9 @@ def test_a_beam_without_fault_is_as_it_was_set() -> None:
     one = seen("none")
     assert one.kv == pytest.approx(70.0, rel=ALIKE)
     assert one.meter_kv == pytest.approx(70.0, rel=ALIKE)
-    assert one.mas == pytest.approx(4.95, rel=ALIKE)  # 100 mA for 50 ms, half of ramp less fall
-    assert one.meter_mas == pytest.approx(4.95, rel=ALIKE)
+    # 100 mA for 50 ms less half the ramp of 3, and 0.4 nF at 70 kV
+    assert one.meter_mas == pytest.approx(5.0 - 0.15 + 0.028)
+    assert one.mas == pytest.approx(5.0 - 0.15 + 0.028, rel=ALIKE)
     assert one.output_ugy_per_mas == pytest.approx(55.8, rel=ALIKE)  # 2.8 mm Al: between 5.4's
     assert one.hvl_mm_al == pytest.approx(2.6, rel=ALIKE)
     assert abs(one.field_off_mm or 0.0) < 0.1
