@@ -18,9 +18,8 @@ from itertools import pairwise
 
 from hal.now import NEVER_US
 from sim.condition import AS_NEW, Condition
-from sim.transient import Transient
+from sim.transient import NO_TRANSIENT, Transient
 
-_NONE = Transient(0.0, 1.0)
 _DOUBLINGS_COUNT = 40
 
 
@@ -53,8 +52,8 @@ class BeamCourse:
     output: float = 1.0  # kerma is so much of what a new tube of this condition gives
     condition: Condition = AS_NEW  # `kv` is the peak
     discharges: bool = False  # the fall is the cable's discharge
-    overshoot: Transient = _NONE  # of kV, from the end of the rise, which leads up to it
-    deficit: Transient = _NONE  # of mA, from `on_us`
+    overshoot: Transient = NO_TRANSIENT  # of kV, from the end of the rise, which leads up to it
+    deficit: Transient = NO_TRANSIENT  # of mA, from `on_us`
 
     # --- at a moment
 

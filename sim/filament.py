@@ -19,6 +19,7 @@ BOLTZMANN_EV_PER_K = 8.617333e-5
 _WORK_K = WORK_EV / BOLTZMANN_EV_PER_K
 ROOM_K = 295.0
 SPACE_CHARGE_KV = 40.0  # at which a data sheet has its cap
+UNKNOWN_MOST = 1.1  # of the point's current; the limit is to be 10-15 % above the need (2.7)
 _NEWTON_STEPS = 8
 
 
@@ -61,14 +62,26 @@ class Filament:
             return 0.0
         return 1 / (1 / emission_ma + 1 / cap_ma)
 
+    @property
+    def full_a(self) -> float:
+        """What its driver gives at the most; without a known limit, a tenth above its point."""
+        return self.point_a * UNKNOWN_MOST if self.most_a is None else self.most_a
+
     def current_a(self, kv: float, ma: float) -> float:
         """That gives `ma` at `kv`; infinite where space charge never lets it by."""
-        if ma <= 0.0:
-            return 0.0
+        return self.heating_a(self.needs_k(kv, ma)) if ma > 0.0 else 0.0
+
+    def needs_k(self, kv: float, ma: float) -> float:
+        """That gives `ma` at `kv`; infinite where space charge never lets it by."""
         cap_ma = self.space_charge_ma(kv)
-        if ma >= cap_ma:
+        if ma <= 0.0:
+            return ROOM_K
+        return self._hot_k(1 / (1 / ma - 1 / cap_ma)) if ma < cap_ma else math.inf
+
+    def heating_a(self, temperature_k: float) -> float:
+        """That holds it at this temperature."""
+        if math.isinf(temperature_k):
             return math.inf
-        temperature_k = self._hot_k(1 / (1 / ma - 1 / cap_ma))
         return float(self.point_a * (temperature_k / self.point_k) ** (1 / self.exponent))
 
     def shown_a(self, kv: float, ma: float) -> float:

@@ -27,6 +27,7 @@ from sim.filament import filament_of
 from sim.generator_faults import INJECTIONS
 from sim.injection import fresh
 from sim.rotor import Rotor
+from sim.transient import NO_TRANSIENT, Transient
 from sim.tube_data import tube_sheet
 
 RAMP_US = 150_000  # the document says "< 0.5 s"
@@ -192,10 +193,12 @@ class MonoblockModel:
     def _begin(self, t_us: int) -> None:
         self._close_segment(t_us)
         self._shown_kv = self._kv or STRAY_KV  # a start without set points is a stray one
+        kv = self._shown_kv * self.kv_factor
+        ma, deficit = self._emission(t_us, kv, self._ma or STRAY_MA)
         course = BeamCourse(
             on_us=t_us,
-            kv=self._shown_kv * self.kv_factor,
-            ma=(self._ma or STRAY_MA) * self.ma_factor * self.shunt_factor,
+            kv=kv,
+            ma=ma * self.ma_factor * self.shunt_factor,
             ramp_us=self._rise_us(),
             fall_us=self.ratings.fall_us,
             divider=self.kv_factor,
@@ -203,12 +206,17 @@ class MonoblockModel:
             output=self._output(),
             condition=self._condition(),
             discharges=self.ratings.cable_nf is not None,
+            deficit=deficit,
         )
         self.courses.append(course)
         self._regulate(t_us)
         self.beam_changed = True
         self._timer_end_us = self._timer_us(t_us)
         self._arc_us = self._next_arc_us(t_us + course.ramp_us)
+
+    def _emission(self, t_us: int, kv: float, ma: float) -> tuple[float, Transient]:
+        """What it comes to of the mA that were set, and what is missing at first."""
+        return ma, NO_TRANSIENT
 
     def _timer_us(self, on_us: int) -> int | None:
         if self._time_us is None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from hal.now import NEVER_US, Now
 from sim.battery import EFFICIENCY, FULL_V, LOW_V, Battery, Mains
 from sim.beamline import BeamCourse
+from sim.filament_boost import FilamentBoost
 from sim.generator import MonoblockModel, Ratings
 from sim.injection import Injection, fresh
 from sim.rotor import Rotor
+from sim.transient import Transient
 from sim.tube_data import tube_sheet
 from sim.tube_heat import Heat, tube_heat
 
@@ -34,6 +36,11 @@ RATINGS = Ratings(
 )
 
 INJECTIONS = {
+    "preheat_low_pct": Injection(
+        "the filament is held with so much less current before a beam: mA starts low and comes up",
+        0.0,
+        between=(0.0, 20.0),
+    ),
     "charger_plugged": Injection("its lead is in: a mobile's start is refused (GE AMX-II)"),
 }
 
@@ -62,13 +69,15 @@ class RadiographicModel(MonoblockModel):
     """A full anode ends a beam; a full housing refuses the next one, as its thermal switch does."""
 
     rotor: Rotor
+    preheat_low_pct: float
     charger_plugged: bool
 
     def __init__(
         self, *, seed: int = 1, ambient_c: float = AMBIENT_C, ratings: Ratings = RATINGS
     ) -> None:
-        self.rotor = Rotor()
+        self.rotor = Rotor(lambda t_us, on: self._boost.order(t_us, on))
         super().__init__(seed=seed, ambient_c=ambient_c, ratings=ratings)
+        self._boost = FilamentBoost(self._filament, self._wanted_k, self._held_share)
         self.battery = Mains() if ratings.on_mains else DriveBattery()
         self._tube = tube_heat(tube_sheet(ratings.tube))
         self._rotor_long_us = 0  # when this beam or this pause began
@@ -91,6 +100,20 @@ class RadiographicModel(MonoblockModel):
     def _close_segment(self, t_us: int) -> None:
         super()._close_segment(t_us)
         self._rotor_long_us = self.rotor.long_us(t_us)
+
+    # --- mA, as the filament gives it
+
+    def _wanted_k(self) -> float:
+        """That what is set needs, or as hot as the filament may be."""
+        filament = self._filament
+        needs_k = filament.needs_k(self._kv * self.kv_factor, self._ma)
+        return min(needs_k, filament.temperature_k(filament.full_a))
+
+    def _held_share(self) -> float:
+        return 1 - self.preheat_low_pct / 100
+
+    def _emission(self, t_us: int, kv: float, ma: float) -> tuple[float, Transient]:
+        return ma, self._boost.deficit(t_us, kv)
 
     # --- heat of anode and housing, from the start of this beam or this pause
 

@@ -35,3 +35,6 @@ class Transient:
         return Transient(
             self.share * other.share, self.tau_us * other.tau_us / (self.tau_us + other.tau_us)
         )
+
+
+NO_TRANSIENT = Transient(0.0, 1.0)

@@ -68,6 +68,7 @@ def test_a_beam_without_fault_is_as_it_was_set() -> None:
                                 "ei": 1.33}),
         ("kV ripple", {"output_ugy_per_mas": 0.775, "hvl_mm_al": 0.895, "ei": 0.619}),
         ("mA off", {"ma": 1.15, "mas": 1.15, "meter_mas": 1.15, "ei": 1.15}),
+        ("filament preheat low", {"ma": 0.859, "mas": 0.859, "meter_mas": 0.859, "ei": 0.862}),
         ("mA shunt drifted", {"meter_mas": 1.15, "ei": 1.15}),
         ("filter lost", {"output_ugy_per_mas": 1.874, "hvl_mm_al": 0.656, "ei": 1.214}),
         ("anode worn", {"output_ugy_per_mas": 0.798, "hvl_mm_al": 1.035, "ei": 0.833}),
