@@ -34,6 +34,7 @@ RAMP_US = 150_000  # the document says "< 0.5 s"
 RAMP_REPLY_US = 500_000  # ENBL1 is answered at the end of the ramp, and not later than this
 FALL_US = 4_000
 WATCHDOG_US = 5_000_000  # power-up default
+OVERSHOOTS_OF_RISE = 3  # chosen: an overshoot settles to 1/e in a third of the rise
 ARC_WARNING_US = 10_000_000
 ARCS_TO_LATCH = 4
 OIL_LIMIT_C, COLD_LIMIT_C = 60.0, 5.0
@@ -79,6 +80,8 @@ class MonoblockModel:
     filament_thinner_pct: float
     gassy_tube: float
     worn_anode_pct: float
+    overshoot_pct: float
+    overshoot_settles_us: int | None
     ripple_pct: float
     output_drift_pct: float
     slow_rise_us: int | None
@@ -207,6 +210,7 @@ class MonoblockModel:
             condition=self._condition(),
             discharges=self.ratings.cable_nf is not None,
             deficit=deficit,
+            overshoot=self._overshoot(),
         )
         self.courses.append(course)
         self._regulate(t_us)
@@ -217,6 +221,10 @@ class MonoblockModel:
     def _emission(self, t_us: int, kv: float, ma: float) -> tuple[float, Transient]:
         """What it comes to of the mA that were set, and what is missing at first."""
         return ma, NO_TRANSIENT
+
+    def _overshoot(self) -> Transient:
+        settles_us = self.overshoot_settles_us or max(1, self._rise_us() // OVERSHOOTS_OF_RISE)
+        return Transient(self.overshoot_pct / 100, settles_us)
 
     def _timer_us(self, on_us: int) -> int | None:
         if self._time_us is None:

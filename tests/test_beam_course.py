@@ -183,3 +183,24 @@ def test_a_transient_that_starts_later_is_the_same_one() -> None:
     assert UNDER.from_age(10_000).at(5_000) == pytest.approx(UNDER.at(15_000))
     both = UNDER.times(OVER)
     assert both.at(7_000) == pytest.approx(UNDER.at(7_000) * OVER.at(7_000))
+
+
+def test_an_overshoot_settles_in_a_third_of_the_rise_unless_told_otherwise() -> None:
+    told = radiographic(overshoot_pct=10.0).courses[-1].overshoot
+    assert told == Transient(0.1, 1_000)
+    assert radiographic(overshoot_pct=10.0, slow_rise_us=300_000).courses[-1].overshoot == (
+        Transient(0.1, 100_000)
+    )
+    own = radiographic(overshoot_pct=10.0, overshoot_settles_us=7_000).courses[-1].overshoot
+    assert own == Transient(0.1, 7_000)
+    assert not radiographic().courses[-1].overshoot.share
+
+
+def test_what_feedback_shows_of_an_overshoot_is_what_there_is() -> None:
+    model = radiographic(overshoot_pct=20.0, overshoot_settles_us=10_000)
+    for t_us in (1_500, 3_000, 13_000):
+        course = model.courses[-1]
+        assert model.reading(t_us).kv == pytest.approx(80.0 * course.level(t_us), rel=0.01)
+    assert model.reading(3_000).kv == pytest.approx(96.0, rel=0.01)
+    assert model.account(20_000)[0] == pytest.approx(course.peak_kv(0, 20_000), rel=0.01)
+    assert 84.0 < course.peak_kv(0, 20_000) < 96.0
