@@ -306,6 +306,9 @@ class GeneratorModel(Protocol):
     def set_aec(self, t_us: int, choice: AecChoice | None) -> None:
         """The chambers that end the next beam; None: none do."""
 
+    def set_focus(self, t_us: int, *, small: bool) -> None:
+        """Of the next beam; a tube with one focus takes no notice."""
+
     def set_prewarning_us(self, t_us: int, prewarning_us: int) -> None: ...
 
     def prewarning_us(self) -> int: ...

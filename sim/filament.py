@@ -109,15 +109,25 @@ def _log_k(temperature_k: float) -> float:
     return 2 * math.log(temperature_k) - _WORK_K / temperature_k
 
 
-def filament_of(sheet: TubeSheet) -> Filament:
-    """Raises TubeError where the sheet has none."""
+def filament_of(sheet: TubeSheet, focus: str = "large") -> Filament:
+    """Of the focus "large", or the only one; "small". Raises TubeError where the sheet has none."""
+    small = "_small" if focus == "small" else ""
     return Filament(
-        point_a=sheet["filament_a"],
-        point_k=sheet["filament_k"],
-        point_ma=sheet["filament_ma"],
+        point_a=sheet[f"filament{small}_a"],
+        point_k=sheet[f"filament{small}_k"],
+        point_ma=sheet[f"filament{small}_ma"],
         exponent=sheet["filament_exponent"],
         tau_s=sheet["filament_tau_s"],
-        standby_a=sheet["filament_standby_a"],
-        cap_ma=sheet["space_charge_40kv_ma"],
-        most_a=sheet.get("filament_max_a"),
+        standby_a=sheet[f"filament{small}_standby_a"],
+        cap_ma=sheet[f"space_charge{small}_40kv_ma"],
+        most_a=sheet.get(f"filament{small}_max_a"),
     )
+
+
+def filaments_of(sheet: TubeSheet) -> dict[bool, Filament]:
+    """By whether the small focus is asked for; a tube with one filament takes it for both."""
+    large = filament_of(sheet)
+    return {
+        False: large,
+        True: filament_of(sheet, "small") if "filament_small_a" in sheet else large,
+    }

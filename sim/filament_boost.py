@@ -17,6 +17,7 @@ from sim.filament import Filament
 from sim.transient import NO_TRANSIENT, Transient
 
 STEPS_COUNT = 32  # even
+ALIKE = 1e-9  # two temperatures, by rounding
 LONGEST_TAUS = 6.0  # heating towards its most current ends there
 
 
@@ -35,6 +36,12 @@ class FilamentBoost:
         self._from_us, self._from_k = 0, filament.temperature_k(filament.standby_a)
         self._ordered = False
 
+    def choose(self, t_us: int, filament: Filament) -> None:
+        """For the next beam. The other one was on standby."""
+        if filament != self.filament:
+            self.filament, self._from_us = filament, t_us
+            self._from_k = filament.temperature_k(filament.standby_a)
+
     def order(self, t_us: int, on: bool) -> None:
         self._from_k, self._from_us, self._ordered = self.now_k(t_us), t_us, on
 
@@ -52,7 +59,7 @@ class FilamentBoost:
         """Of mA in a beam that begins now, as a share of what it comes to."""
         filament, cold_k, hot_k = self.filament, self.now_k(t_us), self._wanted_k()
         full_ma = filament.tube_ma(kv, hot_k)
-        if cold_k >= hot_k or not full_ma:
+        if cold_k >= hot_k * (1 - ALIKE) or not full_ma:
             return NO_TRANSIENT
         heats_s = _heats_s(filament, cold_k, hot_k)
         missing = [

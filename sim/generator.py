@@ -153,6 +153,9 @@ class MonoblockModel:
     def set_aec(self, t_us: int, choice: AecChoice | None) -> None:
         self._aec = choice
 
+    def set_focus(self, t_us: int, *, small: bool) -> None:
+        """A tube with one filament has one focus."""
+
     def set_prewarning_us(self, t_us: int, prewarning_us: int) -> None:
         self._prewarning_us = prewarning_us
 

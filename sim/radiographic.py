@@ -2,7 +2,7 @@
 
 Like no product: 300 kHU and 32 kW are those of the reference's default unit, energy and refusal
 of the battery those of GE's AMX family (qc-and-physics.md 2.2, 2.4); sim/README.md lists what is
-chosen, and sim/tubes/sim-rad32.toml the tube. Plain: the tube has one filament.
+chosen, and sim/tubes/sim-rad32.toml the tube, with a filament for each focus.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from hal.now import NEVER_US, Now
 from sim.battery import EFFICIENCY, FULL_V, LOW_V, Battery, Mains
 from sim.beamline import BeamCourse
+from sim.filament import filaments_of
 from sim.filament_boost import FilamentBoost
 from sim.generator import MonoblockModel, Ratings
 from sim.injection import Injection, fresh
@@ -77,9 +78,11 @@ class RadiographicModel(MonoblockModel):
     ) -> None:
         self.rotor = Rotor(lambda t_us, on: self._boost.order(t_us, on))
         super().__init__(seed=seed, ambient_c=ambient_c, ratings=ratings)
+        sheet = tube_sheet(ratings.tube)
+        self._filaments = filaments_of(sheet)
         self._boost = FilamentBoost(self._filament, self._wanted_k, self._held_share)
         self.battery = Mains() if ratings.on_mains else DriveBattery()
-        self._tube = tube_heat(tube_sheet(ratings.tube))
+        self._tube = tube_heat(sheet)
         self._rotor_long_us = 0  # when this beam or this pause began
         fresh(self, INJECTIONS)
         self._heat = Heat()  # when this beam or this pause began
@@ -113,7 +116,14 @@ class RadiographicModel(MonoblockModel):
         return 1 - self.preheat_low_pct / 100
 
     def _emission(self, t_us: int, kv: float, ma: float) -> tuple[float, Transient]:
-        return ma, self._boost.deficit(t_us, kv)
+        """Space charge, or the filament's limit, may let by less than was set."""
+        filament = self._filament
+        most_ma = filament.tube_ma(kv, filament.temperature_k(filament.full_a))
+        return min(ma, most_ma), self._boost.deficit(t_us, kv)
+
+    def set_focus(self, t_us: int, *, small: bool) -> None:
+        self._filament = self._filaments[small]
+        self._boost.choose(t_us, self._filament)
 
     # --- heat of anode and housing, from the start of this beam or this pause
 

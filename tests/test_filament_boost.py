@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hal.now import Now
-from sim.filament import filament_of
+from sim.filament import filament_of, filaments_of
 from sim.filament_boost import FilamentBoost
 from sim.radiographic import RadiographicModel
 from sim.rotor import PREHEAT_US, Rotor
@@ -127,6 +127,54 @@ def test_ready_waits_for_the_filament_where_the_rotor_still_turned() -> None:
     assert rotor.full_us() < 10 * S + 200_000
     assert not rotor.at_speed(Now(10 * S + 100_000 + PREHEAT_US - 1))
     assert rotor.at_speed(Now(10 * S + 100_000 + PREHEAT_US))
+
+
+# --- two foci
+
+
+def test_the_small_focus_has_a_filament_of_its_own_which_was_on_standby() -> None:
+    small = filament_of(tube_sheet("sim-rad32"), "small")
+    model = radiographic(prep_us=1_500_000)
+    assert model.reading(1_600_000).filament_a == RAD32.shown_a(80.0, 100.0)
+    model.stop(1_600_000)
+    model.rotor.brake(1_600_000)
+    model.rotor.run_up(1_700_000)
+    model.set_focus(1_700_000, small=True)
+    assert model._boost.now_k(1_700_000) == small.temperature_k(2.1)
+    assert model.start(1_900_000)
+    assert model.courses[-1].deficit.share > 0.5
+    assert model.reading(1_900_001).filament_a == small.shown_a(80.0, 100.0)
+    assert small.shown_a(80.0, 100.0) < RAD32.shown_a(80.0, 100.0)
+    before_k = model._boost.now_k(1_900_000)
+    model.set_focus(1_900_000, small=True)
+    assert model._boost.now_k(1_900_000) == before_k  # chosen already
+
+
+@pytest.mark.parametrize(
+    ("kv", "ma", "small", "reached_ma"),
+    [(40.0, 350.0, True, 261.2), (40.0, 100.0, True, 100.0), (60.0, 233.0, True, 233.0),
+     (40.0, 400.0, False, 400.0)],
+)  # fmt: skip
+def test_space_charge_lets_by_what_it_can_and_the_current_stays_there(
+    kv: float, ma: float, small: bool, reached_ma: float
+) -> None:
+    model = RadiographicModel()
+    model.set_supply(0, True)
+    model.set_interlock(0, True)
+    model.set_focus(0, small=small)
+    model.set_kv(0, kv)
+    model.set_ma(0, ma)
+    model.rotor.run_up(0)
+    assert model.start(2 * S)
+    assert model.courses[-1].ma == pytest.approx(reached_ma, abs=0.5)
+    assert model.courses[-1].deficit.share == pytest.approx(0.0, abs=0.03)
+    assert model.reading(3 * S).ma == pytest.approx(reached_ma, rel=0.01)
+
+
+def test_a_tube_with_one_filament_takes_it_for_both_foci() -> None:
+    one = filaments_of(tube_sheet("vj-ixs120"))
+    assert one[True] == one[False] == filament_of(tube_sheet("vj-ixs120"))
+    assert filaments_of(tube_sheet("sim-rad32"))[True].point_a == 4.3
 
 
 @pytest.mark.parametrize("name", shipped_tubes())
