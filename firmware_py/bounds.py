@@ -61,6 +61,7 @@ def limits(
         status_age_us=generator.status_age_us + scan_us,
         off_confirm_us=start_us + 2 * beam_us,
         fall_us=generator.kv_fall_us,
+        held_mas=generator.held_mas,
         generator_identity=config.generator.identity,
         off_lead_us=generator.off_typical_us + scan_us,
         ramp_us=generator.kv_rise_us,

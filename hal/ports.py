@@ -142,6 +142,7 @@ class GeneratorCapabilities:
     off_typical_us: int  # ... and as expected
     kv_rise_us: int  # start of the beam -> within tolerance, worst case
     kv_fall_us: int
+    held_mas: float = 0.0  # its cables may hold so much, which flows when its timer is over
     longest_exchange_us: dict[str, int] = field(default_factory=dict)  # per phase: see the file
     account_us: int | None = None  # its own account of a beam comes so long after the end at most
     backup_mas_max: float | None = None  # the most that it takes as the back-up of its chambers
@@ -304,6 +305,9 @@ class GeneratorModel(Protocol):
 
     def set_aec(self, t_us: int, choice: AecChoice | None) -> None:
         """The chambers that end the next beam; None: none do."""
+
+    def set_focus(self, t_us: int, *, small: bool) -> None:
+        """Of the next beam; a tube with one focus takes no notice."""
 
     def set_prewarning_us(self, t_us: int, prewarning_us: int) -> None: ...
 

@@ -19,6 +19,7 @@ BOLTZMANN_EV_PER_K = 8.617333e-5
 _WORK_K = WORK_EV / BOLTZMANN_EV_PER_K
 ROOM_K = 295.0
 SPACE_CHARGE_KV = 40.0  # at which a data sheet has its cap
+UNKNOWN_MOST = 1.1  # of the point's current; the limit is to be 10-15 % above the need (2.7)
 _NEWTON_STEPS = 8
 
 
@@ -61,14 +62,26 @@ class Filament:
             return 0.0
         return 1 / (1 / emission_ma + 1 / cap_ma)
 
+    @property
+    def full_a(self) -> float:
+        """What its driver gives at the most; without a known limit, a tenth above its point."""
+        return self.point_a * UNKNOWN_MOST if self.most_a is None else self.most_a
+
     def current_a(self, kv: float, ma: float) -> float:
         """That gives `ma` at `kv`; infinite where space charge never lets it by."""
-        if ma <= 0.0:
-            return 0.0
+        return self.heating_a(self.needs_k(kv, ma)) if ma > 0.0 else 0.0
+
+    def needs_k(self, kv: float, ma: float) -> float:
+        """That gives `ma` at `kv`; infinite where space charge never lets it by."""
         cap_ma = self.space_charge_ma(kv)
-        if ma >= cap_ma:
+        if ma <= 0.0:
+            return ROOM_K
+        return self._hot_k(1 / (1 / ma - 1 / cap_ma)) if ma < cap_ma else math.inf
+
+    def heating_a(self, temperature_k: float) -> float:
+        """That holds it at this temperature."""
+        if math.isinf(temperature_k):
             return math.inf
-        temperature_k = self._hot_k(1 / (1 / ma - 1 / cap_ma))
         return float(self.point_a * (temperature_k / self.point_k) ** (1 / self.exponent))
 
     def shown_a(self, kv: float, ma: float) -> float:
@@ -96,15 +109,25 @@ def _log_k(temperature_k: float) -> float:
     return 2 * math.log(temperature_k) - _WORK_K / temperature_k
 
 
-def filament_of(sheet: TubeSheet) -> Filament:
-    """Raises TubeError where the sheet has none."""
+def filament_of(sheet: TubeSheet, focus: str = "large") -> Filament:
+    """Of the focus "large", or the only one; "small". Raises TubeError where the sheet has none."""
+    small = "_small" if focus == "small" else ""
     return Filament(
-        point_a=sheet["filament_a"],
-        point_k=sheet["filament_k"],
-        point_ma=sheet["filament_ma"],
+        point_a=sheet[f"filament{small}_a"],
+        point_k=sheet[f"filament{small}_k"],
+        point_ma=sheet[f"filament{small}_ma"],
         exponent=sheet["filament_exponent"],
         tau_s=sheet["filament_tau_s"],
-        standby_a=sheet["filament_standby_a"],
-        cap_ma=sheet["space_charge_40kv_ma"],
-        most_a=sheet.get("filament_max_a"),
+        standby_a=sheet[f"filament{small}_standby_a"],
+        cap_ma=sheet[f"space_charge{small}_40kv_ma"],
+        most_a=sheet.get(f"filament{small}_max_a"),
     )
+
+
+def filaments_of(sheet: TubeSheet) -> dict[bool, Filament]:
+    """By whether the small focus is asked for; a tube with one filament takes it for both."""
+    large = filament_of(sheet)
+    return {
+        False: large,
+        True: filament_of(sheet, "small") if "filament_small_a" in sheet else large,
+    }

@@ -19,6 +19,7 @@ from sim.anode_wear import even_share, foil_mm
 from sim.arcs import CLEANED, ArcChance
 from sim.battery import Battery, Mains, Supply
 from sim.beamline import BeamCourse, Regulation
+from sim.cable import fall_us
 from sim.chambers import Chambers
 from sim.condition import Condition, Light
 from sim.energy import OIL, Energy, Oil
@@ -26,12 +27,14 @@ from sim.filament import filament_of
 from sim.generator_faults import INJECTIONS
 from sim.injection import fresh
 from sim.rotor import Rotor
+from sim.transient import NO_TRANSIENT, Transient
 from sim.tube_data import tube_sheet
 
 RAMP_US = 150_000  # the document says "< 0.5 s"
 RAMP_REPLY_US = 500_000  # ENBL1 is answered at the end of the ramp, and not later than this
 FALL_US = 4_000
 WATCHDOG_US = 5_000_000  # power-up default
+OVERSHOOTS_OF_RISE = 3  # chosen: an overshoot settles to 1/e in a third of the rise
 ARC_WARNING_US = 10_000_000
 ARCS_TO_LATCH = 4
 COLD_LIMIT_C = 5.0
@@ -48,7 +51,8 @@ class Ratings:
     tube: str = "vj-ixs120"  # its data sheet: sim/tubes/
     ramp_us: int = RAMP_US
     ramp_reply_us: int = RAMP_REPLY_US
-    fall_us: int = FALL_US
+    fall_us: int = FALL_US  # with a cable: at the longest, by its own divider
+    cable_nf: float | None = None  # discharged through the tube; None: it falls in `fall_us`
     watchdog_us: int | None = WATCHDOG_US  # None: it has none
     supply: Supply = "battery"
     oil: Oil = OIL
@@ -73,6 +77,8 @@ class MonoblockModel:
     filament_thinner_pct: float
     gassy_tube: float
     worn_anode_pct: float
+    overshoot_pct: float
+    overshoot_settles_us: int | None
     ripple_pct: float
     output_drift_pct: float
     slow_rise_us: int | None
@@ -147,6 +153,9 @@ class MonoblockModel:
     def set_aec(self, t_us: int, choice: AecChoice | None) -> None:
         self._aec = choice
 
+    def set_focus(self, t_us: int, *, small: bool) -> None:
+        """A tube with one filament has one focus."""
+
     def set_prewarning_us(self, t_us: int, prewarning_us: int) -> None:
         self._prewarning_us = prewarning_us
 
@@ -200,22 +209,35 @@ class MonoblockModel:
     def _begin(self, t_us: int) -> None:
         self.energy.close(t_us)
         self._shown_kv = self._kv or STRAY_KV  # a start without set points is a stray one
+        kv = self._shown_kv * self.kv_factor
+        ma, deficit = self._emission(t_us, kv, self._ma or STRAY_MA)
         course = BeamCourse(
             on_us=t_us,
-            kv=self._shown_kv * self.kv_factor,
-            ma=(self._ma or STRAY_MA) * self.ma_factor * self.shunt_factor,
+            kv=kv,
+            ma=ma * self.ma_factor * self.shunt_factor,
             ramp_us=self._rise_us(),
             fall_us=self.ratings.fall_us,
             divider=self.kv_factor,
             shunt=self.shunt_factor,
             output=self._output(),
             condition=self._condition(),
+            discharges=self.ratings.cable_nf is not None,
+            deficit=deficit,
+            overshoot=self._overshoot(),
         )
         self.courses.append(course)
         self._regulate(t_us)
         self.beam_changed = True
         self._timer_end_us = self._timer_us(t_us)
         self._arc_us = self._next_arc_us(t_us + course.ramp_us)
+
+    def _emission(self, t_us: int, kv: float, ma: float) -> tuple[float, Transient]:
+        """What it comes to of the mA that were set, and what is missing at first."""
+        return ma, NO_TRANSIENT
+
+    def _overshoot(self) -> Transient:
+        settles_us = self.overshoot_settles_us or max(1, self._rise_us() // OVERSHOOTS_OF_RISE)
+        return Transient(self.overshoot_pct / 100, settles_us)
 
     def _timer_us(self, on_us: int) -> int | None:
         if self._time_us is None:
@@ -229,6 +251,12 @@ class MonoblockModel:
         wanted = Regulation(t_us, 100.0 + self.kv_off_pct, ma_pct)
         if replace(course.regulation(t_us), from_us=t_us) != wanted:
             course.regulations.append(wanted)
+        course.fall_us = self._fall_us(course, 1.0)
+
+    def _fall_us(self, course: BeamCourse, ma_share: float) -> int:
+        ruling = course.regulation(NEVER_US)
+        kv, ma = course.kv * ruling.kv_pct / 100, course.ma * ma_share * ruling.ma_pct / 100
+        return fall_us(self.ratings.cable_nf, kv, ma, self.ratings.fall_us)
 
     def stop(self, t_us: int) -> None:
         if not self.ignore_off:
@@ -242,9 +270,11 @@ class MonoblockModel:
 
     def _cut(self, t_us: int) -> None:
         self.energy.close(t_us)
-        self.courses[-1].off_us = t_us
+        course = self.courses[-1]
+        course.fall_us = self._fall_us(course, 1 - course.deficit.at(t_us - course.on_us))
+        course.off_us = t_us
         if self.slow_fall_us is not None:
-            self.courses[-1].fall_us = self.slow_fall_us
+            course.fall_us, course.discharges = self.slow_fall_us, False
         self.beam_changed = True
         self._timer_end_us = None
         self.gassy_tube *= CLEANED
@@ -423,7 +453,7 @@ class MonoblockModel:
         course = self.courses[-1] if self.courses else None
         level = course.level(t_us) if course else 0.0
         ruling = course.regulation(t_us) if course else Regulation(t_us)
-        ma = course.ma * level * (ruling.ma_pct / 100) if course else 0.0
+        ma = course.ma * course.ma_level(t_us) * (ruling.ma_pct / 100) if course else 0.0
         kv = self._shown_kv * level * (ruling.kv_pct / 100)
         return GeneratorReading(
             kv=max(0.0, kv * (1 + self._shown())),
@@ -479,7 +509,7 @@ class MonoblockModel:
 
     def lights(self, from_us: int, to_us: int) -> list[Light]:
         """As `light`, of each beam with its own kV: what adds up in a DAP meter."""
-        charges = ((one, one.charge_mas(from_us, to_us)) for one in self.courses)
+        charges = ((one, one.light_mas(from_us, to_us)) for one in self.courses)
         return [
             Light(one.output * mas, one.peak_kv(from_us, to_us), one.condition)
             for one, mas in charges

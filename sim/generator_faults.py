@@ -58,6 +58,15 @@ INJECTIONS = {
         "is shown, output and HVL fall; from the next start on",
         0.0, between=(0.0, 100.0),
     ),
+    "overshoot_pct": Injection(
+        "kV rises so far above what was set and settles, in a third of the rise to 1/e of it; "
+        "feedback shows it; from the next start on",
+        0.0, between=(0.0, 30.0),
+    ),
+    "overshoot_settles_us": Injection(
+        "... in so long, from the next start on",
+        None, int, between=(1_000, 10_000_000),
+    ),
     "slow_rise_us": Injection(
         "kV and mA rise so slowly, from the next start on (F08)",
         None, int, between=(0, 10_000_000),
@@ -72,6 +81,7 @@ INJECTIONS = {
     ),
 }  # fmt: skip
 FROM_NEXT_START = (
-    "gassy_tube", "ma_factor", "kv_factor", "output_drift_pct", "ripple_pct", "shunt_factor",
+    "gassy_tube", "ma_factor", "kv_factor", "output_drift_pct", "overshoot_pct",
+    "overshoot_settles_us", "ripple_pct", "shunt_factor",
     "slow_rise_us", "timer_off_pct", "worn_anode_pct",
 )  # fmt: skip

@@ -79,7 +79,8 @@ class SimMeter:
         off_us = course.on_us if course.off_us is None else course.off_us
         end_us = off_us + course.fall_us
         kv, mas = course.peak_kv(course.on_us, end_us), course.charge_mas(course.on_us, end_us)
-        kerma_ugy = course.output * beam.kerma_ugy(kv, mas, DISTANCE_MM, **made)
+        light_mas = course.output * course.light_mas(course.on_us, end_us)
+        kerma_ugy = beam.kerma_ugy(kv, light_mas, DISTANCE_MM, **made)
         dice = random.Random(f"meter-{self._seed}-{number}")
         kv_error, dose_error, hvl_error = (1 + CHANCE * dice.gauss(0, 1) for _ in range(3))
         return MeterReading(
@@ -95,6 +96,6 @@ class SimMeter:
 
 def _time_us(course: BeamCourse, off_us: int) -> float:
     """Between the two moments at which kV passes AT_LEVEL; a regulation moves neither."""
-    top = course.level(off_us)
+    top = course.risen(off_us)
     rise_us = AT_LEVEL * top * course.ramp_us
     return max(0.0, off_us - course.on_us - rise_us) + (1 - AT_LEVEL) * course.fall_us

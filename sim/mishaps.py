@@ -32,6 +32,8 @@ from sim.capacitors import CapacitorBank
 from sim.device import PanelDevice, WireDevice
 from sim.generator import MonoblockModel
 from sim.injection import Injection, NotHereError, Table, check, heal, inject, is_hurt
+from sim.radiographic import INJECTIONS as RADIOGRAPHIC
+from sim.radiographic import RadiographicModel
 from sim.rotor import INJECTIONS as ROTOR
 from sim.world import World
 
@@ -76,8 +78,10 @@ def targets_of(world: World, verb: str) -> Targets:
 
 
 def _supplied(model: MonoblockModel) -> Targets:
-    """A rotor, and a battery or a bank, where there are such."""
+    """A rotor with a filament that is boosted, and a battery or a bank, where there are such."""
     rotor: Targets = [(model.rotor, ROTOR)] if model.rotor is not None else []
+    if isinstance(model, RadiographicModel):
+        rotor.append((model, RADIOGRAPHIC))
     own = capacitors.INJECTIONS if isinstance(model.battery, CapacitorBank) else None
     own = battery.INJECTIONS if model.battery.is_pack else own
     return [*rotor, *([(model.battery, own)] if own is not None else [])]
@@ -87,6 +91,7 @@ NAMES: dict[str, tuple[str, ...]] = {  # verb -> what may be set by name
     "generator": (
         *generator_faults.INJECTIONS,
         *ROTOR,
+        *RADIOGRAPHIC,
         *battery.INJECTIONS,
         *capacitors.INJECTIONS,
         *generator_wires.NAMES,

@@ -11,7 +11,7 @@ a stuck or slow rotor is boosted as long as its starter is set to; the brake's h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hal.now import NEVER_US, Now, earliest_us, latest_us
@@ -19,6 +19,7 @@ from sim.injection import Injection, fresh
 
 FULL_RPM = 3_000.0
 RUN_UP_US, BRAKE_US = 1_500_000, 5_000_000  # stand to full speed, and back
+PREHEAT_US = 1_100_000  # chosen: told as ready no sooner after the order, for the filament's sake
 ALLOWED_US = 10_000_000  # on time for an exposure that is in a battery's figures (GE AMX-II)
 MINUTE_US = 60_000_000
 POWER_FACTOR = 0.5
@@ -58,7 +59,9 @@ class Rotor:
     rotor_stuck: bool
     rotor_lies: bool
 
-    def __init__(self) -> None:
+    def __init__(self, ordered: Callable[[int, bool], None] = lambda t_us, on: None) -> None:
+        """`ordered`: hears when it shall turn and when no more."""
+        self._ordered = ordered
         self._from_us, self._from_rpm, self._run_up_us = 0, 0.0, RUN_UP_US
         self._wanted_us: int | None = None  # since when it shall turn
         self._starts_us: list[int] = []  # of the last minute
@@ -84,6 +87,7 @@ class Rotor:
             self._runs[-1].off_us = t_us
 
     def _turn(self, t_us: int, wanted_us: int | None) -> None:
+        self._ordered(t_us, wanted_us is not None)
         self._from_rpm, self._from_us = self.rpm(t_us), t_us
         self._wanted_us = wanted_us
         self._run_up_us = RUN_UP_US if self.rotor_slow_us is None else self.rotor_slow_us
@@ -100,7 +104,7 @@ class Rotor:
         """As its starter tells it."""
         if self._wanted_us is None:
             return False
-        return self.rotor_lies or now.reached(self.full_us())
+        return self.rotor_lies or now.reached(max(self.full_us(), self._wanted_us + PREHEAT_US))
 
     def full_us(self) -> int:
         """When it turns at full speed."""

@@ -54,6 +54,12 @@ FACTS: dict[str, tuple[str, float, float]] = {
     "filament_standby_a": ("current between beams", 0.0, 20.0),
     "filament_max_a": ("most filament current", 0.1, 20.0),
     "space_charge_40kv_ma": ("space charge lets so much through at 40 kV", 0.1, 1e5),
+    "filament_small_a": ("filament of the small focus: current of its point", 0.1, 20.0),
+    "filament_small_k": ("... its temperature there", 1500.0, 3000.0),
+    "filament_small_ma": ("... its emission there", 0.001, 5000.0),
+    "filament_small_standby_a": ("... its current between beams", 0.0, 20.0),
+    "filament_small_max_a": ("... most filament current", 0.1, 20.0),
+    "space_charge_small_40kv_ma": ("... space charge lets so much through at 40 kV", 0.1, 1e5),
     "oil_limit_c": ("temperature of the oil that ends a beam", 20.0, 120.0),
 }  # fmt: skip
 

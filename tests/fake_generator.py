@@ -23,6 +23,7 @@ class FakeModel:
         self.tripped_bits: set[str] = set()
         self.charge_pct: float | None = None
         self.refuses = False
+        self.small_focus: bool | None = None
         self.ramp = 150_000
         self.ignores_off = False
         self.starts_us: list[int] = []
@@ -50,6 +51,9 @@ class FakeModel:
 
     def set_aec(self, t_us: int, choice: AecChoice | None) -> None:
         self.aec = choice
+
+    def set_focus(self, t_us: int, *, small: bool) -> None:
+        self.small_focus = small
 
     def set_prewarning_us(self, t_us: int, prewarning_us: int) -> None:
         self._prewarning_us = prewarning_us

@@ -48,6 +48,7 @@ LIMITS: dict[str, tuple[object, str]] = {
     "off_lead_us": (10_000, "ours"),
     "off_confirm_us": (800_000, "SR-33: the worst case of a 9600 baud line"),
     "fall_us": (50_000, "assumed: no document states it"),
+    "held_mas": (0.0, "SR-53: of the IXS's tank nothing is known, and its ramp counts in full"),
     "ramp_us": (500_000, "VJ IXS: 500 ms at most"),
     "time_step_us": (10_000, "VJ IXS: exposure time in steps of 10 ms"),
     "has_own_timer": (True, "VJ IXS: OT; a bench without one says so"),

@@ -105,6 +105,8 @@ WITHOUT_UNIT = {  # `file:Class.field` and why
     "sim/beamline.py:BeamCourse.shunt": "a ratio",
     "sim/filament.py:Filament.exponent": "a ratio",
     "sim/filament.py:Filament.point_k": "kelvin",
+    "sim/generator.py:Ratings.cable_nf": "nanofarads",
+    "sim/transient.py:Transient.share": "of the steady value",
     "sim/generator.py:MonoblockModel.gassy_tube": "a likelihood",
     "sim/battery.py:Battery.weak_cells": "a factor of the internal resistance",
     "sim/qualities.py:Quality.homogeneity": "a ratio",

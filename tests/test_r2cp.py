@@ -16,7 +16,7 @@ from hal.generators import names, open_desk, open_generator
 from hal.generators.r2cp import Driver
 from hal.generators.r2cp_desk import Desk
 from hal.generators.r2cp_layouts import Message, State
-from hal.generators.r2cp_ratings import databank_of, effective, maximum_mas
+from hal.generators.r2cp_ratings import FALL_US, HELD_MAS, databank_of, effective, maximum_mas
 from hal.generators.r2cp_wire import ASK_STATUS, ENTRIES, Frame, Node, encode, frames_of
 from hal.links import TcpLink, pipe
 from hal.now import NEVER_US, Now
@@ -829,10 +829,10 @@ def test_the_capabilities_are_the_hosts_patience_and_claim_no_watchdog() -> None
 @pytest.mark.parametrize(
     ("asked", "got", "most_mas"),
     [
-        (Technique(kv=80.04, ma=100.004, ms=20.001), Technique(kv=80.0, ma=100.0, ms=20.01), 2.001),
-        (Technique(kv=80.0, ma=200.0, mas=5.0004), Technique(kv=80.0, ma=200.0, mas=5.0), 7.0),
-        (Technique(kv=20.0, ma=1.0, ms=1.0), Technique(kv=20.0, ma=1.0, ms=1.0), 0.001),
-        (Technique(kv=150.0, ma=32.0, ms=20_000.0), Technique(kv=150.0, ma=32.0, ms=20e3), 640.0),
+        (Technique(kv=80.04, ma=100.004, ms=20.001), Technique(kv=80.0, ma=100.0, ms=20.01), 2.061),
+        (Technique(kv=80.0, ma=200.0, mas=5.0004), Technique(kv=80.0, ma=200.0, mas=5.0), 7.06),
+        (Technique(kv=20.0, ma=1.0, ms=1.0), Technique(kv=20.0, ma=1.0, ms=1.0), 0.011),
+        (Technique(kv=150.0, ma=32.0, ms=20_000.0), Technique(kv=150.0, ma=32.0, ms=20e3), 640.06),
     ],
 )
 def test_a_technique_is_taken_in_the_wires_steps(
@@ -868,10 +868,12 @@ def test_a_technique_it_cannot_make_names_field_and_range(technique: Technique, 
     assert not any(text.startswith("SET databank") for text in texts(made))
 
 
-def test_the_bound_on_an_unknown_dose_is_that_of_the_databanks_time() -> None:
+def test_the_bound_on_an_unknown_dose_is_that_of_the_databanks_time_and_a_fall() -> None:
     for asked in (BY_TIME, BY_CHARGE, Technique(kv=80.0, ma=33.33, mas=7.777)):
         used = effective(asked)
-        assert databank_of(used).ms == pytest.approx(maximum_mas(used) / used.ma * 1000)
+        timed_mas = used.ma * databank_of(used).ms / 1000
+        falling_mas = min(HELD_MAS, used.ma * FALL_US / 1e6)
+        assert maximum_mas(used) == pytest.approx(timed_mas + falling_mas)
 
 
 def test_the_driver_is_found_by_its_files_name() -> None:

@@ -161,6 +161,24 @@ def test_the_post_exposure_is_what_the_model_has_made() -> None:
     assert post.data.hex(" ") == "00 01 01 01 03 20 00 61 a8 00 03 e8 00 09 c4 01 00 00 00 00 00"
 
 
+@pytest.mark.parametrize(("focus_index", "small"), [(0, True), (1, False)])
+def test_the_focus_of_the_databank_is_that_of_the_beam_and_of_its_account(
+    focus_index: int, small: bool
+) -> None:
+    model = FakeModel()
+    desk = Desk(model)
+    chosen = databank_of(Technique(kv=80.0, ma=100.0, mas=5.0), focus_index=focus_index)
+    for data in (DEFINE, encode(load(chosen).framed(3)), ASSIGN):
+        assert result(desk, data) == 0
+    assert model.small_focus is None
+    assert result(desk, ACTIVATE, 500_000) == 0
+    assert model.small_focus is small
+    result(desk, BYTES["start exposure"], 2_100_000)
+    result(desk, BYTES["stop exposure"], 2_110_000)
+    post = said(desk, encode(Question("post_exposure", GET).framed(9)), 2_120_000)[0]
+    assert post.data[15] == focus_index
+
+
 def test_all_messages_are_told_when_asked_for() -> None:
     desk = Desk(FakeModel())
     result(desk, BYTES["RX disable on"])

@@ -14,6 +14,7 @@ import pytest
 
 from hal.types import EndReason
 from rig.bench import Bench, bench_of
+from rig.bench_names import BENCHES
 from rig.judge import Seen
 from rig.run_model import ModelRun
 from rig.scenario import Scenario
@@ -73,9 +74,30 @@ def test_a_whole_exposure_from_the_handswitch_to_the_image() -> None:
     assert beam.off_us is not None
     assert beam.off_us - beam.on_us == 200_000  # its own timer
     assert (seen.image_count, seen.incomplete_count) == (1, 0)
-    # Nothing reads mA in this beam: the generator's own account tells of it (200 ms at 1 mA).
-    assert report["mas"] == pytest.approx(0.2, rel=0.01)
-    assert (report["beam_ms"], report["maximum_mas"]) == (200.0, 0.2)
+    # Nothing reads mA in this beam: the generator's own account tells of it (200 ms at 1 mA,
+    # half the ramp of 3 ms less, and at so little current a fall as long as it may be, 10 ms).
+    assert report["mas"] == pytest.approx(0.2085, rel=0.01)
+    assert (report["beam_ms"], report["maximum_mas"]) == (200.0, pytest.approx(0.21))
+    assert beam.mas <= report["maximum_mas"]
+
+
+@pytest.mark.req("SR-24")
+@pytest.mark.parametrize(
+    ("kv", "ma", "reached_ma", "fault"),
+    [(60.0, 200.0, 200.0, None), (40.0, 350.0, 261.0, "MA_OUT_OF_BAND")],
+)
+def test_what_the_small_filament_can_not_give_is_found_in_the_generators_account(
+    kv: float, ma: float, reached_ma: float, fault: str | None
+) -> None:
+    text = (BENCHES / "room.toml").read_text(encoding="utf-8")
+    small = bench_of(text.replace('focus = "large"', 'focus = "small"'), Path("room.toml"))
+    told = scenario("clean_by_time")
+    changes = {"kv": kv, "ma": ma, "ma_times": None, "beam_s": None, "ms": 200.0}
+    shot = told.shot.model_copy(update=changes)
+    _, seen = run(told.model_copy(update={"shot": shot}), on=small)
+    (report,) = [line for line in seen.lines if line["kind"] == "report"]
+    assert report["fault"] == fault
+    assert report["ma"] == pytest.approx(reached_ma, rel=0.03)
 
 
 @pytest.mark.parametrize("name", ["released_in_expose", "door_opens_in_expose", "emergency_stop"])

@@ -76,7 +76,10 @@ def harmful(injection: Injection) -> Any:
 
 def test_every_table_is_known_to_its_verb() -> None:
     others = (
-        generator_wires.GENIX3D_DESK | chambers.INJECTIONS | capacitors.INJECTIONS
+        generator_wires.GENIX3D_DESK
+        | chambers.INJECTIONS
+        | capacitors.INJECTIONS
+        | radiographic.INJECTIONS
     )  # of other benches
     generator = {**TABLES["generator"], **ROTARY, **others}
     assert {verb: set(INJECTED[verb]) for verb in TABLES} == {

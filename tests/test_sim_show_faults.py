@@ -53,8 +53,9 @@ def test_a_beam_without_fault_is_as_it_was_set() -> None:
     one = seen("none")
     assert one.kv == pytest.approx(70.0, rel=ALIKE)
     assert one.meter_kv == pytest.approx(70.0, rel=ALIKE)
-    assert one.mas == pytest.approx(4.95, rel=ALIKE)  # 100 mA for 50 ms, half of ramp less fall
-    assert one.meter_mas == pytest.approx(4.95, rel=ALIKE)
+    # 100 mA for 50 ms less half the ramp of 3, and 0.4 nF at 70 kV
+    assert one.meter_mas == pytest.approx(5.0 - 0.15 + 0.028)
+    assert one.mas == pytest.approx(5.0 - 0.15 + 0.028, rel=ALIKE)
     assert one.output_ugy_per_mas == pytest.approx(55.8, rel=ALIKE)  # 2.8 mm Al: between 5.4's
     assert one.hvl_mm_al == pytest.approx(2.6, rel=ALIKE)
     assert abs(one.field_off_mm or 0.0) < 0.1
@@ -70,6 +71,7 @@ def test_a_beam_without_fault_is_as_it_was_set() -> None:
                                 "ei": 1.33}),
         ("kV ripple", {"output_ugy_per_mas": 0.775, "hvl_mm_al": 0.895, "ei": 0.619}),
         ("mA off", {"ma": 1.15, "mas": 1.15, "meter_mas": 1.15, "ei": 1.15}),
+        ("filament preheat low", {"ma": 0.859, "mas": 0.859, "meter_mas": 0.859, "ei": 0.862}),
         ("mA shunt drifted", {"meter_mas": 1.15, "ei": 1.15}),
         ("filter lost", {"output_ugy_per_mas": 1.874, "hvl_mm_al": 0.656, "ei": 1.214}),
         ("anode worn", {"output_ugy_per_mas": 0.798, "hvl_mm_al": 1.035, "ei": 0.833}),

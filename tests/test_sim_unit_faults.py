@@ -225,3 +225,36 @@ def test_a_hand_that_presses_ten_times_a_second_makes_one_beam_at_most() -> None
     often = story("F47", "STANDBY +600", "press often", None, times=20, per_s=10.0)
     _, seen = run(often)
     assert len(seen.beams) <= 1
+
+
+def overshooting(**args: Any) -> tuple[ModelRun, Seen]:
+    return run(story("F06", "start", "generator", None, **args))
+
+
+@pytest.mark.req("SR-24", "F06")
+def test_an_overshoot_ends_the_beam_in_the_scan_of_the_first_read_behind_its_settle_time() -> None:
+    made, seen = overshooting(overshoot_pct=15.0, overshoot_settles_us=400_000)
+    (course,) = made.rung.world.generator.courses
+    reads = [line for line in seen.lines if line.get("monitor_taken_us")][:2]
+    counts_us = course.on_us + 150_000 + 100_000  # its rise, and the time to settle
+    early, first = ((read["monitor_taken_us"], read["kv"]) for read in reads)
+    assert early[0] < counts_us <= first[0]  # us-compare: two moments of one run
+    assert 88.0 < first[1] < early[1]  # beyond 10 % in both, and only the second counts
+    (fault,) = [line for line in seen.lines if line.get("to") == "FAULT"]
+    assert (codes(seen)[0], fault["t_us"]) == ("KV_OUT_OF_BAND", reads[1]["t_us"])
+    assert course.kv * course.level(first[0]) == pytest.approx(first[1], rel=0.01)
+
+
+@pytest.mark.req("SR-24")
+@pytest.mark.parametrize(
+    "args",
+    [{"overshoot_pct": 13.0, "overshoot_settles_us": 400_000}, {"overshoot_pct": 30.0}],
+    ids=["inside the band by then", "settled by then"],
+)
+def test_an_overshoot_that_settles_in_time_is_let_be_and_shown(args: dict[str, Any]) -> None:
+    _, seen = overshooting(**args)
+    reads = (line for line in seen.lines if line.get("monitor_taken_us"))
+    reads_kv = [line["kv"] for line in reads if "kv" in line]  # a trace tells what has changed
+    assert reads_kv[0] > 88.0
+    assert reads_kv[1] < 88.0
+    assert (codes(seen), seen.image_count) == ([], 1)

@@ -53,6 +53,7 @@ class Limits:
     off_lead_us: int = 10_000  # OFF ordered -> HV off, as expected; not the worst case
     off_confirm_us: int = 800_000  # OFF written -> answered, worst case of this wire
     fall_us: int = 50_000  # HV off -> the status says so
+    held_mas: float = 0.0  # cables hold so much at most, and let it flow in the fall
     ramp_us: int = 500_000  # worst kV rise; the generator's back-up time includes it for mAs
     time_step_us: int = 10_000
     has_own_timer: bool = True  # False: the unit is the timer of a beam by time, too

@@ -137,7 +137,7 @@ class Desk:
         self._messages: dict[tuple[int, int], Message] = {}
         self._beat_us: int | None = None
         self._lit_s: float | None = None  # in a beam: the X-ray-on seconds before it
-        self._used: dict[str, int] = {}  # AEC bytes of the beam
+        self._used: dict[str, int] = {}  # focus and AEC bytes of the beam
         self._held = False  # WaitFootRelease
 
     def receive(self, now: Now, data: bytes) -> None:
@@ -238,7 +238,7 @@ class Desk:
         self._lit_s = self._model.on_time_s()
         self._used = {
             name: getattr(databank, name)
-            for name in ("sensitivity_index", "density_index", "chambers_index")
+            for name in ("focus_index", "sensitivity_index", "density_index", "chambers_index")
         }
         return True
 
@@ -249,7 +249,7 @@ class Desk:
         count = self._post.exposure_count % 65_535 + 1
         self._post = PostExposure(
             exposure_count=count, procedure_id=self._active_id, sequence_number=1, kv=kv,
-            ma=1000 * mas / ms if ms else 0.0, ms=ms, mas=mas, focus_index=1, **self._used,
+            ma=1000 * mas / ms if ms else 0.0, ms=ms, mas=mas, **self._used,
         )  # fmt: skip
         self._unprepare(now)
         self._held = self._wait_release and self._switch_closed(now)
@@ -391,6 +391,7 @@ class Desk:
         counted = databank.points_index in (Points.ONE, Points.TWO)
         by_chambers = databank.points_index == Points.ONE
         self._model.set_aec(now.t_us, aec_choice(databank) if by_chambers else None)
+        self._model.set_focus(now.t_us, small=databank.focus_index == 0)
         self._model.set_kv(now.t_us, databank.kv)
         self._model.set_ma(now.t_us, databank.ma)
         self._model.set_time_us(now.t_us, round(databank.ms * 1000))

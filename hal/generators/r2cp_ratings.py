@@ -29,6 +29,7 @@ REPLY_US = 1_000_000  # 10.2: "1000 ms (R2CP host wait)"; 4.2: 100 x 10 ms, then
 SCAN_US = 5_000  # a reply is seen, and the next question asked, at the next scan
 RAMP_US = 10_000  # silent: chosen; 10.2 has 1-5 ms for medical tanks as background only
 FALL_US = 10_000  # silent: chosen
+HELD_MAS = 0.06  # silent: chosen; 0.4 nF at 150 kV, discharged through the tube
 OFF_TYPICAL_US = 10_000  # silent: chosen; one step of the host's wait
 POST_TRIES = 20  # statuses that a post-exposure of the beam just made may stay away; chosen
 
@@ -64,6 +65,7 @@ def capabilities(status_poll_us: int) -> GeneratorCapabilities:
         off_typical_us=OFF_TYPICAL_US,
         kv_rise_us=RAMP_US,
         kv_fall_us=FALL_US,
+        held_mas=HELD_MAS,
         longest_exchange_us={
             "standby": REPLY_US,
             "prepare": REPLY_US,
@@ -88,8 +90,9 @@ def device_time_ms(technique: Technique) -> float:
 
 
 def maximum_mas(technique: Technique) -> float:
-    """Full current for as long as the databank's ms allow."""
-    return technique.ma * round(device_time_ms(technique) * 1000) / 1e6
+    """Full current for as long as the databank's ms allow, and what the fall makes of it."""
+    falling_mas = min(HELD_MAS, technique.ma * FALL_US / 1e6)
+    return technique.ma * round(device_time_ms(technique) * 1000) / 1e6 + falling_mas
 
 
 def effective(technique: Technique) -> Technique:
