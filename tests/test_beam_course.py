@@ -8,8 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from hal.now import NEVER_US
+from sim import beam
 from sim.beamline import BeamCourse, Regulation
 from sim.cable import fall_us
+from sim.meter import SimMeter
 from sim.radiographic import RATINGS, RadiographicModel
 from sim.transient import Transient
 
@@ -204,3 +206,16 @@ def test_what_feedback_shows_of_an_overshoot_is_what_there_is() -> None:
     assert model.reading(3_000).kv == pytest.approx(96.0, rel=0.01)
     assert model.account(20_000)[0] == pytest.approx(course.peak_kv(0, 20_000), rel=0.01)
     assert 84.0 < course.peak_kv(0, 20_000) < 96.0
+
+
+def test_panel_and_meter_count_half_of_what_flows_in_the_fall() -> None:
+    model = radiographic(ma=10.0)
+    model.set_time_us(0, 20 * MS)
+    model.stop(20 * MS)
+    course, meter = model.courses[-1], SimMeter()
+    meter.follow(course, 2.5)
+    (reading,) = meter.readings()
+    assert reading.mas == pytest.approx(0.2 - 0.015 + 0.032)
+    assert model.light(0, 99 * MS).mas == pytest.approx(0.2 - 0.015 + 0.016)
+    kerma_ugy = beam.kerma_ugy(80.0, 0.2 - 0.015 + 0.016)
+    assert reading.kerma_ugy == pytest.approx(kerma_ugy, rel=0.012)  # four of its sigmas

@@ -10,6 +10,7 @@ from hal.frame_pipes import frame_pipe
 from hal.links import pipe
 from hal.now import Now
 from hal.ports import AecChoice
+from sim import beam
 from sim.anode_wear import even_share, foil_mm, passing_share
 from sim.arcs import CLEANED, WITHIN_US, ArcChance, gas_after
 from sim.build import Ends, Setting, build_world
@@ -157,6 +158,27 @@ def test_a_chamber_waits_the_longer_for_it() -> None:
         charges_mas.append(model.courses[-1].charge_mas(0, now.next_us))
     new_mas, worn_mas = charges_mas
     assert worn_mas == pytest.approx(new_mas / 0.8, rel=1e-5)  # 80 kV, 2.5 mm Al, no patient
+
+
+def test_a_chamber_waits_for_what_ripple_takes() -> None:
+    ends_us = []
+    for ripple_pct in (0.0, 30.0):
+        model = monoblock(kv=80.0)
+        model.ripple_pct = ripple_pct
+        setting = ChamberSetting(
+            chambers=("centre",), cutoffs_ugy={1: 40.0}, density_most_index=4, density_pct=25.0,
+            response_us=0, sid_mm=1000.0,
+        )  # fmt: skip
+        model.chambers = Chambers(setting, lambda: "none")
+        model.set_aec(0, AecChoice(chambers=("centre",), density_index=0, sensitivity_index=1))
+        model.set_time_us(0, 20 * S)
+        assert model.start(0)
+        now = Now(0)
+        model.advance(now)
+        ends_us.append(now.next_us - RAMP_US // 2)
+    rippled = beam.kerma_ugy(80.0, 1.0, condition=Condition(ripple_pct=30.0))
+    share = rippled / beam.kerma_ugy(80.0, 1.0)
+    assert ends_us[1] == pytest.approx(ends_us[0] / share, rel=1e-4)
 
 
 def test_panel_and_dap_meter_see_less_light_and_the_truth_keeps_the_mas() -> None:
