@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -189,6 +190,19 @@ def test_each_fault_has_a_row_without_fault_to_be_compared_with() -> None:
     assert None not in beside.values()
     assert (beside["gassy tube"], beside["chamber dead"]) == ("none (130 kV)", "none (AEC)")
     assert {_compare_with(one) for one in signatures().values() if not one.steps} == {None}
+
+
+def test_a_row_without_fault_that_sets_more_in_common_is_the_one_to_compare_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    none, lost = signature("none"), signature("filter lost")
+    lifted = replace(none, name="none (lifted)", steps=(("optics", {"lift_mm": 100.0}),))
+    both = replace(lost, steps=(("optics", {"lift_mm": 100.0, "lost_filtration_mm": 1.5}),))
+    known = {one.name: one for one in (none, lifted, lost)}
+    monkeypatch.setattr("rig.signatures.signatures", lambda: known)
+    assert [_compare_with(one) for one in (none, lifted, lost, both)] == [
+        None, "none", "none", "none (lifted)",
+    ]  # fmt: skip
 
 
 def test_the_table_tells_the_technique_of_each_row() -> None:
