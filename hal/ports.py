@@ -331,6 +331,9 @@ class GeneratorModel(Protocol):
     def fault_bits(self, t_us: int) -> frozenset[str]:
         """Names of the vendor's fault bits that are set now."""
 
+    def tripped(self, t_us: int) -> frozenset[str]:
+        """Those of them that have ended a beam, or would, and stay until they are cleared."""
+
     def clear_faults(self, t_us: int) -> None: ...
 
     def command_seen(self, t_us: int) -> None:

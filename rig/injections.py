@@ -24,6 +24,7 @@ from rig.exit_codes import ConfigError, UsageError
 from rig.matrix.bounds import BOUNDS
 from rig.matrix.verbs import BENCH_VERBS, check_bench_verb
 from rig.scenario import ShotSection, StepSection
+from rig.signatures import signatures
 from rig.toml_lines import key_lines
 from rig.unit_states import STATES
 from sim.script import UNIT_VERBS, VERBS, ScriptError, check
@@ -165,8 +166,9 @@ def known_injection(injection_id: str) -> InjectionSection:
 def _nearest_id(word: str) -> str:
     from rig.config_errors import nearest
 
-    near = nearest(word, IDS)
-    return f"did you mean '{near}'?" if near else "there are F01 to F110"
+    near = nearest(word, (*IDS, *signatures()))
+    all_there_are = "there are F01 to F110, and the names of dxrig sim show faults"
+    return f"did you mean '{near}'?" if near else all_there_are
 
 
 # --- what is wrong with a file
@@ -271,10 +273,12 @@ Use = Literal["scenario", "start"]
 
 
 def steps_of(injection_id: str, use: Use, bench: Bench | None = None) -> list[HowSection]:
-    """The row's steps for a scenario, or for a bench that starts with it.
+    """Those of a row, or of a fault of `rig.signatures` by its name.
 
     Raises UsageError with the reason where that can't be. No `bench`: it will be seen there.
     """
+    if injection_id in signatures():
+        return _named(injection_id)
     row = known_injection(injection_id)
     reason = _why_not(row, use)
     if row.only_with == "aec" and bench is not None and bench.unit.aec is None:
@@ -282,6 +286,13 @@ def steps_of(injection_id: str, use: Use, bench: Bench | None = None) -> list[Ho
     if reason:
         raise UsageError(f"{injection_id} ({row.title}): {reason}")
     return row.how
+
+
+def _named(name: str) -> list[HowSection]:
+    steps = signatures()[name].steps
+    if not steps:
+        raise UsageError(f"{name!r} is no fault")
+    return [HowSection(do=verb, args=args) for verb, args in steps]
 
 
 def _why_not(row: InjectionSection, use: Use) -> str:

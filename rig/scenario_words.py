@@ -18,7 +18,7 @@ from rig.unit_states import STATES
 from sim.script import UNIT_VERBS, VERBS, ScriptError, check
 
 EVENTS = ("start", "beam_on", "beam_off", *STATES)
-INJECT = "inject"  # a row of the fault catalogue, by its id
+INJECT = "inject"  # a row of the fault catalogue by its id, a signature by its name
 ACTIONS = (*VERBS, *UNIT_VERBS, INJECT)
 REASONS = tuple(reason.value for reason in EndReason)
 
@@ -78,7 +78,10 @@ def _injection(index: int, args: object) -> Iterator[Mistake]:
 
     where = ("step", index, "args")
     if not isinstance(args, dict) or set(args) != {"id"}:
-        yield Mistake(path=where, text='inject takes exactly one value: { id = "F31" }')
+        yield Mistake(
+            path=where,
+            text='inject takes exactly one value: { id = "F31" } or { id = "filter lost" }',
+        )
         return
     try:
         steps_of(str(args["id"]), "scenario")

@@ -47,12 +47,15 @@ def _value(text: str) -> Any:
 
 def check_action(verb: str, args: dict[str, Any]) -> None:
     """Raises UsageError with the form to use."""
+    from rig.scenario_words import INJECT
     from sim.script import UNIT_VERBS, VERBS, ScriptError, arguments, check
 
+    if verb == INJECT:
+        return _check_fault(args)
     if verb in UNIT_VERBS:
         raise UsageError(f"{verb!r} concerns the unit, not the room; only scenarios do it")
     if verb not in VERBS:
-        raise UsageError(f"no action {verb!r}; there are {', '.join(VERBS)}")
+        raise UsageError(f"no action {verb!r}; there are {', '.join((*VERBS, INJECT))}")
     known, needed = arguments(verb)
     if verb not in DONE and not args:
         form = " ".join(f"--set {name}=VALUE" for name in needed) or "--set NAME=VALUE"
@@ -62,6 +65,17 @@ def check_action(verb: str, args: dict[str, Any]) -> None:
         check(verb, args)
     except ScriptError as error:
         raise UsageError(str(error)) from error
+
+
+def _check_fault(args: dict[str, Any]) -> None:
+    from rig.injections import steps_of
+    from sim.script import UNIT_VERBS
+
+    if set(args) != {"id"}:
+        raise UsageError('inject takes exactly one value: --set id=F40, or --set id="filter lost"')
+    for step in steps_of(str(args["id"]), "scenario"):
+        if step.do in UNIT_VERBS:
+            raise UsageError(f"{step.do!r} concerns the unit, not the room; only scenarios do it")
 
 
 def done(verb: str, args: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ from rig.exit_codes import DeviceError, UsageError
 from rig.injections import steps_of
 from rig.model import setting_of
 from rig.run_model import beams_of
-from rig.signatures import signature, signatures
+from rig.scenario_words import INJECT
 from rig.simulator import OPTIONAL
 from sim.arcs import gas_after
 from sim.build import Ends, build_world
@@ -62,7 +62,7 @@ class SimServer:
                 f"{bench.name}: a panel on lines, and its folder, are simulated on the model rung "
                 f"only: dxrig run rig/scenarios/lines --bench {bench.name}"
             )
-        injected = [(fault, step) for fault in faults for step in at_start(fault, bench)]
+        injected = [(fault, step) for fault in faults for step in steps_of(fault, "start", bench)]
         setting = setting_of(bench, seed)
         try:
             serial = wire_of(bench.unit.generator.driver).serial
@@ -95,7 +95,7 @@ class SimServer:
         self.faults = list(faults)
         for fault, step in injected:
             try:
-                do(self.world, *step)
+                do(self.world, step.do, step.args)
             except NotOnThisBenchError as error:
                 self.close()
                 reason = str(error).partition("; there are")[0]
@@ -169,8 +169,20 @@ class SimServer:
         return show(self)
 
     def _do_do(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        do(self.world, str(message["verb"]), message.get("args", {}))
+        verb, args = str(message["verb"]), message.get("args", {})
+        if verb != INJECT:
+            do(self.world, verb, args)
+            return {}
+        for step in steps_of(str(args["id"]), "scenario", self.bench):
+            self._do_after(step.after_ms, step.do, step.args)
         return {}
+
+    def _do_after(self, after_ms: float, verb: str, args: Mapping[str, Any]) -> None:
+        if after_ms:
+            at_us = self.world.t_us + round(after_ms * 1000)
+            self.world.at(at_us, lambda _: do(self.world, verb, args))
+        else:
+            do(self.world, verb, args)
 
     def _do_press(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """The hand: a stage pressed, and released by itself after `for_ms` if given."""
@@ -200,13 +212,6 @@ class SimServer:
     @property
     def actions(self) -> list[tuple[int, str]]:
         return self._script.done if self._script else []
-
-
-def at_start(fault: str, bench: Bench) -> list[tuple[str, dict[str, Any]]]:
-    """Verbs and their arguments, of a catalogue row or a signature. Raises UsageError."""
-    if fault in signatures():
-        return [*signature(fault).steps]
-    return [(step.do, step.args) for step in steps_of(fault, "start", bench)]
 
 
 def _url(link: PtyLink | ListenerLink, scheme: str = "tcp") -> str:

@@ -304,6 +304,9 @@ class MonoblockModel:
         }
         return frozenset(self._latched | {bit for bit, is_set in present.items() if is_set})
 
+    def tripped(self, t_us: int) -> frozenset[str]:
+        return frozenset(self._latched)
+
     def clear_faults(self, t_us: int) -> None:
         """What is still so stays: hot oil, an open pair, a low battery."""
         still_hot = self._oil_at(t_us) >= self.ratings.oil_limit_c

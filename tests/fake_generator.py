@@ -19,6 +19,7 @@ class FakeModel:
         self.aec: AecChoice | None = None
         self.aec_has_not = ""
         self.bits: set[str] = set()
+        self.tripped_bits: set[str] = set()
         self.charge_pct: float | None = None
         self.refuses = False
         self.ramp = 150_000
@@ -101,9 +102,13 @@ class FakeModel:
     def fault_bits(self, t_us: int) -> frozenset[str]:
         return frozenset(self.bits)
 
+    def tripped(self, t_us: int) -> frozenset[str]:
+        return frozenset(self.tripped_bits)
+
     def clear_faults(self, t_us: int) -> None:
         self.clears_us.append(t_us)
         self.bits.clear()
+        self.tripped_bits.clear()
 
     def command_seen(self, t_us: int) -> None:
         self.fed_us.append(t_us)

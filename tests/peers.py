@@ -7,8 +7,10 @@ them at the end of the run). With DXRIG_REQUIRE_PEERS=1, as in CI, the test fail
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import shutil
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -56,15 +58,6 @@ def require_fuse() -> None:
         pytest.skip(f"{MISSING}power cuts ({reason})")
 
 
-def require_spekpy() -> None:
-    """200 MB for a table that is committed, so CI goes without: skipped there, too, and counted.
-    SpekPy's own numbers, written down in tests/spekpy_beams.toml, are compared everywhere."""
-    try:
-        importlib.import_module("spekpy")
-    except ImportError:
-        pytest.skip(f"{MISSING}spekpy (pip install dxrig[spectra])")
-
-
 BESIDE = ROOT / "build" / "peers"  # what tests/peers.lock brings, apart from the environment
 
 
@@ -77,6 +70,12 @@ def require_beside(name: str) -> Path:
     if os.environ.get("DXRIG_REQUIRE_PEERS") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+def require_spekpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Importable for the rest of the calling test; skips or fails it without."""
+    if importlib.util.find_spec("spekpy") is None:
+        monkeypatch.setattr(sys, "path", [*sys.path, str(require_beside("spekpy"))])
 
 
 def require_library(name: str) -> ModuleType:

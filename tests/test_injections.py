@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from rig.matrix.bounds import BOUNDS, bounded, parts_of
 from rig.model import ModelRung
 from rig.outcomes import load_tasks
 from rig.scenario import SHIPPED, load_scenario
-from rig.sim_server import SimServer, at_start
+from rig.sim_server import SimServer
 from rig.unit_states import STATES
 from sim.generator import MonoblockModel
 from sim.script import NotOnThisBenchError, ScriptError, do
@@ -143,9 +144,17 @@ def test_a_scenario_injects_a_row_by_its_id(tmp_path: Path) -> None:
     assert seen.beams == []
 
 
+def test_a_scenario_injects_a_fault_by_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "less_filter.toml"
+    file.write_text(SCENARIO.replace("\n[expect]", STEP.replace("F40", "filter lost")))
+    step = load_scenario(file).steps()[-1]
+    assert (step.event, step.do, step.args) == ("start", "optics", {"lost_filtration_mm": 1.5})
+
+
 @pytest.mark.parametrize(
     ("injection_id", "told"),
     [
+        ("none", "'none' is no fault"),
         ("F19", "'tube heat' concerns unit or recorder; run it with: dxrig matrix --only F19"),
         ("F75", "'recorder' concerns unit or recorder; run it with: dxrig matrix --only F75"),
         ("F11O", "no injection 'F11O'; did you mean 'F"),
@@ -199,10 +208,9 @@ def test_a_bench_starts_with_a_fault_and_says_so(tmp_path: Path) -> None:
         ("F13", "no injection 'rotor_stuck' here"),
         ("F86", "'recorder' concerns unit or recorder"),
         ("F999", "no injection 'F999'"),
-        ("filter lst", "no fault 'filter lst'; there are none, kV off"),
-        ("filter lst", "did you mean 'filter lost'?"),
-        ("filter lst", "or an id of the catalogue, such as F40"),
-        ("none", "--fault 'none': that is no fault"),
+        ("filter lst", "no injection 'filter lst'; did you mean 'filter lost'?"),
+        ("x", "no injection 'x'; there are F01 to F110, and the names of dxrig sim show faults"),
+        ("none", "'none' is no fault"),
         ("rotor slow", "no injection 'rotor_slow_us' here"),
     ],
 )
@@ -214,11 +222,35 @@ def test_a_fault_that_a_bench_can_not_start_with_is_a_usage_error(
     assert told in done.output
 
 
-def test_a_bench_starts_with_a_row_of_the_catalogue_or_with_a_fault_by_name() -> None:
-    assert at_start("filter lost", bench()) == [("optics", {"lost_filtration_mm": 1.5})]
-    assert at_start("none", bench()) == []
-    (row,) = steps_of("F40", "start")
-    assert at_start("F40", bench()) == [(row.do, row.args)]
+def test_a_bench_starts_with_a_fault_by_its_name(tmp_path: Path) -> None:
+    server = SimServer(load_bench("portable"), tmp_path, faults=["filter lost"])
+    server.close()
+    assert server.world.tube_filter.lost_filtration_mm == 1.5
+
+
+# --- in a room that runs
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[SimServer]:
+    server = SimServer(load_bench("portable"), tmp_path)
+    yield server
+    server.close()
+
+
+def test_a_fault_is_injected_into_a_room_by_its_name_and_by_its_id(room: SimServer) -> None:
+    room._do_do({"verb": "inject", "args": {"id": "filter lost"}})
+    assert room.world.tube_filter.lost_filtration_mm == 1.5
+    room._do_do({"verb": "inject", "args": {"id": "F40"}})
+    assert room.world.panel.panel_id == "OTHER-PANEL"
+
+
+def test_later_steps_of_an_injection_follow_at_their_time(room: SimServer) -> None:
+    room._do_do({"verb": "inject", "args": {"id": "F54"}})
+    room.world.advance(95_000)
+    assert room.world.wiring.contacts["estop"] is False
+    room.world.advance(105_000)
+    assert room.world.wiring.contacts["estop"] is True
 
 
 # --- in a test
@@ -231,6 +263,12 @@ def test_the_fixture_does_what_the_row_says(inject: Inject) -> None:
     assert rung.world.generator.ignore_off is False
     inject(rung, "F01")
     assert rung.world.generator.ignore_off is True
+
+
+def test_the_fixture_takes_a_fault_by_its_name(inject: Inject) -> None:
+    rung = ModelRung(bench(), pixels=pixels())
+    inject(rung, "filter lost")
+    assert rung.world.tube_filter.lost_filtration_mm == 1.5
 
 
 @pytest.mark.req("F54")

@@ -80,15 +80,17 @@ def test_the_closing_line_counts_missing_peers_and_no_other_skips() -> None:
     )
 
 
-def test_spekpy_is_skipped_and_counted_where_peers_are_required_too(
-    monkeypatch: pytest.MonkeyPatch,
+def test_spekpy_is_taken_from_beside_the_environment_or_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr("tests.peers.BESIDE", tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setenv("DXRIG_REQUIRE_PEERS", "1")
-    monkeypatch.setitem(sys.modules, "spekpy", None)
-    with pytest.raises(pytest.skip.Exception, match=r"peer missing: spekpy \(pip install dxrig"):
-        require_spekpy()
-    monkeypatch.setitem(sys.modules, "spekpy", sys)
-    require_spekpy()
+    with pytest.raises(pytest.fail.Exception, match="peer missing: spekpy"):
+        require_spekpy(monkeypatch)
+    (tmp_path / "spekpy").mkdir()
+    require_spekpy(monkeypatch)
+    assert sys.path[-1] == str(tmp_path)
 
 
 def test_a_run_that_missed_nobody_says_so() -> None:

@@ -183,6 +183,22 @@ def test_clearing_a_message_asks_the_model_to_clear_and_tells_that_it_is_over() 
     assert state(desk, 30_000) is State.STANDBY
 
 
+def test_an_arc_is_told_and_inhibits_only_once_it_has_tripped() -> None:
+    model = FakeModel()
+    desk = Desk(model)
+    model.bits.add("arc")
+    (warns,) = (read_message(event.data) for event in said(desk, b""))
+    assert (warns.message_id, warns.inhibits_beam, state(desk, 10_000)) == (
+        900_003, False, State.STANDBY,
+    )  # fmt: skip
+    model.tripped_bits.add("arc")
+    (trips,) = (read_message(event.data) for event in said(desk, b"", 20_000))
+    assert (trips.message_id, trips.inhibits_beam, state(desk, 30_000)) == (
+        900_003, True, State.ERROR,
+    )  # fmt: skip
+    assert said(desk, b"", 40_000) == []  # told once
+
+
 @pytest.mark.parametrize(
     ("at", "data", "code"),
     [

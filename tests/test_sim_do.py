@@ -41,6 +41,9 @@ def test_what_is_done_without_values_needs_none() -> None:
         ("open door", ["x=1"], "open door has no 'x'; it takes none"),
         ("kill unit", [], "'kill unit' concerns the unit, not the room; only scenarios do it"),
         ("dance", [], "no action 'dance'; there are press, "),
+        ("inject", [], "inject takes exactly one value: --set id=F40"),
+        ("inject", ["id=filter lst"], "no injection 'filter lst'; did you mean 'filter lost'?"),
+        ("inject", ["id=F69"], "'kill unit' concerns the unit"),
         ("weld", ["relay"], "--set relay: write name=value, such as --set relay=enable"),
     ],
 )
@@ -57,6 +60,9 @@ def test_it_says_what_was_done(live: LiveBench) -> None:
     )
     done = live.run("sim", "do", "line", "--set", "device=room", "--set", "silent=false")
     assert done.stdout == 'line: device = "room", silent = false\n'
+    named = live.run("sim", "do", "inject", "--set", "id=kV off")
+    assert named.stdout == 'inject: id = "kV off"\n'
+    live.do("heal", what="all")
     live.do("press reset")
     live.do("release reset")
 

@@ -92,13 +92,15 @@ def test_densities_are_those_of_the_references() -> None:
         assert table().density_g_cm3[name] == pytest.approx(density, rel=0.005), name
 
 
-# --- SpekPy itself, where it is installed
+# --- SpekPy itself: a peer beside the environment
 
 
 @pytest.mark.peer
 @pytest.mark.parametrize("index", [0, 20, 47, 60, 75, 90, 105])
-def test_spekpy_still_says_what_was_written_down_of_it(index: int) -> None:
-    require_spekpy()
+def test_spekpy_still_says_what_was_written_down_of_it(
+    index: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_spekpy(monkeypatch)
     written = BEAMS[index]
     said = as_beam(spekpy_beams.spekpy_row(CONTENT["beams"][index][: spekpy_beams.SETTING_COUNT]))
     assert said.kerma_ugy_per_mas == pytest.approx(written.kerma_ugy_per_mas, rel=1e-5)
@@ -109,8 +111,8 @@ def test_spekpy_still_says_what_was_written_down_of_it(index: int) -> None:
 
 @pytest.mark.peer
 @pytest.mark.parametrize("kv", [20, 71, 150])
-def test_spekpy_still_makes_the_tables_spectra(kv: int) -> None:
-    require_spekpy()
+def test_spekpy_still_makes_the_tables_spectra(kv: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_spekpy(monkeypatch)
     born = make_spectra.born_mm2(kv, 12.0)
     assert table().fluence_per_mm2[kv - 20] == pytest.approx(born, rel=1e-6)
 

@@ -12,7 +12,8 @@ and unverified against a device. Chosen, where nothing is said:
 - The exposure-switch bit is the interlock pair of the model. After the beam the state is Standby,
   or with `wait_release` WaitFootRelease until that switch is open.
 - What the model calls a fault bit is a system message 900000 + n that inhibits RX, and state Error;
-  clearing any of them asks the model to clear its faults.
+  clearing any of them asks the model to clear its faults. An arc and cold oil are only told, until
+  they have tripped.
 - Silence of the application for `lifetime_us` ends the beam (the timeout of 0x00/5 has no known
   value). The hub asks for a heart-beat each second; nothing follows from a missing one.
 - 1-point: the model's chambers end the beam; the back-up is the databank's mAs at its mA, or its
@@ -80,7 +81,7 @@ BITS = (
     "cathode_over_voltage", "regulation", "battery_low", "under_temperature",
 )  # fmt: skip
 _AEC_CODES = {"chambers": UNSUPPORTED, "sensitivity": 14, "density": 15}  # 4.6
-_WARNS = frozenset(("arc", "under_temperature"))
+_WARNS = frozenset(("arc", "under_temperature"))  # and nothing else, until one trips
 LIMITS = {  # 4.5; the result code that says which one was left (4.6)
     "kv": (20.0, 150.0, 7), "mas": (0.01, 16_777.215, 8), "ma": (1.0, 1000.0, 9),
     "ms": (1.0, 20_000.0, 10), "integration_ms_max": (1, 20_000, 11),
@@ -215,12 +216,16 @@ class Desk:
         self._follow_bits(now)
 
     def _follow_bits(self, now: Now) -> None:
-        bits = self._model.fault_bits(now.t_us)
+        bits, tripped = self._model.fault_bits(now.t_us), self._model.tripped(now.t_us)
         for number, bit in enumerate(BITS):
-            key = int(Node.GENERATOR), MESSAGE_BASE_ID + number
-            if (bit in bits) != (key in self._messages):
-                told = Message(node_id=key[0], message_id=key[1], active=bit in bits,
-                               inhibits_beam=bit not in _WARNS)  # fmt: skip
+            told = Message(
+                node_id=int(Node.GENERATOR),
+                message_id=MESSAGE_BASE_ID + number,
+                active=bit in bits,
+                inhibits_beam=bit not in _WARNS or bit in tripped,
+            )
+            shown = self._messages.get((told.node_id, told.message_id))
+            if shown != (told if told.active else None):
                 self.message(now, told)
 
     def _switch_closed(self, now: Now) -> bool:

@@ -111,19 +111,12 @@ def up(
 
 
 def _fault(word: str) -> str:
-    """An id of the catalogue in either case, or a name of `rig.signatures` as it is."""
-    from rig.exit_codes import UsageError
-    from rig.signatures import signature
+    """An id of the catalogue or a name of `rig.signatures`, in either case; else as it is."""
+    from rig.signatures import signatures
 
     if word[:1] in "Ff" and word[1:].isdecimal():
         return word.upper()
-    try:
-        found = signature(word)
-    except UsageError as error:
-        raise UsageError(f"{error}; or an id of the catalogue, such as F40") from None
-    if not found.steps:
-        raise UsageError(f"--fault {word!r}: that is no fault")
-    return found.name
+    return next((name for name in signatures() if name.lower() == word.lower()), word)
 
 
 def _about(fault: str) -> str:
@@ -209,6 +202,7 @@ Examples:
   dxrig sim do line --set device=room --set silent=true
   dxrig sim do phantom --set name=chest
   dxrig sim do panel --set in_beam=false
+  dxrig sim do inject --set id="filter lost"
   dxrig sim do geometry --set sid_mm=1500
   dxrig sim do optics --set focus_mm=1.2 --set lift_mm=100 --set scatter=true
 
@@ -218,7 +212,8 @@ Without values: press, release, "open door", "close door", "press e-stop", "pull
 
 With --set: weld, line, generator, panel, phantom, geometry, optics, meter, wiring, room,
 collimator, dap, "trip generator", battery, mischief, stick, free, bounce, glitch,
-"press often", "power off", "power on", reboot, "lose answer", "false command", garbage, heal;
+"press often", "power off", "power on", reboot, "lose answer", "false command", garbage, heal,
+inject (a fault of the catalogue or of `dxrig sim show faults`, by its id or name);
 without --set each says which names it takes. "charge battery" takes charge, 0 to 1;
 "panel battery" that, or shown_pct.
 
