@@ -174,10 +174,10 @@ class SimServer:
             do(self.world, verb, args)
             return {}
         for step in steps_of(str(args["id"]), "scenario", self.bench):
-            self._soon(step.after_ms, step.do, step.args)
+            self._later(step.after_ms, step.do, step.args)
         return {}
 
-    def _soon(self, after_ms: float, verb: str, args: Mapping[str, Any]) -> None:
+    def _later(self, after_ms: float, verb: str, args: Mapping[str, Any]) -> None:
         if after_ms:
             at_us = self.world.t_us + round(after_ms * 1000)
             self.world.at(at_us, lambda _: do(self.world, verb, args))

@@ -19,6 +19,7 @@ from sim import (
     meter,
     mishaps,
     optics,
+    radiographic,
     room,
     rotor,
     wiring,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -120,9 +121,8 @@ def test_a_timer_that_runs_on_is_not_believed_by_the_unit() -> None:
 
 def test_a_gassy_tube_arcs_and_the_fourth_arc_ends_the_beam() -> None:
     one, fine = seen("gassy tube"), seen("none (130 kV)")
-    assert (one.arcs_count, fine.arcs_count) == (4, 0)
-    # R2CP has no number for arcs, so what inhibits is a message that nobody knows.
-    assert (one.end, fine.end) == ("GENERATOR_UNKNOWN", "planned end")
+    assert (one.arcs_count, one.end) == (4, "GENERATOR_UNKNOWN")  # R2CP has no number for arcs
+    assert (fine.arcs_count, fine.end) == (0, "planned end")
     assert set(changes("gassy tube", "none (130 kV)")) == {"mas", "meter_mas", "meter_ms", "ei"}
     assert fine.meter_ms == pytest.approx(398.25)
     assert one.meter_ms is not None
@@ -220,6 +220,19 @@ def test_each_fault_has_a_row_without_fault_to_be_compared_with() -> None:
     assert None not in beside.values()
     assert (beside["gassy tube"], beside["chamber dead"]) == ("none (130 kV)", "none (AEC)")
     assert {_compare_with(one) for one in signatures().values() if not one.steps} == {None}
+
+
+def test_a_row_without_fault_that_sets_more_in_common_is_the_one_to_compare_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    none, lost = signature("none"), signature("filter lost")
+    lifted = replace(none, name="none (lifted)", steps=(("optics", {"lift_mm": 100.0}),))
+    both = replace(lost, steps=(("optics", {"lift_mm": 100.0, "lost_filtration_mm": 1.5}),))
+    known = {one.name: one for one in (none, lifted, lost)}
+    monkeypatch.setattr("rig.signatures.signatures", lambda: known)
+    assert [_compare_with(one) for one in (none, lifted, lost, both)] == [
+        None, "none", "none", "none (lifted)",
+    ]  # fmt: skip
 
 
 def test_the_table_tells_the_technique_of_each_row() -> None:

@@ -87,13 +87,23 @@ def _rounded(name: str, value: float | str | None) -> float | str | None:
 
 
 def _compare_with(fault: Signature) -> str | None:
-    """Which row is without fault and else the same; None for such a row itself."""
+    """The row called none that is else the same: of its technique, with most of its settings."""
     from rig.signatures import signatures
 
-    for one in signatures().values() if fault.steps else ():
-        if not one.steps and (one.shot, one.phantom) == (fault.shot, fault.phantom):
-            return one.name
-    return None
+    own = _settings(fault)
+    found = [
+        one
+        for one in signatures().values()
+        if one.name.startswith("none")
+        and one.name != fault.name
+        and (one.shot, one.phantom) == (fault.shot, fault.phantom)
+        and all(setting in own for setting in _settings(one))
+    ]
+    return max(found, key=lambda one: len(_settings(one))).name if found else None
+
+
+def _settings(fault: Signature) -> list[tuple[str, str, Any]]:
+    return [(verb, name, value) for verb, args in fault.steps for name, value in args.items()]
 
 
 def _technique(fault: Signature) -> str:
