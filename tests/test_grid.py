@@ -218,6 +218,12 @@ def test_what_light_leaves_of_a_wave_that_a_panel_shows_as_it_is_is_left_to_the_
     )
 
 
+def test_lines_move_with_the_grid() -> None:
+    still = replace(TEN, grid_stands_still=True)
+    moved = lines_of(replace(still, grid_off_mm=0.07), X_MM + 0.07, 0.1)
+    assert moved == pytest.approx(np.asarray(lines_of(still, X_MM, 0.1)), abs=1e-9)
+
+
 def test_lines_stand_in_primary_alone_and_never_make_less_than_nothing() -> None:
     still = replace(TEN, grid_stands_still=True, grid_focus_mm=1000.0, grid_upside_down=True)
     x_mm = pixel_middles_mm(4000, 0.05)
