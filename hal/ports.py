@@ -318,6 +318,9 @@ class GeneratorModel(Protocol):
     def ready(self, now: Now) -> bool:
         """For the exposure that is set, besides rotor and filament: its energy, its own rules."""
 
+    def most_mas(self, kv: float) -> float:
+        """Of one exposure at that kV, by a rule of its own; infinite: it has none."""
+
     def start(self, t_us: int) -> bool:
         """False: not started (refused, or entered pre-warning)."""
 

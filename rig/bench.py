@@ -109,6 +109,13 @@ class SimConfig(Strict):
             description="what an r2cp generator runs on; left out: by [battery], or on mains",
         ),
     ] = None
+    duty: Annotated[
+        Literal["mobilett-plus", "amx-4-plus"] | None,
+        Field(
+            exclude_if=lambda duty: duty is None,
+            description="the energy rule that the generator keeps: sim/duty_rules.toml",
+        ),
+    ] = None
 
 
 class TypicalConfig(Strict):

@@ -75,6 +75,7 @@ def setting_of(bench: Bench, seed: int | None = None) -> Setting:
         lines=lines_of(unit),
         detects=unit.panel.driver == AED,
         supply=bench.sim.supply or ("mains" if unit.battery is None else "battery"),
+        duty=bench.sim.duty,
         panel_battery_h=None if worn is None else (worn.idle_h, worn.working_h),
         collimator_driver=unit.collimator.driver if unit.collimator else None,
         dap_driver=unit.dap.driver if unit.dap else None,

@@ -27,6 +27,7 @@ from sim.cabinet import CabinetModel
 from sim.chambers import Chambers, ChamberSetting
 from sim.detector import PanelTimes, SimPanel
 from sim.device import FrameOutlet, Mechanism, MessageDesk, PanelDevice, WireDevice
+from sim.duty_guard import duty_of
 from sim.filtration import SimFilter
 from sim.generator import MonoblockModel
 from sim.generator_wires import wire_of
@@ -95,6 +96,7 @@ class Setting:
     lines: Mapping[str, Any] | None = None  # of a panel on lines: what its desk takes
     detects: bool = False  # ... which is not asked, but detects X-rays by itself
     supply: Supply = "battery"  # of a radiographic generator; what others run on is their kind's
+    duty: str | None = None  # one of sim.duty_guard.DUTIES: the energy rule that it keeps
     panel_battery_h: tuple[float, float] | None = None  # lasts idle, at work; None: tethered
     collimator_driver: str | None = None  # None: it tells nothing
     dap_driver: str | None = None  # None: no meter in the beam
@@ -117,7 +119,9 @@ def generator_model(setting: Setting) -> MonoblockModel:
     """Of the kind that speaks this protocol; an unknown one is taken for a monoblock."""
     kind = MODELS.get(setting.driver, MonoblockModel)
     own = {"ratings": replace(RATINGS, supply=setting.supply)} if kind is RadiographicModel else {}
-    return kind(seed=setting.seed, ambient_c=setting.ambient_c, **own)
+    model = kind(seed=setting.seed, ambient_c=setting.ambient_c, **own)
+    model.duty = duty_of(setting.duty)
+    return model
 
 
 def generator_desk(setting: Setting, model: MonoblockModel) -> Desk:

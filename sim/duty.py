@@ -1,8 +1,8 @@
 """Energy rules of two portables, as their documents have them; the numbers are in duty_rules.toml.
 
 Siemens' MOBILETT Plus keeps a memory of heat and takes READY away with hysteresis; GE's AMX-4+
-has a table of the most mAs by kVp and lowers the mAs, never the kVp. Neither is built into a
-model of the simulator: they are there to be tried against.
+has a table of the most mAs by kVp and lowers the mAs, never the kVp. A simulated generator keeps
+one where its bench file says so (duty_guard.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hal.now import Now
+from hal.now import NEVER_US, Now
 
 RULES = Path(__file__).parent / "duty_rules.toml"
 MOST, LEAST = "kVp / mAs MAX", "kVp / mAs MIN"
@@ -76,6 +76,18 @@ class HuMemory:
         hour_j = sum(energy_j for _, energy_j in self._of_the_hour(t_us))
         return float((hour_j + more_j) / rule("mobilett-plus", "mean_over_s"))
 
+    def mean_us(self, t_us: int, more_j: float) -> int:
+        """From when on the mean allows so much more; now: `t_us`; more than an hour's: never."""
+        hour_us: int = 1_000_000 * rule("mobilett-plus", "mean_over_s")
+        room_j = rule("mobilett-plus", "mean_w") * rule("mobilett-plus", "mean_over_s") - more_j
+        counted = self._of_the_hour(t_us)
+        over_j = sum(energy_j for _, energy_j in counted) - room_j
+        for when_us, energy_j in ((t_us - hour_us, 0.0), *counted):
+            over_j -= energy_j
+            if over_j <= 0.0:
+                return when_us + hour_us
+        return NEVER_US
+
     def refusal(self, t_us: int, kv: float, mas: float) -> str:
         """Why this exposure is not made; "": it is."""
         if not self.ready(t_us):
@@ -112,6 +124,12 @@ def amx_most_mas(kv: float) -> float:
     _step("kVp", kv, rule("amx-4-plus", "kv_steps"))
     bands = rule("amx-4-plus", "most_mas")
     return float(next(most for least_kv, most_kv, most in bands if least_kv <= kv <= most_kv))
+
+
+def amx_band_mas(kv: float) -> float:
+    """For any kVp: between the bands of the table the stricter, beyond it its ends."""
+    bands = rule("amx-4-plus", "most_mas")
+    return float(next((most for _, most_kv, most in bands if kv <= most_kv), bands[-1][2]))
 
 
 def amx_chosen(kv: float, mas: float) -> Chosen:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from hal.generators.vj_ixs_wire import FAULT_BITS
-from hal.now import NEVER_US, Now
+from hal.now import NEVER_US, Now, latest_us
 from hal.ports import AecChoice, GeneratorReading
 from sim.anode_wear import even_share, foil_mm
 from sim.arcs import CLEANED, ArcChance
@@ -22,6 +22,7 @@ from sim.beamline import BeamCourse, Regulation
 from sim.cable import fall_us
 from sim.chambers import Chambers
 from sim.condition import Condition, Light
+from sim.duty_guard import FreeOfDuty
 from sim.energy import OIL, Energy, Oil
 from sim.filament import filament_of
 from sim.generator_faults import INJECTIONS
@@ -93,6 +94,7 @@ class MonoblockModel:
         self.serial_number = self.ratings.serial_number
         self.courses: list[BeamCourse] = []  # every beam since power-up: the simulator's integral
         self.chambers: Chambers | None = None  # those of the bench, where it has some
+        self.duty = FreeOfDuty()  # the rule of the bench, where it has one
         self.beam_changed = False  # read and cleared by the world
         sheet = tube_sheet(self.ratings.tube)
         self._filament = filament_of(sheet)
@@ -198,13 +200,18 @@ class MonoblockModel:
         )
 
     def ready(self, now: Now) -> bool:
-        return now.reached(self.energy.ready_us(now.t_us, self._asked_j()))
+        kv, mas = self._kv, self._asked_mas()
+        fed_us = self.energy.ready_us(now.t_us, kv * mas)
+        return now.reached(latest_us(fed_us, self.duty.ready_us(now.t_us, kv, mas)))
 
-    def _asked_j(self) -> float:
-        """What the exposure that is set will put into the tube; 0: nobody says how long it is."""
+    def most_mas(self, kv: float) -> float:
+        return self.duty.most_mas(kv)
+
+    def _asked_mas(self) -> float:
+        """Of the exposure that is set; 0: nobody says how long it is."""
         ends_mas = [self._charge_mas] if self._charge_mas is not None else []
         ends_mas += [self._ma * self._time_us / 1e6] if self._time_us is not None else []
-        return self._kv * min(ends_mas, default=0.0)
+        return min(ends_mas, default=0.0)
 
     def _begin(self, t_us: int) -> None:
         self.energy.close(t_us)
@@ -276,9 +283,16 @@ class MonoblockModel:
         if self.slow_fall_us is not None:
             course.fall_us, course.discharges = self.slow_fall_us, False
         self.beam_changed = True
+        self._count_duty(self.courses[-1])
         self._timer_end_us = None
         self.gassy_tube *= CLEANED
         self._on_s += (t_us - self.courses[-1].on_us) / 1e6
+
+    def _count_duty(self, course: BeamCourse) -> None:
+        """With what its fall will bring."""
+        assert course.off_us is not None
+        span_us = course.on_us, course.off_us + course.fall_us
+        self.duty.exposed(course.off_us, course.peak_kv(*span_us), course.charge_mas(*span_us))
 
     def beam_on(self, t_us: int) -> bool:
         return bool(self.courses) and self.courses[-1].off_us is None

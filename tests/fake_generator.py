@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hal.now import Now
 from hal.ports import AecChoice, GeneratorReading
 
@@ -66,6 +68,9 @@ class FakeModel:
 
     def ready(self, now: Now) -> bool:
         return True
+
+    def most_mas(self, kv: float) -> float:
+        return math.inf
 
     def start(self, t_us: int) -> bool:
         if self.refuses:

@@ -71,6 +71,7 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "sim show phantom": (),
     "sim show faults": (),
     "sim show room": (),
+    "sim show supply": (),
     "sim show tube": (),
     "snapshot compare": ("{}/a", "{}/b"),
     "snapshot take": ("{}/snapshot.json",),
@@ -154,7 +155,7 @@ def started(bench: LiveBench, entry: str, folder: Path) -> tuple[int, str]:
 
 DONE = (
     "stop", "status", "reset", "sim meter", "sim show", "sim show beam", "sim show panel",
-    "sim show phantom", "sim show tube", "sim show faults", "sim do", "plan",
+    "sim show phantom", "sim show supply", "sim show tube", "sim show faults", "sim do", "plan",
     "devices", "config check", "exposures list", "exposures verify", "meter list", "meter maps",
     "scope maps",
 )  # fmt: skip

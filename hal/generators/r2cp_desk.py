@@ -89,6 +89,9 @@ LIMITS = {  # 4.5; the result code that says which one was left (4.6)
 }  # fmt: skip
 
 
+_COUNTED = (Points.ONE, Points.TWO)  # mAs end them; the others' are mA x ms
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
     at_us: int
@@ -346,6 +349,8 @@ class Desk:
                 return code
         if databank.points_index not in set(Points) - {Points.ZERO}:
             return UNSUPPORTED
+        if not _mas(databank) <= self._model.most_mas(databank.kv):
+            return LIMITS["mas"][2]
         if databank.points_index == Points.ONE:
             refused = self._model.aec_refused(aec_choice(databank))
             if refused:
@@ -388,7 +393,7 @@ class Desk:
 
     def _take_over(self, now: Now, databank: Databank) -> None:
         """1- and 2-point: full mA under its cap, until the mAs are reached, or by the chambers."""
-        counted = databank.points_index in (Points.ONE, Points.TWO)
+        counted = databank.points_index in _COUNTED
         by_chambers = databank.points_index == Points.ONE
         self._model.set_aec(now.t_us, aec_choice(databank) if by_chambers else None)
         self._model.set_focus(now.t_us, small=databank.focus_index == 0)
@@ -458,3 +463,9 @@ class Desk:
         at_us = latest_us(now.t_us + self._reply_us, *(due.at_us for due in self._due))
         self._due.append(Due(at_us=at_us, data=encode(frame)))
         now.wake(at_us)
+
+
+def _mas(databank: Databank) -> float:
+    if databank.points_index in _COUNTED:
+        return databank.mas
+    return databank.ma * databank.ms / 1000

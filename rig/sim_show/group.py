@@ -12,11 +12,13 @@ import click
 
 from rig.answers import answer_json, answer_table
 from rig.options import at_option, bench_option, chosen_bench, json_option
-from rig.sim_show import beam, faults, panel, phantom, tube
+from rig.sim_show import beam, faults, panel, phantom, supply, tube
 from rig.sim_show.room import VIEWS
 
 # A new word is a file beside `beam.py`, named here.
-PHYSICS = (beam.command, panel.command, phantom.command, tube.command, faults.command)
+PHYSICS = (
+    beam.command, panel.command, phantom.command, supply.command, tube.command, faults.command,
+)  # fmt: skip
 _ABOUT = {
     "room": "Contacts, relays, panel, beam; as without a word.",
     "io": "The same as room.",
