@@ -84,9 +84,10 @@ def _without_negatives(
 
 
 def _least_squares(columns: Array) -> Array:
-    """Weights with which the columns come nearest to 1 in every row, by Gram and Schmidt.
+    """Weights with which the columns come nearest to 1 in every row.
 
-    Each column is made orthogonal twice: alike as these are, once leaves too much of the others.
+    Gram and Schmidt, modified: each column loses its part of one before it at a time, and so does
+    what is to be fitted. That bears columns as alike as these are.
     """
     count = columns.shape[1]
     upper, onto = np.zeros((count, count)), np.zeros(count)
@@ -94,9 +95,9 @@ def _least_squares(columns: Array) -> Array:
     rest = np.ones(len(columns))
     for new in range(count):
         left: Array = columns[:, new].copy()
-        for old, one in [*enumerate(basis)] * 2:
+        for old, one in enumerate(basis):
             part = _dot(one, left)
-            upper[old, new] += part
+            upper[old, new] = part
             left -= part * one
         upper[new, new] = np.sqrt(_dot(left, left))
         basis.append(left / upper[new, new])

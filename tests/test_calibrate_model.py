@@ -183,6 +183,7 @@ def test_lag_shares_are_the_panels_own(done: Calibrated) -> None:
     wanted = shares(*LAG_RHYTHM_US)
     assert wanted == pytest.approx((0.00566, 0.00091, 0.00014, 0.00002), abs=5e-6)
     assert done.panel_set.lag == pytest.approx(wanted, rel=0.05, abs=1e-4)
+    assert valid_set(done.bench, done.pixels, STARTED_AT).lag == wanted
 
 
 def test_the_defects_are_the_injected_pixels_beyond_their_limit_and_no_others(

@@ -268,6 +268,16 @@ def test_a_panel_aside_of_the_beam_remembers_no_beam() -> None:
     assert np.array_equal(one_frame(panel, 4_000_000), dark)
 
 
+def test_dark_frames_push_no_exposure_out_of_the_panel_s_memory() -> None:
+    panel = new_panel(OnceBeam())
+    panel.prepare(0)
+    for number in range(70):
+        one_frame(panel, 1_000_000 + 3_000_000 * number)
+        panel.free(panel._now_us, "shot")
+    (only,) = panel._past()
+    assert only.exposure.mas == 1.0
+
+
 def test_a_panel_remembers_sixty_four_exposures() -> None:
     panel = new_panel(Beam(0.001))
     panel.prepare(0)

@@ -125,6 +125,8 @@ def test_a_dose_beyond_full_scale_has_no_dqe_and_says_so(tmp_path: Path) -> None
     lines = shown(*arguments).splitlines()
     assert "1000 uGy: beyond full scale (85 uGy), no DQE" in lines
     assert not any(line.startswith("DQE, 1000") for line in lines)
+    at_the_end = answer(*FINE, "--dose-ugy", "84", "--dose-ugy", "86")["doses"]
+    assert [one["saturated"] for one in at_the_end] == [False, True]
     picture = tmp_path / "panel.svg"
     shown(*FINE, "--dose-ugy", "1000", "--out", str(picture))
     assert "1000 uGy: beyond full scale" in picture.read_text(encoding="utf-8")
