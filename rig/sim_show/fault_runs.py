@@ -140,7 +140,9 @@ def _seen_in(image: Image | None, pitch_mm: float, *, even: bool = True) -> dict
         "pattern_pct": 100 * float(rest.std()) / level if even else None,
         "row_pct": 100 * float(abs(rows - np.median(rows)).max()) / level if even else None,
         "field_off_mm": _middle_px(image.mean(axis=1)) * pitch_mm,
-        "sides_pct": 100 * (1 - _sides(image[row - half : row + half], pitch_mm) / level),
+        "sides_pct": (
+            100 * (1 - _sides(image[row - half : row + half], pitch_mm) / level) if even else None
+        ),
     }
 
 
