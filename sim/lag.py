@@ -12,13 +12,13 @@ A sum of exponentials is Starman's model (2012: four of them, for a panel that s
 coefficients that depend on the exposure, which is left out). Two pass through the four shares of
 Siewerdsen & Jaffray 1999, so more would be invented; both from qc-and-physics.md 3.3. At which
 frame time theirs were measured the reference does not say: FRAME_US is a choice, and so is that
-those frames follow each other without a pause. Of their 2-10 % in the first frame, the least. With
-0.5 s the lag would last into flats that follow each 3 s, and our calibration, whose series differ in
-length, would call pixels of class lag non-uniform; so it is a panel that suits it.
+those frames follow each other without a pause. Of their 2-10 % in the first frame, the least.
+With 0.5 s the lag would last into flats that follow each 3 s, and our calibration, whose series
+differ in length, would call pixels of class lag non-uniform: so it is a panel that suits it.
 
-The ghost is a choice in size (0.5 % would bend the measured curve by more than the bow that it
-looks for) and shape, only its length is theirs ("30 min or longer"):
-GHOST_TAU leaves a fifth then. Why it adds to the gain: what is trapped can't be trapped again.
+The ghost is a choice in size and shape, only its length is theirs ("30 min or longer"): GHOST_TAU
+leaves a fifth then. Our calibration measures 0.88 % of bow with it instead of 1.01 % without (0.5 %
+of ghost: 0.68 %). Why it adds to the gain: what is trapped can't be trapped again.
 """
 
 from __future__ import annotations
