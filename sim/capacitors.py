@@ -2,9 +2,8 @@
 
 A socket gives a kilowatt or two, an exposure takes tens: the bank is charged at limited power
 between beams and gives it all at once. What it gives is 1/2 C (V^2 - Vmin^2), and its volts fall
-within the beam by that. Class and rule are the issue's; no document gave us numbers, so all of
-them are *chosen*: one of the unit's large exposures (80 kV, 400 mAs: 32 kJ) fits into it, and the
-next waits for half a minute.
+within the beam by that. No document gave us numbers, so all of them are *chosen*: one of the
+unit's large exposures (80 kV, 400 mAs: 32 kJ) fits into it, and the next waits for half a minute.
 """
 
 from __future__ import annotations

@@ -8,13 +8,13 @@ events only, and with the time of each: the world sees to that.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from hal.generators.vj_ixs_wire import FAULT_BITS
 from hal.now import NEVER_US, Now, latest_us
 from hal.ports import AecChoice, GeneratorReading
+from sim import beams
 from sim.anode_wear import even_share, foil_mm
 from sim.arcs import CLEANED, ArcChance
 from sim.battery import Battery, Mains, Supply
@@ -27,6 +27,7 @@ from sim.energy import OIL, Energy, Oil
 from sim.filament import filament_of
 from sim.generator_faults import INJECTIONS
 from sim.injection import fresh
+from sim.instruments import Instruments
 from sim.rotor import Rotor
 from sim.transient import NO_TRANSIENT, Transient
 from sim.tube_data import tube_sheet
@@ -102,7 +103,7 @@ class MonoblockModel:
         self._arc_us: int | None = None  # when this beam arcs
         self.arcs_count = 0  # since it was built
         self._drifted = 1.0  # by `output_drift_pct`, up to the newest beam
-        self._noise = random.Random(f"monoblock-{seed}")
+        self._instruments = Instruments(seed)
         self.energy = self._energy(ambient_c)
         self._supply, self._interlock = False, False
         self._on_s = 0.0
@@ -237,6 +238,15 @@ class MonoblockModel:
         self.beam_changed = True
         self._timer_end_us = self._timer_us(t_us)
         self._arc_us = self._next_arc_us(t_us + course.ramp_us)
+
+    def _output(self) -> float:
+        """Of the beam that begins: what drift and a roughened target have taken evenly so far."""
+        kept = self._drifted * (1.0 - self.output_drift_pct / 100)
+        self._drifted = kept if self.output_drift_pct else 1.0
+        return even_share(self.worn_anode_pct) * self._drifted
+
+    def _condition(self) -> Condition:
+        return Condition(ripple_pct=self.ripple_pct, tungsten_mm=foil_mm(self.worn_anode_pct))
 
     def _emission(self, t_us: int, kv: float, ma: float) -> tuple[float, Transient]:
         """What it comes to of the mA that were set, and what is missing at first."""
@@ -465,19 +475,16 @@ class MonoblockModel:
 
     def reading(self, t_us: int) -> GeneratorReading:
         course = self.courses[-1] if self.courses else None
-        level = course.level(t_us) if course else 0.0
-        ruling = course.regulation(t_us) if course else Regulation(t_us)
-        ma = course.ma * course.ma_level(t_us) * (ruling.ma_pct / 100) if course else 0.0
-        kv = self._shown_kv * level * (ruling.kv_pct / 100)
+        kv, ma = self._instruments.kv_ma(course, self._shown_kv, t_us)
         return GeneratorReading(
-            kv=max(0.0, kv * (1 + self._shown())),
-            ma=max(0.0, ma / (course.shunt if course else 1.0) * (1 + self._shown())),
+            kv=kv,
+            ma=ma,
             oil_c=self._oil_at(t_us),
-            filament_a=self._filament_a(t_us, ruling),
+            filament_a=self._filament_a(t_us),
             battery_v=self.energy.volts(t_us),
         )
 
-    def _filament_a(self, t_us: int, ruling: Regulation) -> float:
+    def _filament_a(self, t_us: int) -> float:
         """Hot for the full current from a beam's start to its end, else on standby."""
         if self.filament_open:
             return 0.0
@@ -485,6 +492,7 @@ class MonoblockModel:
         if not self.beam_on(t_us):
             return filament.shown_a(0.0, 0.0)
         course = self.courses[-1]
+        ruling = course.regulation(t_us)
         kv, ma = course.kv * ruling.kv_pct / 100, course.ma * ruling.ma_pct / 100
         return filament.shown_a(kv, ma)
 
@@ -492,47 +500,16 @@ class MonoblockModel:
         return self.energy.told_pct(t_us)
 
     def account(self, t_us: int) -> tuple[float, float]:
-        """Drifted dividers and shunts look perfect in it; what cables discharge is counted, too."""
-        course = self.courses[-1]
-        end_us = t_us if course.off_us is None else course.off_us + course.fall_us
-        kv = course.peak_kv(course.on_us, end_us) / course.divider if course.divider else 0.0
-        mas = course.charge_mas(course.on_us, end_us) / course.shunt
-        return kv * (1 + self._shown()), mas * (1 + self._shown())
-
-    def _shown(self) -> float:
-        """What an indication is off, by chance."""
-        return 0.002 * self._noise.gauss(0, 1)
-
-    def _output(self) -> float:
-        """Of the beam that begins: what drift and a roughened target have taken evenly so far."""
-        kept = self._drifted * (1.0 - self.output_drift_pct / 100)
-        self._drifted = kept if self.output_drift_pct else 1.0
-        return even_share(self.worn_anode_pct) * self._drifted
-
-    def _condition(self) -> Condition:
-        return Condition(ripple_pct=self.ripple_pct, tungsten_mm=foil_mm(self.worn_anode_pct))
+        return self._instruments.account(self.courses[-1], t_us)
 
     def on_time_s(self) -> float:
         return self._on_s
 
     def light(self, from_us: int, to_us: int) -> Light:
-        """What the panel sees: of several beams, in the condition of the newest."""
-        there = self.lights(from_us, to_us)
-        mas, kv = sum(light.mas for light in there), self.exposure(from_us, to_us)[1]
-        return Light(mas, kv, there[-1].condition) if there else Light(mas, kv)
+        return beams.light(self.courses, from_us, to_us)
 
     def lights(self, from_us: int, to_us: int) -> list[Light]:
-        """As `light`, of each beam with its own kV: what adds up in a DAP meter."""
-        charges = ((one, one.light_mas(from_us, to_us)) for one in self.courses)
-        return [
-            Light(one.output * mas, one.peak_kv(from_us, to_us), one.condition)
-            for one, mas in charges
-            if mas > 0
-        ]
+        return beams.lights(self.courses, from_us, to_us)
 
     def exposure(self, from_us: int, to_us: int) -> tuple[float, float]:
-        """(mAs, peak kV) that really were between the two times: the simulator's own integral."""
-        charges = [(c.charge_mas(from_us, to_us), c.peak_kv(from_us, to_us)) for c in self.courses]
-        mas = sum(charge for charge, _ in charges)
-        kv = max((kv for charge, kv in charges if charge > 0), default=0.0)
-        return mas, kv
+        return beams.exposure(self.courses, from_us, to_us)
