@@ -193,3 +193,11 @@ def test_a_wrong_argument_is_told_with_what_would_be_right(
         main(arguments)
     assert stopped.value.code == 2
     assert told in capsys.readouterr().err
+
+
+def test_the_memory_of_a_command_is_its_own_and_not_that_of_who_measures_it() -> None:
+    ballast = b"x" * (300 << 20)
+    assert journal.peak_mib([sys.executable, "-c", "pass"], os.environ) < 100
+    taking = journal.peak_mib([sys.executable, "-c", "b'x' * (200 << 20)"], os.environ)
+    assert 200 < taking < 300
+    assert len(ballast) == 300 << 20

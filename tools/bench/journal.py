@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,11 @@ from tools.bench.timing import Benchmark, Case, in_turn
 
 ROOT = Path(__file__).parents[2]
 FEW_COUNT, MANY_COUNT = 100, 10_000
+SMALL_PARENT = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 LIST, SHOW = ("list", "--last", "50"), ("show", "50")
 
 
@@ -61,26 +66,23 @@ def _exposure(journal: Journal, shot_id: str, at: datetime) -> None:
 
 
 def _case(words: tuple[str, ...], home: Path, count: int) -> Case:
-    peak: list[float] = []
-    return Case(
-        name=f"{words[0]}, of {count}",
-        run=_command(words, home, peak),
-        figures=lambda one_us: {"peak_mib": max(peak)},
-    )
-
-
-def _command(words: tuple[str, ...], home: Path, peak: list[float]) -> Callable[[], object]:
+    command = [sys.executable, "-m", "rig", "exposures", *words]
     environment = os.environ | {"XDG_STATE_HOME": str(home), "DXRIG_BENCH": "portable"}
 
     def run() -> None:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "rig", "exposures", *words],
-            cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            raise RuntimeError(f"dxrig exposures {words[0]}: exit code {child.returncode}")
-        peak.append(usage.ru_maxrss / 1024)
+        subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=True)
 
-    return run
+    return Case(
+        name=f"{words[0]}, of {count}",
+        run=run,
+        figures=lambda one_us: {"peak_mib": peak_mib(command, environment)},
+    )
+
+
+def peak_mib(command: Sequence[str], environment: Mapping[str, str]) -> float:
+    """Of memory. A process counts what its parent held when it began, so that one is small here."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", SMALL_PARENT, *command],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return int(done.stdout) / 1024
