@@ -2,8 +2,8 @@
 
 What is born in a crack must pass through its walls. Cracks are deep or shallow: a part of the
 radiation stays behind whatever its energy, another passes as through a foil. How much of each is
-not known: a quarter of the loss, as a power, is given to the foil (*chosen*). So the loss is exact in
-the beam for which it is told, 80 kV behind 2.5 mm of aluminium, and a little more at less kV.
+not known: a quarter of the loss, as a power, is given to the foil (*chosen*). So the loss is exact
+in the beam for which it is told, 80 kV behind 2.5 mm of aluminium, and a little more at less kV.
 """
 
 from __future__ import annotations

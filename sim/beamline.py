@@ -5,7 +5,7 @@ filament warms: an exponential each (`sim.transient`). From `off_us` on kV falls
 that is the cable's discharge through the tube, mA flows on at its full value until kV is gone;
 else it falls with kV. Energy counts the ramp at full kV, and what it gives in light counts by
 `light_mas`, in which the fall counts a half: kerma goes with kV to a power of 2 to 3, so that is
-0.1 to 0.2 of the fall's charge too much.
+0.14 to 0.33 of the fall's charge too much.
 """
 
 from __future__ import annotations

@@ -165,7 +165,8 @@ def let_through(
     if not optics.heel:
         return float(part.mean())
     at_mm = pixel_middles_mm(SIZE_PX, PITCH_MM)[down] * beam.REFERENCE_MM / sid_mm
-    return float((part.mean(axis=1) * beam.heel(kv, at_mm, aluminium_mm=aluminium_mm)).mean())
+    shaded = beam.heel(kv, at_mm, aluminium_mm=aluminium_mm, condition=condition)
+    return float((part.mean(axis=1) * shaded).mean())
 
 
 @cache

@@ -171,4 +171,5 @@ class Energy:
 def _full_power_w(course: BeamCourse, t_us: int) -> float:
     """At full level, with the regulation of that moment."""
     ruling = course.regulation(t_us)
-    return course.kv * course.ma * (ruling.kv_pct * ruling.ma_pct / 1e4)
+    kv = course.kv * course.condition.mean_share
+    return kv * course.ma * (ruling.kv_pct * ruling.ma_pct / 1e4)

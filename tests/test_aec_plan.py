@@ -52,7 +52,7 @@ def test_a_plan_shows_what_is_expected_the_back_up_and_the_ceiling_with_its_sour
     assert lines["expected"] == "0.552 mAs in 55.2 ms"  # 0.442 mAs and a quarter
     assert lines["back-up"] == "1.104 mAs 640 mAs (the generator)"
     assert lines["back-up time"].startswith("110.4 ms")
-    assert lines["at most, by its timer"] == "1.264 mAs"
+    assert lines["at most, by its timer"] == "1.219 mAs"
     assert "warning" not in said
 
 

@@ -115,7 +115,7 @@ def test_its_own_count_makes_the_charge_all_the_same_and_tells_it() -> None:
     assert model.account(now.t_us + S)[1] == pytest.approx(10.0, rel=0.01)
     assert course.charge_mas(0, now.t_us + S) == pytest.approx(10.0, abs=2e-3)
     ended_ma = 100 * (1 - course.deficit.at(course.off_us - course.on_us))
-    assert course.fall_us == pytest.approx(32.0 / ended_ma * 1e3, abs=1)
+    assert course.fall_us == pytest.approx(8.0 / ended_ma * 1e3, abs=1)
 
 
 @pytest.mark.req("F13")

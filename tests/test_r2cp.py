@@ -829,10 +829,10 @@ def test_the_capabilities_are_the_hosts_patience_and_claim_no_watchdog() -> None
 @pytest.mark.parametrize(
     ("asked", "got", "most_mas"),
     [
-        (Technique(kv=80.04, ma=100.004, ms=20.001), Technique(kv=80.0, ma=100.0, ms=20.01), 2.061),
-        (Technique(kv=80.0, ma=200.0, mas=5.0004), Technique(kv=80.0, ma=200.0, mas=5.0), 7.06),
+        (Technique(kv=80.04, ma=100.004, ms=20.001), Technique(kv=80.0, ma=100.0, ms=20.01), 2.016),
+        (Technique(kv=80.0, ma=200.0, mas=5.0004), Technique(kv=80.0, ma=200.0, mas=5.0), 7.015),
         (Technique(kv=20.0, ma=1.0, ms=1.0), Technique(kv=20.0, ma=1.0, ms=1.0), 0.011),
-        (Technique(kv=150.0, ma=32.0, ms=20_000.0), Technique(kv=150.0, ma=32.0, ms=20e3), 640.06),
+        (Technique(kv=150.0, ma=32.0, ms=20_000.0), Technique(kv=150.0, ma=32.0, ms=20e3), 640.015),
     ],
 )
 def test_a_technique_is_taken_in_the_wires_steps(

@@ -54,9 +54,9 @@ def test_a_beam_without_fault_is_as_it_was_set() -> None:
     one = seen("none")
     assert one.kv == pytest.approx(70.0, rel=ALIKE)
     assert one.meter_kv == pytest.approx(70.0, rel=ALIKE)
-    # 100 mA for 50 ms less half the ramp of 3, and 0.4 nF at 70 kV
-    assert one.meter_mas == pytest.approx(5.0 - 0.15 + 0.028)
-    assert one.mas == pytest.approx(5.0 - 0.15 + 0.028, rel=ALIKE)
+    # 100 mA for 50 ms less half the ramp of 3, and 0.1 nF at 70 kV
+    assert one.meter_mas == pytest.approx(5.0 - 0.15 + 0.007)
+    assert one.mas == pytest.approx(5.0 - 0.15 + 0.007, rel=ALIKE)
     assert one.output_ugy_per_mas == pytest.approx(55.8, rel=ALIKE)  # 2.8 mm Al: between 5.4's
     assert one.hvl_mm_al == pytest.approx(2.6, rel=ALIKE)
     assert abs(one.field_off_mm or 0.0) < 0.1
@@ -127,7 +127,7 @@ def test_a_gassy_tube_arcs_and_the_fourth_arc_ends_the_beam() -> None:
     assert (one.arcs_count, one.end) == (4, "GENERATOR_UNKNOWN")  # R2CP has no number for arcs
     assert (fine.arcs_count, fine.end) == (0, "planned end")
     assert set(changes("gassy tube", "none (130 kV)")) == {"mas", "meter_mas", "meter_ms", "ei"}
-    assert fine.meter_ms == pytest.approx(398.79)  # of kV at 75 %: 0.4 nF fall in 4.2 ms
+    assert fine.meter_ms == pytest.approx(398.01)  # of kV at 75 %: 0.1 nF fall in 1.04 ms
     assert one.meter_ms is not None
     assert one.meter_ms < 398
 
@@ -249,7 +249,7 @@ def test_the_table_tells_the_technique_of_each_row() -> None:
         "chamber dead  50 kV, AEC centre     hand      none (AEC)",
     ]
     image = lines[lines.index("What the image shows") + 3]
-    assert image.split() == ["chamber", "dead", "576", "-", "-", "-0.1", "-"]
+    assert image.split() == ["chamber", "dead", "580", "-", "-", "-0.1", "-"]
 
 
 def test_an_unknown_fault_is_refused_with_the_names() -> None:

@@ -29,7 +29,7 @@ REPLY_US = 1_000_000  # 10.2: "1000 ms (R2CP host wait)"; 4.2: 100 x 10 ms, then
 SCAN_US = 5_000  # a reply is seen, and the next question asked, at the next scan
 RAMP_US = 10_000  # silent: chosen; 10.2 has 1-5 ms for medical tanks as background only
 FALL_US = 10_000  # silent: chosen
-HELD_MAS = 0.06  # silent: chosen; 0.4 nF at 150 kV, discharged through the tube
+HELD_MAS = 0.015  # silent: chosen; 0.1 nF at 150 kV, discharged through the tube
 OFF_TYPICAL_US = 10_000  # silent: chosen; one step of the host's wait
 POST_TRIES = 20  # statuses that a post-exposure of the beam just made may stay away; chosen
 
