@@ -392,8 +392,9 @@ class Intent:
 
     shot: Shot
     planned_mas: float
-    maximum_mas: float  # the bound on an unknown dose: the generator's own timer
+    maximum_mas: float  # the bound on an unknown dose: the generator's own timer, and the fall
     at_us: int
+    timer_us: int | None = None  # alone; without one the unit's own and the relay's pulse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

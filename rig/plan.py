@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from firmware_py.bounds import tube_data
 from firmware_py.config import TubeConfig, UnitConfig
 from firmware_py.decide.aec import BACKUP_PCT, ROUNDING
+from firmware_py.decide.memory import Limits
+from firmware_py.decide.technique import timer_us
 from firmware_py.decide.tube_load import energy_j
-from hal.ports import Generator
+from hal.ports import Generator, GeneratorCapabilities
 from hal.types import AecSetting, Technique
 from rig.aec_plan import (
     Asked,
@@ -80,7 +83,7 @@ def plan(
         raise UsageError(str(error)) from error
     load_j = energy_j(used.kv, used.planned_mas)
     maximum_mas = generator.maximum_mas(used)
-    needed_ms = 1000 * maximum_mas / used.ma + WINDOW_MARGIN_MS
+    needed_ms = _timer_ms(unit, generator.capabilities, used) + WINDOW_MARGIN_MS
     heat_after_j = heat_before_j + load_j
     _refuse_if(
         [
@@ -209,6 +212,17 @@ def _time_problems(technique: Technique, tube: TubeConfig) -> list[str]:
 def most_ma(tube: TubeConfig, kv: float) -> float:
     """Rounded down: the power limit is never passed by rounding."""
     return math.floor(1e3 * tube.power_max_w / kv) / 1e3
+
+
+def _timer_ms(unit: UnitConfig, own: GeneratorCapabilities, technique: Technique) -> float:
+    """As the unit has it: what flows in the fall is in its bound on the charge, not in here."""
+    limits = Limits(
+        time_step_us=round(own.time_step_ms * 1000),
+        has_own_timer=own.has_own_timer,
+        ramp_us=own.kv_rise_us,
+        tube=tube_data(unit),
+    )
+    return timer_us(technique, limits) / 1000
 
 
 def _window_problems(needed_ms: float, unit: UnitConfig) -> list[str]:

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hal.now import NEVER_US
+from hal.now import NEVER_US, latest_us
 from sim.battery import Battery
 from sim.beamline import BeamCourse
 
@@ -104,16 +104,18 @@ class Energy:
         lasts_j = self.battery.lasts_j(self._load_w(course, NEVER_US))
         if math.isinf(lasts_j):
             return NEVER_US
-        at_us = self._tube_drains_us(course, lasts_j)
-        if self._rest_j(at_us) != 0.0:
-            at_us = self._takes_us(lasts_j)
-        return max(at_us, course.on_us + course.ramp_us)
+        at_us = latest_us(self._segment_us, self._tube_drains_us(course, lasts_j))
+        rest_j = self._rest_j(at_us)
+        if rest_j > 0.0:
+            at_us = self._takes_us(lasts_j, self._segment_us, at_us)
+        elif rest_j < 0.0:  # a charger's lead is in
+            at_us = self._takes_us(lasts_j, at_us, NEVER_US)
+        return latest_us(at_us, course.on_us + course.ramp_us)
 
-    def _takes_us(self, taken_j: float) -> int:
-        """When so much has been taken in this segment. What is taken only grows."""
-        times_us = range(self._segment_us, NEVER_US)
-        found = bisect_left(times_us, True, key=lambda t_us: self.taken_j(t_us) >= taken_j)
-        return self._segment_us + found
+    def _takes_us(self, taken_j: float, from_us: int, to_us: int) -> int:
+        """When so much has been taken in this segment; it is in between. It only grows."""
+        times_us = range(from_us, to_us)
+        return from_us + bisect_left(times_us, True, key=lambda t_us: self.taken_j(t_us) >= taken_j)
 
     def _tube_drains_us(self, course: BeamCourse, taken_j: float) -> int:
         """When the tube alone has taken so much in this segment."""

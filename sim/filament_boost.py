@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from hal.now import NEVER_US
 from sim.filament import Filament
 from sim.transient import NO_TRANSIENT, Transient
 
@@ -49,11 +50,31 @@ class FilamentBoost:
         span_s, filament = (t_us - self._from_us) / 1e6, self.filament
         if not self._ordered:
             return filament.heated_k(self._from_k, filament.standby_a, span_s)
-        held_a = filament.heating_a(self._wanted_k()) * self._held_share()
+        held_a = self._held_a()
         held_k = filament.temperature_k(held_a)
         if held_k <= self._from_k:
             return filament.heated_k(self._from_k, held_a, span_s)
         return min(held_k, filament.heated_k(self._from_k, filament.full_a, span_s))
+
+    def hot_us(self) -> int:
+        """When it is as hot as it is held; never, as long as nothing is ordered.
+
+        Where that takes the most current for good: when it has come as near as a cold one does in
+        LONGEST_TAUS.
+        """
+        if not self._ordered:
+            return NEVER_US
+        filament = self.filament
+        most_k = filament.temperature_k(filament.full_a)
+        standby_k = filament.temperature_k(filament.standby_a)
+        near_k = most_k - (most_k - standby_k) * math.exp(-LONGEST_TAUS)
+        aim_k = min(filament.temperature_k(self._held_a()), near_k)
+        if self._from_k >= aim_k * (1 - ALIKE):
+            return self._from_us
+        return self._from_us + math.ceil(_heats_s(filament, self._from_k, aim_k) * 1e6)
+
+    def _held_a(self) -> float:
+        return self.filament.heating_a(self._wanted_k()) * self._held_share()
 
     def deficit(self, t_us: int, kv: float) -> Transient:
         """Of mA in a beam that begins now, as a share of what it comes to."""

@@ -112,7 +112,15 @@ def set_generator(world: World, **values: Any) -> None:
     at_start = [name for name in values if name in generator_faults.FROM_NEXT_START]
     if at_start and world.generator.beam_on(world.t_us):
         raise ValueError(f"{at_start[0]} counts from the next start on: set it before the beam")
+    check(targets_of(world, "generator"), values)
+    if not values.keys().isdisjoint(capacitors.INJECTIONS):
+        _capacity_changes(world)
     inject(targets_of(world, "generator"), values)
+
+
+def _capacity_changes(world: World) -> None:
+    """Volts stay: what came and went since the last beam did so with the capacity until now."""
+    world.generator.energy.close(world.t_us)
 
 
 def set_panel(world: World, **values: Any) -> None:
@@ -413,6 +421,8 @@ def _heal_targets(world: World, place: str, targets: Targets) -> None:
     if place == "optics" and any(is_hurt(*one) for one in targets):
         _scene_moves(world)
     for target, table in targets:
+        if table is capacitors.INJECTIONS and is_hurt(target, table):
+            _capacity_changes(world)
         heal(target, table)
 
 

@@ -61,7 +61,9 @@ class RadiographicModel(MonoblockModel):
     def __init__(
         self, *, seed: int = 1, ambient_c: float = AMBIENT_C, ratings: Ratings = RATINGS
     ) -> None:
-        self.rotor = Rotor(lambda t_us, on: self._boost.order(t_us, on))
+        self.rotor = Rotor(
+            lambda t_us, on: self._boost.order(t_us, on), lambda: self._boost.hot_us()
+        )
         super().__init__(seed=seed, ambient_c=ambient_c, ratings=ratings)
         self._filaments = filaments_of(tube_sheet(ratings.tube))
         self._boost = FilamentBoost(self._filament, self._wanted_k, self._held_share)

@@ -19,7 +19,7 @@ from sim.injection import Injection, fresh
 
 FULL_RPM = 3_000.0
 RUN_UP_US, BRAKE_US = 1_500_000, 5_000_000  # stand to full speed, and back
-PREHEAT_US = 1_100_000  # chosen: told as ready no sooner after the order, for the filament's sake
+PREHEAT_US = 1_100_000  # chosen: no sooner after the order is READY told; most filaments are hot
 ALLOWED_US = 10_000_000  # on time for an exposure that is in a battery's figures (GE AMX-II)
 MINUTE_US = 60_000_000
 POWER_FACTOR = 0.5
@@ -59,9 +59,13 @@ class Rotor:
     rotor_stuck: bool
     rotor_lies: bool
 
-    def __init__(self, ordered: Callable[[int, bool], None] = lambda t_us, on: None) -> None:
-        """`ordered`: hears when it shall turn and when no more."""
-        self._ordered = ordered
+    def __init__(
+        self,
+        ordered: Callable[[int, bool], None] = lambda t_us, on: None,
+        hot_us: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`ordered`: hears when it shall turn and when no more; `hot_us`: the filament, when."""
+        self._ordered, self._hot_us = ordered, hot_us
         self._from_us, self._from_rpm, self._run_up_us = 0, 0.0, RUN_UP_US
         self._wanted_us: int | None = None  # since when it shall turn
         self._starts_us: list[int] = []  # of the last minute
@@ -104,7 +108,8 @@ class Rotor:
         """As its starter tells it."""
         if self._wanted_us is None:
             return False
-        return self.rotor_lies or now.reached(max(self.full_us(), self._wanted_us + PREHEAT_US))
+        told_us = latest_us(self.full_us(), self._wanted_us + PREHEAT_US, self._hot_us())
+        return self.rotor_lies or now.reached(told_us)
 
     def full_us(self) -> int:
         """When it turns at full speed."""

@@ -64,7 +64,7 @@ AT_START = CAUSES[:3]
 class Beam:
     course: BeamCourse
     shot: Shot | None  # what the journal said when it began
-    maximum_mas: float
+    timer_us: int  # the generator's own, as it was written down before the beam
     window_lost_us: int | None = None  # the panel was first seen not to integrate
     silent_window: bool = False
     ended_checked: bool = False
@@ -72,12 +72,6 @@ class Beam:
     @property
     def on_us(self) -> int:
         return self.course.on_us
-
-    @property
-    def timer_us(self) -> int:
-        """The generator's own timer, from the bound that was written down before the beam."""
-        assert self.shot is not None
-        return round(self.maximum_mas / self.shot.technique.ma * 1e6)
 
 
 class RuleJudge:
@@ -112,9 +106,13 @@ class RuleJudge:
         newest = max(self.bench.exposures(), key=lambda row: row.number, default=None)
         shot = self.bench.shots.get(newest.shot_id) if newest else None
         course = self.bench.world.generator.courses[-1]
-        beam = Beam(course, shot, newest.maximum_mas if newest else 0.0)
+        beam = Beam(course, shot, self._timer_us(newest.shot_id) if newest else 0)
         self._broken += self._start(t_us, beam, newest)
         self.beams.append(beam)
+
+    def _timer_us(self, shot_id: str) -> int:
+        detail = self.bench.journal.detail("intent", shot_id)
+        return int(str(detail["timer_us"])) if detail and "timer_us" in detail else 0
 
     def _scanned(self, lines: Sequence[Line]) -> None:
         bench = self.bench

@@ -16,6 +16,7 @@ from firmware_py.decide.technique import permitted
 from hal.types import ShotKind, Technique
 from rig import bench_names
 from rig.bench import Contact, bench_of, bench_schema, bench_values, load_bench, starter
+from rig.bench_names import bench_path
 from rig.drivers import generator_of, nobody
 from rig.exit_codes import UsageError
 from rig.plan import Plan, plan, technique_for, technique_problems
@@ -126,6 +127,24 @@ def test_the_window_must_outlast_the_generator_s_timer() -> None:
     assert planned(Technique(kv=70, ma=1, mas=0.5)).window_needed_ms == pytest.approx(1200)
     with pytest.raises(UsageError, match=r"^the panel's window of 5000 ms is too short: 5200 ms"):
         planned(Technique(kv=70, ma=1, mas=4.5))
+
+
+def on_mobile(window_ms: int, technique: Technique) -> Plan:
+    """Its longest beam is 4300 ms here, so that a ramp on top may be too much."""
+    text = bench_path("mobile").read_text(encoding="utf-8")
+    text = text.replace("window_ms = 5000", f"window_ms = {window_ms}")
+    text = text.replace("time_max_ms = 4500.0", "time_max_ms = 4300.0")
+    unit = bench_of(text, bench_path("mobile")).unit
+    return plan(unit, generator_of(unit.generator, nobody()), technique)
+
+
+@pytest.mark.req("SR-10")
+def test_what_flows_in_the_fall_asks_for_no_longer_window() -> None:
+    assert on_mobile(4500, Technique(kv=80.0, ma=5.0, ms=4300.0)).window_needed_ms == 4500
+    by_charge = Technique(kv=80.0, ma=5.0, mas=21.5)  # the ramp is on top
+    assert on_mobile(4510, by_charge).window_needed_ms == 4510
+    with pytest.raises(UsageError, match=r"^the panel's window of 4509 ms is too short: 4510 ms"):
+        on_mobile(4509, by_charge)
 
 
 def test_heat_above_nine_tenths_warns() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -145,6 +146,52 @@ def test_capacitors_that_have_lost_their_half_look_full_and_run_dry() -> None:
     again = Now(off_us)
     assert not model.ready(again)  # half as much to fill: twice as fast
     assert again.next_us - off_us == pytest.approx(24_000 * 1.05 / 0.85 / 2 / 1_500 * S, rel=1e-3)
+
+
+def volts_of(whole: Whole) -> float:
+    world = whole.rung.world
+    return world.generator.reading(world.t_us).battery_v
+
+
+def charging() -> Whole:
+    whole = Whole(on=bench("mobile_socket"))
+    whole.do("charge battery", charge=0.2)
+    return whole.pass_us(5 * S)
+
+
+def in_beam() -> Whole:
+    own = bench("mobile_socket")
+    whole = Whole(shot_of(own, ShotSection(kv=80.0, ma=200.0, mas=100.0), "shot-1"), on=own)
+    whole.until(State.STANDBY).do("press", stage=1)
+    whole.until(State.READY).do("press")
+    whole.until(State.EXPOSE)
+    assert whole.rung.run_until(lambda: whole.world.generator.beam_on(whole.t_us), whole.t_us + S)
+    return whole.pass_us(100_000)
+
+
+@pytest.mark.parametrize("way", [charging, in_beam])
+def test_a_loss_leaves_the_volts_where_they_are_and_so_does_its_healing(
+    way: Callable[[], Whole],
+) -> None:
+    """What came and went until then, it has of the bank as it was."""
+    whole = way()
+    volts = volts_of(whole)
+    assert 300.0 < volts < 399.0
+    whole.do("generator", capacitors_lost_pct=90.0)
+    assert volts_of(whole) == pytest.approx(volts, abs=1e-9)
+    for what in ("generator", "all"):
+        whole.do("generator", capacitors_lost_pct=50.0)
+        whole.do("heal", what=what)
+        assert volts_of(whole) == pytest.approx(volts, abs=1e-9)
+    assert whole.world.generator.beam_on(whole.t_us) is (way is in_beam)
+
+
+def test_what_has_lost_nine_tenths_charges_ten_times_as_fast_from_then_on() -> None:
+    whole = charging()
+    volts = volts_of(whole)
+    whole.do("generator", capacitors_lost_pct=90.0)
+    whole.pass_us(S)
+    assert volts_of(whole) ** 2 - volts**2 == pytest.approx(2 * 1_500 / 0.1)
 
 
 @pytest.mark.parametrize(("volts", "ready"), [(249.0, False), (399.0, True)])

@@ -186,6 +186,42 @@ def test_a_beam_that_drains_the_battery_ends_at_its_tenth_standby_and_rotor_coun
     assert "battery_low" in model.fault_bits(now.t_us)
 
 
+@pytest.mark.parametrize("lead", [False, True])
+@pytest.mark.parametrize("charge", [0.12, 0.5, 1.0])
+def test_when_a_beam_drains_the_battery_is_found_exactly_and_without_a_long_search(
+    lead: bool, charge: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A charger's lead, put in within the beam, lets it go on for longer than the tube alone."""
+    model = _ready(ma=10.0)
+    model.charge_battery(0, charge)
+    assert model.start(2 * S)
+    model.advance(Now(3 * S))
+    plugged(model, 4 * S, lead)
+    energy, course = model.energy, model.courses[-1]
+    asked_us: list[int] = []
+    taken_j = energy.taken_j
+
+    def counted_j(t_us: int) -> float:
+        asked_us.append(t_us)
+        return taken_j(t_us)
+
+    monkeypatch.setattr(energy, "taken_j", counted_j)
+    found_us = energy.drained_us(course)
+    lasts_j = model.battery.lasts_j(energy._load_w(course, NEVER_US))
+    assert taken_j(found_us - 1) < lasts_j <= taken_j(found_us)
+    assert lead or len(asked_us) <= 31  # half an hour in us
+
+
+def test_a_battery_that_is_low_already_is_drained_at_once() -> None:
+    model = _ready(ma=10.0)
+    model.charge_battery(0, 0.12)
+    assert model.start(2 * S)
+    model.advance(Now(3 * S))
+    model.battery.charge = 0.05
+    model.energy.close(5 * S)
+    assert model.energy.drained_us(model.courses[-1]) == 5 * S
+
+
 def test_a_battery_that_runs_down_at_rest_says_when_it_will_be_too_low() -> None:
     model = RadiographicModel()
     model.charge_battery(0, 0.11)

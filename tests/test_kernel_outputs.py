@@ -39,7 +39,9 @@ S = State
 SINCE_US = T_US - 10_000
 DARK = replace(SHOT, kind=ShotKind.DARK, technique=Technique(kv=80.0, ma=0.5, ms=1000.0))
 CLEAR = replace(SHOT, kind=ShotKind.NO_RECEPTOR, clear_by="A. Physicist")
-INTENT = Intent(shot=SHOT, planned_mas=0.5, maximum_mas=0.75, at_us=SINCE_US)  # timer 1.5 s
+INTENT = Intent(
+    shot=SHOT, planned_mas=0.5, maximum_mas=0.75, at_us=SINCE_US, timer_us=1_500_000
+)
 PREPARED = {
     "prepare_panel": True,
     "intent": INTENT,
@@ -103,6 +105,16 @@ def test_a_beam_without_receptor_asks_the_panel_for_nothing(state: State) -> Non
     outputs = wanted(memory(state, shot=CLEAR))
     assert {"prepare_panel", "window_from_us", "window_shot_id"}.isdisjoint(outputs)
     assert outputs["intent"].shot == CLEAR
+
+
+@pytest.mark.req("SR-53")
+def test_an_intent_has_its_timer_beside_a_bound_that_holds_the_fall_and_the_relays_pulse() -> None:
+    falls = replace(LIMITS, held_mas=0.06, fall_us=10_000)
+    before = replace(memory(S.PREP), limits=falls)
+    assert wanted(before)["intent"] == replace(INTENT, maximum_mas=0.755)
+    alone = replace(before, limits=replace(falls, has_own_timer=False, overrun_us=475_000))
+    told = wanted(alone)["intent"]
+    assert (told.maximum_mas, told.timer_us) == (pytest.approx(0.9925), 1_975_000)
 
 
 # --- READOUT

@@ -23,6 +23,7 @@ from firmware_py.decide.memory import State
 from firmware_py.last_words import LastWords, Word, decode, encode
 from firmware_py.recorder.lost_dose import BY_PROGRAMME, BY_WORDS, lost_dose
 from firmware_py.recorder.lost_exposure import as_ended, report_of
+from firmware_py.recorder.messages import intent_from_dict, intent_to_dict
 from firmware_py.recorder.recorder import Recorder
 from firmware_py.recorder.setup import Setup
 from firmware_py.recorder.store.database import MEMORY
@@ -30,7 +31,7 @@ from firmware_py.recorder.store.exposures import LOST, Exposure, read_exposures
 from firmware_py.recorder.store.journal import Journal
 from firmware_py.word_file import WordFile, read_words
 from firmware_py.word_ring import SIZE_BYTES, Ring, newest_body
-from hal.types import EndReason, ExposureReport, Intent, ShotKind
+from hal.types import EndReason, ExposureReport, Intent, ShotKind, Technique
 from rig.recovery import acknowledge, end_lost, open_exposures
 from tests.endings import EndingRun, sweep
 from tests.exposures import NAMESPACE, STARTED, intent, shot, unit_config
@@ -105,6 +106,30 @@ def test_a_beam_that_outlives_its_own_timer_is_not_bounded_by_it() -> None:
     assert bound(overran) == (True, 3.338, BY_WORDS)
     assert bound(replace(overran, beam_taken_us=8_059_999)) == (True, 3.0, BY_PROGRAMME)
     assert bound(replace(overran, relay_counts=False)) == (True, 3.338, BY_WORDS)
+
+
+@pytest.mark.req("SR-53")
+def test_what_flows_in_the_fall_does_not_lengthen_the_timer() -> None:
+    """5 mA for 200 ms, and 0.05 mAs that the cable holds: 10 ms more of that current."""
+    few = replace(shot(), technique=Technique(kv=125.0, ma=5.0, ms=200.0))
+    asked: dict[str, Any] = {"shot": few, "maximum_mas": 1.05, "timer_us": 200_000}
+    late = replace(BEAM, t_us=2_263_000, beam_taken_us=2_260_000, mas=None, ma=5.0, most_ma=5.0)
+    assert bound(late, **asked) == (True, 3.69, BY_WORDS)
+    assert bound(replace(late, beam_taken_us=2_259_999), **asked) == (True, 1.05, BY_PROGRAMME)
+
+
+def test_an_intent_of_before_the_timer_stood_in_it_has_it_in_its_bound() -> None:
+    overran = replace(BEAM, t_us=8_200_000, beam_taken_us=8_060_000)
+    old = intent_from_dict(intent_to_dict(INTENT))
+    assert "timer_us" not in intent_to_dict(INTENT)
+    assert old.timer_us is None
+    found = lost_dose(old, overran)
+    assert (found.maximum_mas, found.by) == (3.338, BY_WORDS)
+
+
+def test_the_timer_of_an_intent_survives_journal_and_bus() -> None:
+    asked = replace(INTENT, timer_us=6_000_000)
+    assert intent_from_dict(json.loads(json.dumps(intent_to_dict(asked)))) == asked
 
 
 @pytest.mark.req("SR-53")

@@ -9,7 +9,7 @@ from firmware_py.decide.entry import RESETS
 from firmware_py.decide.interlocks import IN_USE
 from firmware_py.decide.memory import Memory, SelfTestStep, State
 from firmware_py.decide.supervisor import BEAM_IN_DOUBT, IN_SEQUENCE, LATCHED
-from firmware_py.decide.technique import maximum_mas
+from firmware_py.decide.technique import flowing_us, maximum_mas
 from hal.now import Now, since
 from hal.types import EndReason, Inputs, Intent, Outputs
 
@@ -77,6 +77,7 @@ def _intent(memory: Memory) -> Intent:
         planned_mas=shot.technique.expected_mas if shot.has_beam else 0.0,
         maximum_mas=most_mas,
         at_us=memory.since_us,
+        timer_us=flowing_us(shot.technique, memory.limits) if shot.has_beam else None,
     )
 
 

@@ -22,15 +22,19 @@ def ends_alone(technique: Technique, limits: Limits) -> bool:
     return technique.aec is not None or (technique.mas is not None and limits.ends_mas)
 
 
+def flowing_us(technique: Technique, limits: Limits) -> int:
+    """At most, from ON to HV off: the timer; without one the unit's, and the relay's pulse."""
+    return timer_us(technique, limits) + limits.overrun_us
+
+
 def maximum_mas(technique: Technique, limits: Limits) -> float:
     """The bound on an unknown dose: full current for as long as the generator's timer allows.
 
-    Without one: as long as the unit does, and the relay's pulse after it. What flows in the fall
-    comes on top: what cables hold, but no more than full current until HV is gone.
+    What flows in the fall comes on top: what cables hold, but no more than full current until HV
+    is gone.
     """
     falling_mas = min(limits.held_mas, technique.ma * limits.fall_us / 1e6)
-    flowing_us = timer_us(technique, limits) + limits.overrun_us
-    return technique.ma * flowing_us / 1e6 + falling_mas
+    return technique.ma * flowing_us(technique, limits) / 1e6 + falling_mas
 
 
 def permitted(technique: Technique, limits: Limits, kind: ShotKind) -> bool:

@@ -78,8 +78,14 @@ def _outlived_timer(intent: Intent, word: Word) -> bool:
     """A status that says "on", asked for when the generator's own timer had ended the beam."""
     if not word.beam_on or word.sent_us is None:
         return False
-    timer_us = round(intent.maximum_mas / intent.shot.technique.ma * 1e6)
-    return since(word.beam_taken_us, word.sent_us + timer_us + TIMER_LATE_US)
+    return since(word.beam_taken_us, word.sent_us + _timer_us(intent) + TIMER_LATE_US)
+
+
+def _timer_us(intent: Intent) -> int:
+    """An older journal has it only in the bound, which held nothing of the fall then."""
+    if intent.timer_us is not None:
+        return intent.timer_us
+    return round(intent.maximum_mas / intent.shot.technique.ma * 1e6)
 
 
 def _by_programme(intent: Intent) -> LostDose:

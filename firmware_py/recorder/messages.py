@@ -72,7 +72,7 @@ def _as_ever(data: dict[str, Any]) -> dict[str, Any]:
 
 
 _LATER = ("sid_mm", "field_rows_mm", "field_columns_mm", "dap_dgycm2", "calculated_dap_dgycm2",
-          "dap_doubt")  # fmt: skip
+          "dap_doubt", "timer_us")  # fmt: skip
 
 
 def _shot(data: object) -> Shot:
