@@ -152,7 +152,10 @@ def set_meter(world: World, **values: Any) -> None:
 
 
 def set_optics(world: World, as_bench: bool | None = None, **values: Any) -> None:
-    """`as_bench`: first all as the bench's own focus, grid and patient are; False: first plain."""
+    """`as_bench`: first all as the bench's own focus, grid and patient are; False: first plain.
+
+    With a fault beside it, `heal` puts back what was before; what is arranged alone stays.
+    """
     if as_bench is not None and not isinstance(as_bench, bool):
         raise ValueError(f"as_bench = {as_bench!r}: must be true or false")
     check(targets_of(world, "optics"), values)
@@ -162,8 +165,13 @@ def set_optics(world: World, as_bench: bool | None = None, **values: Any) -> Non
         raise NotHereError(f"{of_a_grid[0]}: this bench has no grid; grid_ratio puts one there")
     _scene_moves(world)
     if as_bench is not None:
+        is_fault = any(_OF_OPTICS[name].is_fault(value) for name, value in values.items())
+        own.before_fault = (own.before_fault or own.now()) if is_fault else None
         own.arrange(as_bench=as_bench)
     inject(targets_of(world, "optics"), values)
+
+
+_OF_OPTICS: Table = {**optics.INJECTIONS, **filtration.INJECTIONS}
 
 
 def _scene_moves(world: World) -> None:
@@ -410,8 +418,10 @@ def heal_all(world: World, what: str) -> None:
 
 
 def _heal_targets(world: World, place: str, targets: Targets) -> None:
-    if place == "optics" and any(is_hurt(*one) for one in targets):
+    own = world.geometry.optics
+    if place == "optics" and (own.before_fault or any(is_hurt(*one) for one in targets)):
         _scene_moves(world)
+        own.put_back()
     for target, table in targets:
         heal(target, table)
 
