@@ -78,7 +78,7 @@ def targets_of(world: World, verb: str) -> Targets:
 
 
 def _supplied(model: MonoblockModel) -> Targets:
-    """A rotor with a filament that is boosted, and a battery or a bank, where there are such."""
+    """A rotor with a preheated filament, and a battery or a bank, where there are such."""
     rotor: Targets = [(model.rotor, ROTOR)] if model.rotor is not None else []
     if isinstance(model, RadiographicModel):
         rotor.append((model, RADIOGRAPHIC))
@@ -112,7 +112,22 @@ def set_generator(world: World, **values: Any) -> None:
     at_start = [name for name in values if name in generator_faults.FROM_NEXT_START]
     if at_start and world.generator.beam_on(world.t_us):
         raise ValueError(f"{at_start[0]} counts from the next start on: set it before the beam")
-    inject(targets_of(world, "generator"), values)
+    targets = targets_of(world, "generator")
+    here = {name for _, table in targets for name in table}
+    for name in values:
+        part = next((part for part, table in _PARTS.items() if name in table), None)
+        if part is not None and name not in here:
+            raise NotHereError(f"this bench has no {part} ({name})")
+    inject(targets, values)
+
+
+_PARTS: dict[str, Table] = {  # what some generators have
+    "battery": battery.INJECTIONS,
+    "capacitors": capacitors.INJECTIONS,
+    "rotor": ROTOR,
+    "preheated filament": RADIOGRAPHIC,
+    "chambers": chambers.INJECTIONS,
+}
 
 
 def set_panel(world: World, **values: Any) -> None:

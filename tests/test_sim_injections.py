@@ -130,7 +130,7 @@ def test_every_injection_refuses_what_it_can_not_be(driver: str, verb: str, name
         ("r2cp", "false command", {"text": "ENBL1"}, "no texts; there is only 'ON'"),
         ("r2cp", "lose answer", {"device": "generator", "text": "ENBL1"}, "are no texts"),
         ("r2cp", "line", {"device": "generator", "wrong_baud": True}, "needs a serial line"),
-        ("vj_ixs", "generator", {"rotor_stuck": True}, "no injection 'rotor_stuck' here"),
+        ("vj_ixs", "generator", {"rotor_stuck": True}, "this bench has no rotor"),
     ],
 )
 def test_what_only_other_benches_have_is_told_as_that(
@@ -187,6 +187,24 @@ def test_a_refusal_says_what_is_allowed(injection: Injection, value: object, tol
     with pytest.raises(ValueError, match="must be") as refused:
         injection.check("x", value)
     assert str(refused.value) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "part"),
+    [
+        ("rotor_slow_us", 1000, "rotor"),
+        ("capacitors_lost_pct", 5.0, "capacitors"),
+        ("chamber_dead", "centre", "chambers"),
+        ("preheat_low_pct", 5.0, "preheated filament"),
+    ],
+)
+def test_a_part_that_the_bench_has_not_got_is_named(
+    made: SimWorld, name: str, value: object, part: str
+) -> None:
+    with pytest.raises(NotOnThisBenchError) as refused:
+        do(made.world, "generator", {"kv_off_pct": 5.0, name: value})
+    assert str(refused.value) == f"this bench has no {part} ({name})"
+    assert made.world.generator.kv_off_pct == 0.0
 
 
 # --- heal
