@@ -32,6 +32,7 @@ from rig.simulator import OPTIONAL
 from sim.arcs import gas_after
 from sim.build import Ends, build_world
 from sim.generator_wires import wire_of
+from sim.in_place import faults_in_place, supply_of
 from sim.script import NotOnThisBenchError, Script, ScriptError, Step, do
 
 SHOWN_COUNT = 200  # moves of nets, the newest
@@ -245,6 +246,8 @@ def show(server: SimServer) -> dict[str, Any]:
         "optics": asdict(world.geometry.optics.now()),
         "sid_mm": world.geometry.sid_mm,
         "field_mm": list(world.geometry.field_mm),
+        "faults_in_place": faults_in_place(world),
+        "supply": supply_of(world),
         "battery_charge": world.generator.charge(world.t_us),
         "panel_battery_pct": world.panel.battery_pct(world.t_us),
         "rotor_rpm": None if rotor is None else rotor.rpm(world.t_us),

@@ -7,11 +7,11 @@ strip that leans (x - grid_off_mm) / grid_focus_mm, and loses of the gap
 
     lost = grid_ratio * |x / sid - (x - grid_off_mm) / grid_focus_mm|
 
-until nothing is left: at a wrong distance the picture darkens towards both sides, beside its middle
-evenly (which no picture tells from a low dose), and upside down, with strips that lean the
-other way, only a band in the middle is lit. That is geometry (similar triangles, a point focus,
-strips that nothing passes); the shares below are chosen. Scatter comes from everywhere: it loses
-the same in all of these.
+until nothing is left: at a wrong distance less and less arrives towards both sides (white and noisy
+in the picture), beside its middle evenly less (which no picture tells from a low dose), and upside
+down, with strips that lean the other way, only a band in the middle is exposed. That is geometry
+(similar triangles, a point focus, strips that nothing passes); the shares below are chosen. Scatter
+comes from everywhere: it loses the same in all of these.
 
 A grid that moves shows no lines. Of one that stands still the first harmonics are drawn, as means
 over each pixel and in primary alone: finer than pixels, they come back as broad bands (moire).

@@ -33,6 +33,10 @@ class Injection:
         if wrong:
             raise ValueError(f"{name} = {value!r}: must be {wrong}")
 
+    def is_fault(self, value: object) -> bool:
+        """Something for `heal` to take back."""
+        return self.heals and value != self.harmless
+
     def _wrong(self, value: object) -> str | None:
         kind = self.kind if self.harmless is None else type(self.harmless)
         if not _is_kind(kind, value):
@@ -93,5 +97,4 @@ def heal(target: object, table: Table) -> None:
 
 def is_hurt(target: object, table: Table) -> bool:
     """There is something for `heal` to take back."""
-    healing = (one for one in table.items() if one[1].heals)
-    return any(getattr(target, name) != injection.harmless for name, injection in healing)
+    return any(injection.is_fault(getattr(target, name)) for name, injection in table.items())

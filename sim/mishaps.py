@@ -78,7 +78,7 @@ def targets_of(world: World, verb: str) -> Targets:
 
 
 def _supplied(model: MonoblockModel) -> Targets:
-    """A rotor with a filament that is boosted, and a battery or a bank, where there are such."""
+    """A rotor with a preheated filament, and a battery or a bank, where there are such."""
     rotor: Targets = [(model.rotor, ROTOR)] if model.rotor is not None else []
     if isinstance(model, RadiographicModel):
         rotor.append((model, RADIOGRAPHIC))
@@ -112,10 +112,25 @@ def set_generator(world: World, **values: Any) -> None:
     at_start = [name for name in values if name in generator_faults.FROM_NEXT_START]
     if at_start and world.generator.beam_on(world.t_us):
         raise ValueError(f"{at_start[0]} counts from the next start on: set it before the beam")
-    check(targets_of(world, "generator"), values)
+    targets = targets_of(world, "generator")
+    here = {name for _, table in targets for name in table}
+    for name in values:
+        part = next((part for part, table in _PARTS.items() if name in table), None)
+        if part is not None and name not in here:
+            raise NotHereError(f"this bench has no {part} ({name})")
+    check(targets, values)
     if not values.keys().isdisjoint(capacitors.INJECTIONS):
         _capacity_changes(world)
-    inject(targets_of(world, "generator"), values)
+    inject(targets, values)
+
+
+_PARTS: dict[str, Table] = {  # what some generators have
+    "battery": battery.INJECTIONS,
+    "capacitors": capacitors.INJECTIONS,
+    "rotor": ROTOR,
+    "preheated filament": RADIOGRAPHIC,
+    "chambers": chambers.INJECTIONS,
+}
 
 
 def _capacity_changes(world: World) -> None:
@@ -160,7 +175,10 @@ def set_meter(world: World, **values: Any) -> None:
 
 
 def set_optics(world: World, as_bench: bool | None = None, **values: Any) -> None:
-    """`as_bench`: first all as the bench's own focus, grid and patient are; False: first plain."""
+    """`as_bench`: first all as the bench's own focus, grid and patient are; False: first plain.
+
+    With a fault beside it, `heal` puts back what was before; what is arranged alone stays.
+    """
     if as_bench is not None and not isinstance(as_bench, bool):
         raise ValueError(f"as_bench = {as_bench!r}: must be true or false")
     check(targets_of(world, "optics"), values)
@@ -170,8 +188,13 @@ def set_optics(world: World, as_bench: bool | None = None, **values: Any) -> Non
         raise NotHereError(f"{of_a_grid[0]}: this bench has no grid; grid_ratio puts one there")
     _scene_moves(world)
     if as_bench is not None:
+        is_fault = any(_OF_OPTICS[name].is_fault(value) for name, value in values.items())
+        own.before_fault = (own.before_fault or own.now()) if is_fault else None
         own.arrange(as_bench=as_bench)
     inject(targets_of(world, "optics"), values)
+
+
+_OF_OPTICS: Table = {**optics.INJECTIONS, **filtration.INJECTIONS}
 
 
 def _scene_moves(world: World) -> None:
@@ -418,8 +441,10 @@ def heal_all(world: World, what: str) -> None:
 
 
 def _heal_targets(world: World, place: str, targets: Targets) -> None:
-    if place == "optics" and any(is_hurt(*one) for one in targets):
+    own = world.geometry.optics
+    if place == "optics" and (own.before_fault or any(is_hurt(*one) for one in targets)):
         _scene_moves(world)
+        own.put_back()
     for target, table in targets:
         if table is capacitors.INJECTIONS and is_hurt(target, table):
             _capacity_changes(world)

@@ -109,11 +109,20 @@ class SimOptics:
     def __init__(self, bench: Optics = PLAIN) -> None:
         """`bench`: what its own focus, grid and patient are like."""
         self.bench = bench
+        self.before_fault: Optics | None = None  # where a fault came with optics of its own
         fresh(self, INJECTIONS)
 
     def arrange(self, *, as_bench: bool) -> None:
         """As the bench really is, or plain; faults stay."""
-        wanted = self.bench if as_bench else PLAIN
+        self._arranged(self.bench if as_bench else PLAIN)
+
+    def put_back(self) -> None:
+        """What a fault arranged for itself goes with it."""
+        if self.before_fault is not None:
+            self._arranged(self.before_fault)
+            self.before_fault = None
+
+    def _arranged(self, wanted: Optics) -> None:
         for name, injection in INJECTIONS.items():
             if not injection.heals:
                 setattr(self, name, getattr(wanted, name))

@@ -66,6 +66,11 @@ class SimRoom:
         self._stuck_coils[name] = self.lit()[name] if closed is None else closed
         self._drive(t_us, name)
 
+    def stuck(self) -> dict[str, bool]:
+        """ "input door", "coil beam_lamp" and their like: whether it is stuck closed."""
+        inputs = {f"input {name}": closed for name, closed in self._stuck_inputs.items()}
+        return inputs | {f"coil {name}": closed for name, closed in self._stuck_coils.items()}
+
     def free(self, t_us: int, *, input_name: str | None = None, coil: str | None = None) -> None:
         if input_name is not None:
             _must_know("input", input_name, CONTACTS)

@@ -124,6 +124,9 @@ class Wiring:
         self._stuck.discard(name)
         self.set_contact(t_us, name, self._hand[name])
 
+    def stuck(self) -> list[str]:
+        return sorted(self._stuck)
+
     def _must_know(self, name: str) -> None:
         if name not in self.contacts:
             raise ValueError(f"no contact {name!r}; there are {', '.join(CONTACTS)}")

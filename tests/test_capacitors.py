@@ -290,7 +290,9 @@ def test_other_benches_are_as_they_were() -> None:
 def test_what_another_supply_has_is_refused_as_of_another_bench(
     name: str, args: dict[str, Any]
 ) -> None:
-    with pytest.raises(NotOnThisBenchError, match="no injection"):
+    ((injection, _),) = args.items()
+    part = "capacitors" if injection == "capacitors_lost_pct" else "battery"
+    with pytest.raises(NotOnThisBenchError, match=rf"^this bench has no {part} \({injection}\)$"):
         Whole(on=bench(name)).do("generator", **args)
 
 

@@ -302,6 +302,38 @@ def test_the_word_comes_first_and_what_is_said_beside_it_counts() -> None:
     assert optics.now() == PLAIN
 
 
+@pytest.mark.parametrize("what", ["all", "optics"])
+def test_heal_puts_back_what_was_before_a_fault_that_brought_the_bench_s_optics(what: str) -> None:
+    world = sim_world(optics=BENCH)
+    optics = world.world.geometry.optics
+    world.do("optics", lift_mm=40.0)
+    world.do("optics", as_bench=True, grid_upside_down=True)
+    world.do("optics", as_bench=True, grid_off_mm=30.0)
+    assert optics.now() == replace(BENCH, grid_upside_down=True, grid_off_mm=30.0)
+    world.do("heal", what=what)
+    assert optics.now() == replace(PLAIN, lift_mm=40.0)
+    world.do("optics", lift_mm=0.0)
+    world.do("heal", what=what)
+    assert optics.now() == PLAIN
+
+
+def test_what_is_arranged_beside_a_fault_and_after_it_stays() -> None:
+    world = sim_world(optics=BENCH)
+    optics = world.world.geometry.optics
+    world.do("optics", as_bench=True, grid_off_mm=30.0)
+    world.do("optics", grid_off_mm=10.0)
+    world.do("optics", as_bench=True)
+    world.do("heal", what="optics")
+    assert optics.now() == BENCH
+    world.do("optics", as_bench=False)
+    world.do("optics", as_bench=True, lost_filtration_mm=1.0)
+    world.do("optics", lost_filtration_mm=0.0)
+    world.do("heal", what="room")
+    assert optics.now() == BENCH
+    world.do("heal", what="optics")
+    assert optics.now() == PLAIN
+
+
 def test_what_is_said_of_the_grid_of_a_bench_that_has_none_is_refused_as_another_bench_s() -> None:
     world = sim_world(optics=replace(BENCH, grid_ratio=0.0))
     with pytest.raises(NotOnThisBenchError, match="grid_upside_down: this bench has no grid; "):

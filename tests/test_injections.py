@@ -205,13 +205,13 @@ def test_a_bench_starts_with_a_fault_and_says_so(tmp_path: Path) -> None:
     [
         ("F10", "'arc' happens at a moment and is no lasting fault"),
         ("F54", "'press e-stop' happens at a moment"),
-        ("F13", "no injection 'rotor_stuck' here"),
+        ("F13", "this bench has no rotor (rotor_stuck)"),
         ("F86", "'recorder' concerns unit or recorder"),
         ("F999", "no injection 'F999'"),
         ("filter lst", "no injection 'filter lst'; did you mean 'filter lost'?"),
         ("x", "no injection 'x'; there are F01 to F110, and the names of dxrig sim show faults"),
         ("none", "'none' is no fault"),
-        ("rotor slow", "no injection 'rotor_slow_us' here"),
+        ("rotor slow", "this bench has no rotor (rotor_slow_us)"),
     ],
 )
 def test_a_fault_that_a_bench_can_not_start_with_is_a_usage_error(
@@ -282,7 +282,7 @@ def test_the_fixture_does_later_steps_at_their_time(inject: Inject) -> None:
 
 
 def test_the_fixture_refuses_what_the_room_has_not(inject: Inject) -> None:
-    with pytest.raises(NotOnThisBenchError, match=r"no injection 'rotor_stuck' here"):
+    with pytest.raises(NotOnThisBenchError, match=r"this bench has no rotor"):
         inject(ModelRung(bench(), pixels=pixels()), "F24")
 
 
@@ -304,7 +304,7 @@ def test_a_bench_without_chambers_does_not_start_with_dead_ones() -> None:
 
 def test_a_room_without_chambers_says_that_it_has_none() -> None:
     (step,) = steps_of("F18", "scenario")
-    with pytest.raises(ScriptError, match="no injection 'chamber_dead' here"):
+    with pytest.raises(ScriptError, match="this bench has no chambers"):
         do(ModelRung(bench(), pixels=pixels()).world, step.do, step.args)
 
 

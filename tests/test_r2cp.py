@@ -831,6 +831,11 @@ def test_the_capabilities_are_the_hosts_patience_and_claim_no_watchdog() -> None
     [
         (Technique(kv=80.04, ma=100.004, ms=20.001), Technique(kv=80.0, ma=100.0, ms=20.01), 2.016),
         (Technique(kv=80.0, ma=200.0, mas=5.0004), Technique(kv=80.0, ma=200.0, mas=5.0), 7.015),
+        (
+            Technique(kv=110.0, ma=290.909, mas=4.0),
+            Technique(kv=110.0, ma=290.9, mas=4.0),
+            6.923875,
+        ),
         (Technique(kv=20.0, ma=1.0, ms=1.0), Technique(kv=20.0, ma=1.0, ms=1.0), 0.011),
         (Technique(kv=150.0, ma=32.0, ms=20_000.0), Technique(kv=150.0, ma=32.0, ms=20e3), 640.015),
     ],

@@ -230,6 +230,15 @@ def test_a_chest_s_mediastinum_has_the_scatter_that_was_measured() -> None:
         (("pmma_100",), "3.9 % of the open beam"),
         (("none",), "100 % everywhere"),
         (("none", "--set", "grid_ratio=10"), "70 % everywhere"),
+        (("none", "--set", "heel=true"), "86 % to 105 %, median 100 %"),
+        (
+            ("none", "--grid-ratio", "10", "--set", "grid_upside_down=true"),
+            "under 0.001 % to 68.6 %, median 0.7 %",
+        ),
+        (
+            ("none", "--grid-ratio", "10", "--set", "grid_stands_still=true", "--width-mm", "20"),
+            "65.6 % to 76.5 %, median 65.8 %",
+        ),
     ],
 )
 def test_what_arrives_is_told_of_what_lies_there(arguments: tuple[str, ...], row: str) -> None:

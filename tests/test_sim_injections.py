@@ -24,6 +24,7 @@ from sim import (
     rotor,
     wiring,
 )
+from sim.in_place import faults_in_place
 from sim.injection import Injection, Table, fresh, inject
 from sim.script import INJECTED, NotOnThisBenchError, ScriptError, do
 from tests.sim_world import SimWorld, sim_world
@@ -129,7 +130,7 @@ def test_every_injection_refuses_what_it_can_not_be(driver: str, verb: str, name
         ("r2cp", "false command", {"text": "ENBL1"}, "no texts; there is only 'ON'"),
         ("r2cp", "lose answer", {"device": "generator", "text": "ENBL1"}, "are no texts"),
         ("r2cp", "line", {"device": "generator", "wrong_baud": True}, "needs a serial line"),
-        ("vj_ixs", "generator", {"rotor_stuck": True}, "no injection 'rotor_stuck' here"),
+        ("vj_ixs", "generator", {"rotor_stuck": True}, "this bench has no rotor"),
     ],
 )
 def test_what_only_other_benches_have_is_told_as_that(
@@ -188,6 +189,24 @@ def test_a_refusal_says_what_is_allowed(injection: Injection, value: object, tol
     assert str(refused.value) == told
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "part"),
+    [
+        ("rotor_slow_us", 1000, "rotor"),
+        ("capacitors_lost_pct", 5.0, "capacitors"),
+        ("chamber_dead", "centre", "chambers"),
+        ("preheat_low_pct", 5.0, "preheated filament"),
+    ],
+)
+def test_a_part_that_the_bench_has_not_got_is_named(
+    made: SimWorld, name: str, value: object, part: str
+) -> None:
+    with pytest.raises(NotOnThisBenchError) as refused:
+        do(made.world, "generator", {"kv_off_pct": 5.0, name: value})
+    assert str(refused.value) == f"this bench has no {part} ({name})"
+    assert made.world.generator.kv_off_pct == 0.0
+
+
 # --- heal
 
 
@@ -210,6 +229,39 @@ def test_heal_takes_back_what_is_no_attribute_too(made: SimWorld) -> None:
     assert not world.room.lit()["beam_lamp"]
     assert (world.room_device.lose_answer, world.generator_device.lose_once) == (None, b"")
     assert world.panel_device.powered
+
+
+def test_what_is_in_place_is_told_until_it_is_healed(made: SimWorld) -> None:
+    assert faults_in_place(made.world) == {}
+    made.do("generator", kv_off_pct=5.0)
+    made.do("optics", grid_ratio=10.0, grid_upside_down=True)  # a grid alone is no fault
+    made.do("battery", volts=20.0)
+    made.do("weld", relay="contactor")
+    made.do("stick", contact="door", closed=False)
+    made.do("stick", input="key", closed=False)
+    made.do("stick", coil="beam_lamp", closed=True)
+    made.do("line", device="room", delay_ms=40.0)
+    made.do("power off", device="panel")
+    assert faults_in_place(made.world) == {
+        "generator": {"kv_off_pct": 5.0, "battery volts": 20.0},
+        "optics": {"grid_upside_down": True},
+        "welded": {"contactor": True},
+        "stuck": {"contact door": False, "input key": False, "coil beam_lamp": True},
+        "line room": {"delay_ms": 40.0},
+        "line panel": {"powered": False},
+    }
+    made.do("heal", what="all")
+    assert faults_in_place(made.world) == {}
+
+
+@pytest.mark.parametrize(("driver", "verb", "name"), ALL)
+def test_every_fault_is_told_by_its_name(driver: str, verb: str, name: str) -> None:
+    made, tables = world_of(driver)
+    injection = tables[verb][name]
+    place, device = ("line generator", {"device": "generator"}) if verb == "line" else (verb, {})
+    made.do(verb, **device, **{name: harmful(injection)})
+    told = {place: {name: harmful(injection)}} if injection.heals else {}
+    assert faults_in_place(made.world) == told
 
 
 def test_heal_of_one_place_lets_the_others_be(made: SimWorld) -> None:

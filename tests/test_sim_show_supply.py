@@ -57,6 +57,36 @@ def test_a_bank_gives_so_many_as_it_is_ready_for() -> None:
     assert answer("capacitors", "--mas", "500")["exposure"]["recharge_s"] is None
 
 
+def test_what_no_charge_gives_is_refused_at_any(tmp_path: Path) -> None:
+    words = ("capacitors", "--mas", "500")
+    assert answer(*words)["exposure"]["refused_below_pct"] is None
+    text = shown(*words)
+    assert "refused, or ended at once    at any charge\n" in text
+    assert "volts                        400\n" in text
+    assert shown(*words, "--out", str(tmp_path / "bank.svg")) != ""
+
+
+def test_a_charger_is_told_with_what_the_standby_leaves_of_it() -> None:
+    found = answer("mobile")
+    assert (found["charger_w"], found["charging_w"]) == (110.0, 70.0)
+    assert "charging  110 W, 70 W beside the standby, full after 8.1 h\n" in shown("mobile")
+    assert "charging  29.3 W, full after 2.05 h\n" in shown("monoblock")
+    assert "charging  1500 W, full after 32.5 s\n" in shown("capacitors")
+
+
+def test_a_bank_is_told_with_the_volts_after_the_exposure() -> None:
+    found = answer("capacitors", "--kvp", "80", "--mas", "100")["exposure"]
+    assert found["after_v"] == pytest.approx((400**2 - 2 * 8_000 / 0.85) ** 0.5)
+    assert "volts                        400, after it 375.7\n" in shown("capacitors")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_line_is_longer_than_a_screen_and_no_energy_a_power_of_ten(name: str) -> None:
+    text = shown(name, "--kvp", "150", "--mas", "10000")
+    assert max(map(len, text.splitlines())) <= 80
+    assert "10000 mAs: 1500 kJ" in text
+
+
 def test_its_curves_are_volts_over_charge_and_charge_over_time() -> None:
     found = answer("monoblock")
     volts, charging = found["volts"], found["charging"]

@@ -189,6 +189,31 @@ def test_a_beam_is_judged_and_what_refuses_it_is_named() -> None:
     assert "beam" not in answer("sim-rad32")
 
 
+def test_the_small_focus_has_the_emission_of_its_own_filament(tmp_path: Path) -> None:
+    small = answer("sim-rad32", "--focus", "small")["emission"]
+    assert (small["focus"], small["standby_a"], small["most_a"]) == ("small", 2.1, 4.8)
+    assert small["tube_ma"][-1] == pytest.approx(250.0)
+    assert [curve["kv"] for curve in small["curves"]] == [40.0, 60.0, 80.0, 120.0]
+    assert answer("sim-rad32")["emission"]["focus"] == "large"
+    assert answer("vj-ixs120", "--focus", "small")["emission"]["focus"] is None
+    told = shown("sim-rad32", "--focus", "small", "--out", str(tmp_path / "a.svg"))
+    assert "\nEmission, small focus\n" in told
+    assert "40 kV           3.130   3.322    3.661  3.939    4.738\n" in told
+    assert "between beams 2.1 A, at most 4.8 A" in told
+    assert "Emission, small focus" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+
+
+def test_a_beam_that_the_filament_does_not_give_is_told_with_what_it_gives() -> None:
+    words = ("--focus", "small", "--kvp", "40", "--ma", "350", "--ms", "10")
+    beam = answer("sim-rad32", *words)["beam"]
+    assert beam["refused_by"] == []
+    assert (beam["filament"]["asked_ma"], round(beam["filament"]["most_ma"])) == (350.0, 261)
+    told = shown("sim-rad32", *words)
+    assert "134 %" in told
+    assert told.endswith("\nborne; the filament gives no more than 261 mA\n")
+    assert answer("toshiba-e7239", *BEAM)["beam"]["filament"] is None
+
+
 def test_half_a_beam_and_a_focus_without_power_are_refused() -> None:
     half = CliRunner().invoke(main, ["sim", "show", "tube", "sim-rad32", "--kvp", "120"])
     assert (half.exit_code, half.stderr) == (

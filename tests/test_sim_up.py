@@ -13,6 +13,7 @@ from rig.cli import main
 from rig.commands import sim
 from rig.exit_codes import UsageError
 from rig.sim_server import SimServer, show
+from rig.sim_show.room import VIEWS
 from tests.live_bench import ended, live_bench
 
 DAY_S = 86_400.0
@@ -66,10 +67,41 @@ def test_the_room_shows_what_stands_in_the_beam_and_the_charge(tmp_path: Path) -
     assert facts["battery_charge"] == 0.9
 
 
+@pytest.mark.parametrize(
+    ("bench", "row"),
+    [
+        ("portable", ("battery", "90 %")),
+        ("mobile", ("battery", "90 %")),
+        ("mobile_socket", ("capacitors", "100 %")),
+        ("room", ("supply", "mains")),
+        ("cabinet", ("supply", "mains")),
+        ("industrial", ("supply", "mains")),
+    ],
+)
+def test_the_room_tells_what_feeds_its_generator(
+    tmp_path: Path, bench: str, row: tuple[str, str]
+) -> None:
+    made = SimServer(load_bench(bench), tmp_path)
+    made.close()
+    assert row in VIEWS["room"](show(made))[1]
+
+
+def test_whoever_joins_sees_the_faults_in_place(tmp_path: Path) -> None:
+    made = server(tmp_path, faults=["filter lost", "F40"])
+    made.close()
+    facts = show(made)
+    assert facts["faults_in_place"]["optics"] == {"lost_filtration_mm": 1.5}
+    rows = [value for name, value in VIEWS["room"](facts)[1] if name == "faults in place"]
+    assert "optics: lost_filtration_mm = 1.5" in rows
+    plain = server(tmp_path)
+    plain.close()
+    assert ("faults in place", "none") in VIEWS["room"](show(plain))[1]
+
+
 def test_a_fault_that_the_bench_has_not_got_is_named_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as told:
         server(tmp_path, faults=["filter lost", "rotor slow", "F40"])
-    assert str(told.value).startswith("rotor slow: no injection 'rotor_slow_us' here")
+    assert str(told.value) == "rotor slow: this bench has no rotor (rotor_slow_us)"
     assert "filter lost" not in str(told.value)
     assert "F40" not in str(told.value)
 

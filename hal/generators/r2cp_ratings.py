@@ -36,6 +36,7 @@ POST_TRIES = 20  # statuses that a post-exposure of the beam just made may stay 
 STEPS_PER_MS = 100  # the wire's ms x 100, upwards: a beam is never cut short by a rounding
 TIME_RANGE_MS = (1.0, 20_000.0)
 MAS_DECIMALS = 3
+MA_STEP = 0.01
 RANGES = {"kv": (20.0, 150.0, "kV"), "ma": (1.0, 1000.0, "mA")}  # 4.5, "Limits"
 MAS_MIN = 0.01
 # 4.5 says 32000 mAs, but three bytes at x 1000 end at 16777. The host caps 3-point use at 640.
@@ -96,7 +97,7 @@ def maximum_mas(technique: Technique) -> float:
 
 
 def effective(technique: Technique) -> Technique:
-    """The technique in the wire's steps: 0.1 kV, 0.01 mA, 0.01 ms upwards, 0.001 mAs.
+    """The technique in the wire's steps: 0.1 kV, 0.01 mA downwards, 0.01 ms upwards, 0.001 mAs.
 
     No R10 or R20 series is imposed: the true table is not known (13). What a generator does not
     have it refuses or changes, and the read-back shows it. Raises ValueError with the field.
@@ -109,7 +110,7 @@ def effective(technique: Technique) -> Technique:
         if not least <= value <= most:
             raise ValueError(f"{name} must be {least:g}-{most:g} {unit} (R2CP 4.5), got {value!r}")
     mas = None if technique.mas is None else round(technique.mas, MAS_DECIMALS)
-    made = replace(technique, kv=round(technique.kv, 1), ma=round(technique.ma, 2), mas=mas,
+    made = replace(technique, kv=round(technique.kv, 1), ma=_downwards(technique.ma), mas=mas,
                    aec=_effective_aec(technique.aec))  # fmt: skip
     _check_charge(made)
     time_ms = device_time_ms(made)
@@ -118,6 +119,11 @@ def effective(technique: Technique) -> Technique:
         field = _field_of(technique)
         raise ValueError(f"{field} makes {time_ms:g} ms, must be {least_ms:g}-{most_ms:g} ms")
     return made if made.ms is None else replace(made, ms=time_ms)
+
+
+def _downwards(ma: float) -> float:
+    """What is just permitted stays so: 32 kW at 110 kV are 290.909 mA."""
+    return round(math.floor(round(ma / MA_STEP, 6)) * MA_STEP, 2)
 
 
 def _field_of(technique: Technique) -> str:

@@ -284,13 +284,19 @@ def _tell(facts: dict[str, Any], out: Path | None) -> None:
 
 def _air_kerma(facts: dict[str, Any]) -> str:
     if facts["behind_median"] is None:
-        return f"{_pct(facts['arrives_median'])} everywhere"
+        return _all_over(facts)
     low, median, high = (facts[f"behind_{which}"] for which in ("low", "median", "high"))
     spread = f"mostly {_pct(low)} to {_pct(high)}, median {_pct(median)}"
     alike = _pct(median) if _pct(low) == _pct(high) else spread
     if facts["covered_pct"] > 99.9:
         return f"{alike} of the open beam"
     return f"behind it (on {facts['covered_pct']:.0f} % of the picture) {alike} of the open beam"
+
+
+def _all_over(facts: dict[str, Any]) -> str:
+    """Nothing is in the way; a heel or a grid may still make the picture uneven."""
+    least, median, most = (_pct(facts[f"arrives_{which}"]) for which in ("least", "median", "most"))
+    return f"{median} everywhere" if least == most else f"{least} to {most}, median {median}"
 
 
 def _pct(part: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,25 @@ def _panel_battery(pct: int | None) -> list[tuple[str, str]]:
     return [] if pct is None else [("panel's battery", f"{pct} %")]
 
 
+def _supply(facts: dict[str, Any]) -> tuple[str, str]:
+    if facts["supply"] == "mains":
+        return ("supply", "mains")
+    return (facts["supply"], f"{100 * facts['battery_charge']:.0f} %")
+
+
+def _faults(found: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+    """A row for each place; so whoever joins sees why the room does what it does."""
+    rows = [
+        ("faults in place", f"{place}: {', '.join(_named(*one) for one in values.items())}")
+        for place, values in found.items()
+    ]
+    return rows or [("faults in place", "none")]
+
+
+def _named(name: str, value: object) -> str:
+    return f"{name} = {json.dumps(value)}"
+
+
 def _room(facts: dict[str, Any]) -> Table:
     rows = [(f"contact {name}", _closed(value)) for name, value in facts["contacts"].items()]
     rows.append(("safety relay", _closed(facts["safety_relay"])))
@@ -32,10 +52,11 @@ def _room(facts: dict[str, Any]) -> Table:
         ("optics", optics_words(facts["optics"])),
         ("source to detector", f"{facts['sid_mm']:g} mm"),
         ("light field there", " x ".join(f"{mm:g}" for mm in facts["field_mm"]) + " mm"),
-        ("battery", f"{100 * facts['battery_charge']:.0f} %"),
+        _supply(facts),
         *_panel_battery(facts["panel_battery_pct"]),
         *([] if facts["rotor_rpm"] is None else [("rotor", f"{facts['rotor_rpm']:.0f} rpm")]),
         ("beam", "ON" if facts["beam_on"] else "off"),
+        *_faults(facts["faults_in_place"]),
     ]
     return ("what", "is"), rows
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rig.answers import answer_json, answer_table
+from rig.answers import answer_json, answer_table, plain
 from rig.exit_codes import UsageError
 from rig.options import Numbers, json_option
 from rig.sim_show.out import out_option, wants_json, write_out
@@ -92,19 +92,37 @@ def _tell(content: dict[str, Any]) -> None:
             f"{content['stored_j'] / 1e3:.4g} kJ, {content['tube_j'] / 1e3:.4g} kJ in the tube",
         ),
         ("standby", f"{content['standby_w']:g} W"),
-        ("charging", f"{content['charging_w']:.4g} W, full after {_span(content['full_after_s'])}"),
+        ("charging", f"{_charging(content)}, full after {_span(content['full_after_s'])}"),
     ]
     answer_table(("fact", "as it is"), rows)
     click.echo()
-    title = f"{one['kv']:g} kV, {one['ma']:g} mA, {one['mas']:g} mAs: {one['tube_j'] / 1e3:.3g} kJ"
+    title = (
+        f"{one['kv']:g} kV, {one['ma']:g} mA, {one['mas']:g} mAs: {plain(one['tube_j'] / 1e3)} kJ"
+    )
+    least_pct = one["refused_below_pct"]
+    refused = "at any charge" if least_pct is None else f"below {least_pct:g} % of charge"
     again = "-" if one["recharge_s"] is None else _span(one["recharge_s"])
     asked = [
-        ("volts", f"{one['rest_v']:.4g}, under its load {one['loaded_v']:.4g}"),
-        ("refused, or ended at once", f"below {one['refused_below_pct']:g} % of charge"),
+        ("volts", _volts(one)),
+        ("refused, or ended at once", refused),
         ("from a full charge", f"{one['from_full_count']} of them"),
         ("what one took is charged in", again),
     ]
     answer_table(("asked of it", "how much"), asked, title=title)
+
+
+def _charging(content: dict[str, Any]) -> str:
+    charger_w, left_w = content["charger_w"], content["charging_w"]
+    beside = "" if left_w == charger_w else f", {left_w:.4g} W beside the standby"
+    return f"{charger_w:.4g} W{beside}"
+
+
+def _volts(one: dict[str, Any]) -> str:
+    """A bank has no resistance: its volts fall by what is taken."""
+    if one["loaded_v"] != one["rest_v"]:
+        return f"{one['rest_v']:.4g}, under its load {one['loaded_v']:.4g}"
+    after = "" if one["after_v"] is None else f", after it {one['after_v']:.4g}"
+    return f"{one['rest_v']:.4g}{after}"
 
 
 def _span(span_s: float) -> str:

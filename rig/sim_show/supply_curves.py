@@ -27,7 +27,7 @@ SUPPLIES = {
         about="LiFePO4 pack of the IXS portable", kind=Battery, kv=120.0, ma=1.0, mas=1.0
     ),
     "mobile": Supply(
-        about="battery of the mobile unit, of which a block of ten is told",
+        about="battery of the mobile unit, told by one of its ten blocks",
         kind=DriveBattery, kv=80.0, ma=400.0, mas=100.0,
     ),
     "capacitors": Supply(
@@ -62,7 +62,8 @@ def _facts(name: str) -> dict[str, Any]:
         "tube_j": supply.capacity_j * supply.efficiency,
         "full_v": supply.volts(0.0),
         "standby_w": max(0.0, supply.rest_w(on=True, lead=False, in_beam=False)),
-        "charging_w": gain_w,
+        "charging_w": gain_w,  # what is left of the charger beside the standby
+        "charger_w": gain_w + (supply.standby_w if supply.is_pack else 0.0),
         "full_after_s": supply.capacity_j / gain_w,
     }
 
@@ -76,11 +77,13 @@ def _exposure(kind: type[Battery], kv: float, ma: float, mas: float) -> dict[str
     count = bisect_left(fit, True, key=short)
     # In tenths of a percent, the charge from which on it is begun and not ended at once.
     begun = lambda mille: _gives(kind(mille / 1000), load_w, kv * mas)  # noqa: E731
+    least = bisect_left(range(1001), True, key=begun)
     return {
         "kv": kv, "ma": ma, "mas": mas, "tube_j": kv * mas, "from_full_count": count,
-        "refused_below_pct": bisect_left(range(1001), True, key=begun) / 10,
+        "refused_below_pct": least / 10 if least <= 1000 else None,  # None: at any charge
         "recharge_s": taken_j / gain_w if count else None,
         "rest_v": full.volts(0.0), "loaded_v": full.volts(load_w),
+        "after_v": full.volts(0.0, taken_j) if count else None,
     }  # fmt: skip
 
 

@@ -30,7 +30,8 @@ def draw_supply(content: dict[str, Any]) -> Figure:
 
 def _volts(axes: Any, part: dict[str, Any], one: dict[str, Any]) -> None:
     name = f"{one['kv']:g} kV, {one['ma']:g} mA, {one['mas']:g} mAs: not made"
-    axes.axvspan(0, one["refused_below_pct"], color=SHADE, label=name)
+    least_pct = one["refused_below_pct"]
+    axes.axvspan(0, 100 if least_pct is None else least_pct, color=SHADE, label=name)
     alike = part["loaded_v"] == part["rest_v"]
     name = "at rest and under load" if alike else "at rest"
     axes.plot(part["charge_pct"], part["rest_v"], color=REST, label=name)

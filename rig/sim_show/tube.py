@@ -22,18 +22,26 @@ Examples:
   dxrig sim show tube sim-rad32
   dxrig sim show tube sim-rad32 --out rad32.svg
   dxrig sim show tube sim-rad32 --kvp 120 --ma 250 --ms 1000
+  dxrig sim show tube sim-rad32 --focus small
   dxrig sim show tube ./my-tube.toml --json | jq .cooling.anode_minutes_to_pct
 
 A mark says where a value is from: "stated" in a document, "computed" from one, "memory":
 unverified, "chosen": ours, because the model needs one. What nobody gives is not there.
 With --kvp, --ma and --ms: what that beam asks of the cold tube, and what refuses it.
+--focus small: that beam on the small focal spot, and the emission of its filament.
 """,
 )
 @click.argument("name", required=False)
 @click.option("--kvp", type=Numbers(1, 200), help="Of a beam to be judged.")
 @click.option("--ma", type=Numbers(0.01, 2000), help="Of that beam.")
 @click.option("--ms", type=Numbers(0.1, 60_000), help="Of that beam.")
-@click.option("--focus", type=click.Choice(["large", "small"]), default="large", show_default=True)
+@click.option(
+    "--focus",
+    type=click.Choice(["large", "small"]),
+    default="large",
+    show_default=True,
+    help="Of a beam to be judged, and of the emission.",
+)
 @out_option
 @json_option
 @click.pass_context
@@ -61,7 +69,7 @@ def command(
         _answer_list(listed(), as_json=as_json)
         return
     try:
-        content = curves(tube_sheet(name)) | _asked(name, kvp, ma, ms, focus)
+        content = curves(tube_sheet(name), focus) | _asked(name, kvp, ma, ms, focus)
     except TubeError as error:
         raise UsageError(str(error)) from None
     if out is not None:
@@ -79,6 +87,7 @@ def _asked(
     name: str, kvp: float | None, ma: float | None, ms: float | None, focus: str
 ) -> dict[str, Any]:
     """What a beam asks of the tube, if one is given. Raises UsageError, TubeError."""
+    from rig.sim_show.tube_curves import filament_most_ma
     from sim.rating import rating_of, refusals
     from sim.tube_data import tube_sheet
 
@@ -96,14 +105,23 @@ def _asked(
             raise UsageError(f"{option} {value:g}: the data sheet of {sheet.name} has {can}")
     loads = rating_of(sheet).loads(kvp, ma, ms / 1000, focus=focus)
     rows = [{"what": one.what, "used_pct": one.used_pct, "text": one.text} for one in loads]
-    return {"beam": {"loads": rows, "refused_by": refusals(loads)}}
+    most_ma = filament_most_ma(sheet, kvp, focus)
+    filament = None if most_ma is None else {"asked_ma": ma, "most_ma": most_ma}
+    return {"beam": {"loads": rows, "refused_by": refusals(loads), "filament": filament}}
 
 
 def _tell_beam(part: dict[str, Any]) -> None:
     rows = [(one["what"], f"{one['used_pct']:.0f} %", one["text"]) for one in part["loads"]]
+    verdict = "refused" if part["refused_by"] else "borne"
+    if part["filament"] is not None:
+        asked_ma, most_ma = part["filament"]["asked_ma"], part["filament"]["most_ma"]
+        text = f"{plain(asked_ma)} mA, and {plain(most_ma)} mA is the most that it gives"
+        rows.append(("filament", f"{100 * asked_ma / most_ma:.0f} %", text))
+        if asked_ma > most_ma:
+            verdict += f"; the filament gives no more than {plain(most_ma)} mA"
     click.echo()
     answer_table(("asked of", "used", "how much"), rows, title="This beam, on the cold tube")
-    click.echo("refused" if part["refused_by"] else "borne")
+    click.echo(verdict)
 
 
 def _write(out: Path, content: dict[str, Any]) -> None:
@@ -192,6 +210,7 @@ def _tell_emission(part: dict[str, Any]) -> None:
         for curve in part["curves"]
     ]
     heads = ("filament A for", *(f"{plain(part['tube_ma'][column])} mA" for column in columns))
-    answer_table(heads, rows, title="Emission")
+    of_which = "" if part["focus"] is None else f", {part['focus']} focus"
+    answer_table(heads, rows, title=f"Emission{of_which}")
     most = "" if part["most_a"] is None else f", at most {part['most_a']:g} A"
     click.echo(f"between beams {part['standby_a']:g} A{most}")

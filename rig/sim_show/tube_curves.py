@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from sim.filament import Filament, filament_of
+from sim.filament import filaments_of
 from sim.rating import foci_of
 from sim.tube_data import FACTS, TubeSheet, shipped_tubes, tube_sheet
 from sim.tube_heat import Heat, Store, TubeHeat, housing_of, tube_heat
@@ -41,8 +41,8 @@ def _row(sheet: TubeSheet) -> dict[str, Any]:
     }
 
 
-def curves(sheet: TubeSheet) -> dict[str, Any]:
-    """All of one tube; `rating`, `cooling` and `emission` are None where facts are missing."""
+def curves(sheet: TubeSheet, focus: str = "large") -> dict[str, Any]:
+    """All of one tube, with the emission of that focus's filament; `rating`, `cooling` and `emission` are None where facts are missing."""
     return {
         "tube": sheet.name,
         "maker": sheet.maker,
@@ -62,7 +62,7 @@ def curves(sheet: TubeSheet) -> dict[str, Any]:
         ],
         "rating": _rating(sheet),
         "cooling": _cooling(sheet),
-        "emission": _emission(filament_of(sheet), sheet) if "filament_a" in sheet else None,
+        "emission": _emission(sheet, focus) if "filament_a" in sheet else None,
     }
 
 
@@ -131,12 +131,17 @@ def _housing_pct(
     return [100 * both.after(full, at_s).housing_j / housing.full_j for at_s in times_s]
 
 
-def _emission(filament: Filament, sheet: TubeSheet) -> dict[str, Any] | None:
+def _emission(sheet: TubeSheet, focus: str) -> dict[str, Any] | None:
     """From a hundredth of the most tube current to it, at some kV that the tube can.
 
-    None where the space charge lets that current pass at none of them.
+    None where the space charge lets that current pass at none of them. Of a small filament the
+    most is its point's. `focus`: None where one filament is that of both.
     """
+    filament = filaments_of(sheet)[focus == "small"]
     most_ma = sheet.get("ma_max") or filament.point_ma
+    has_two = "filament_small_a" in sheet
+    if has_two and focus == "small":
+        most_ma = min(most_ma, filament.point_ma)
     least_kv, most_kv = sheet.get("kv_min") or 0.0, sheet.get("kv_max") or math.inf
     currents_ma = [most_ma * pct / 100 for pct in EMISSION_PCT]
     can_kv = [kv for kv in EMISSION_KV if least_kv <= kv <= most_kv] or [least_kv or most_kv]
@@ -144,6 +149,7 @@ def _emission(filament: Filament, sheet: TubeSheet) -> dict[str, Any] | None:
     if not shown_kv:
         return None
     return {
+        "focus": focus if has_two else None,
         "standby_a": filament.standby_a,
         "most_a": filament.most_a,
         "tube_ma": currents_ma,
@@ -152,3 +158,11 @@ def _emission(filament: Filament, sheet: TubeSheet) -> dict[str, Any] | None:
             for kv in shown_kv
         ],
     }
+
+
+def filament_most_ma(sheet: TubeSheet, kv: float, focus: str) -> float | None:
+    """What the hottest filament gives at this kV; None: not in the sheet."""
+    if "filament_a" not in sheet:
+        return None
+    filament = filaments_of(sheet)[focus == "small"]
+    return filament.tube_ma(kv, filament.temperature_k(filament.full_a))

@@ -29,7 +29,8 @@ def draw_tube(content: dict[str, Any]) -> Figure:
     for axes, name in zip(panels, names, strict=True):
         title, draw = _CHARTS[name]
         draw(axes, content[name])
-        axes.set_title(title, fontsize=9)
+        focus = content[name].get("focus")
+        axes.set_title(f"{title}, {focus} focus" if focus else title, fontsize=9)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="#e6e6e6", linewidth=0.6)
         axes.set_axisbelow(True)
