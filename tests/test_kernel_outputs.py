@@ -39,9 +39,7 @@ S = State
 SINCE_US = T_US - 10_000
 DARK = replace(SHOT, kind=ShotKind.DARK, technique=Technique(kv=80.0, ma=0.5, ms=1000.0))
 CLEAR = replace(SHOT, kind=ShotKind.NO_RECEPTOR, clear_by="A. Physicist")
-INTENT = Intent(
-    shot=SHOT, planned_mas=0.5, maximum_mas=0.75, at_us=SINCE_US, timer_us=1_500_000
-)
+INTENT = Intent(shot=SHOT, planned_mas=0.5, maximum_mas=0.75, at_us=SINCE_US, timer_us=1_500_000)
 PREPARED = {
     "prepare_panel": True,
     "intent": INTENT,
