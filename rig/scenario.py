@@ -23,7 +23,7 @@ from rig.toml_lines import key_lines
 from sim.script import Step
 
 # Why one can be missing: rig/scenario_on.py
-Need = Literal["OFF by the unit", "AEC", "sensed geometry"]
+Need = Literal["OFF by the unit", "AEC", "sensed geometry", "capacitors"]
 SHIPPED = bench_names.ROOT / "rig" / "scenarios"
 
 

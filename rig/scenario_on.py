@@ -147,8 +147,13 @@ def _sensed_geometry(bench: Bench, _: GeneratorCapabilities) -> str | None:
     return None if bench.unit.geometry.sid == "sensed" else "nothing senses its SID and field"
 
 
+def _capacitors(bench: Bench, _: GeneratorCapabilities) -> str | None:
+    return None if bench.sim.supply == "capacitors" else "this bench has no capacitors"
+
+
 NEEDS: dict[str, Callable[[Bench, GeneratorCapabilities], str | None]] = {
     "OFF by the unit": _off_by_the_unit,
     "AEC": _aec,
     "sensed geometry": _sensed_geometry,
+    "capacitors": _capacitors,
 }

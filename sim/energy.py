@@ -104,7 +104,7 @@ class Energy:
         lasts_j = self.battery.lasts_j(self._load_w(course, NEVER_US))
         if math.isinf(lasts_j):
             return NEVER_US
-        at_us = latest_us(self._segment_us, self._tube_drains_us(course, lasts_j))
+        at_us = self._tube_drains_us(course, lasts_j)
         rest_j = self._rest_j(at_us)
         if rest_j > 0.0:
             at_us = self._takes_us(lasts_j, self._segment_us, at_us)

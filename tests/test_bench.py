@@ -141,10 +141,10 @@ def on_mobile(window_ms: int, technique: Technique) -> Plan:
 @pytest.mark.req("SR-10")
 def test_what_flows_in_the_fall_asks_for_no_longer_window() -> None:
     assert on_mobile(4500, Technique(kv=80.0, ma=5.0, ms=4300.0)).window_needed_ms == 4500
-    by_charge = Technique(kv=80.0, ma=5.0, mas=21.5)  # the ramp is on top
-    assert on_mobile(4510, by_charge).window_needed_ms == 4510
-    with pytest.raises(UsageError, match=r"^the panel's window of 4509 ms is too short: 4510 ms"):
-        on_mobile(4509, by_charge)
+    by_charge = Technique(kv=80.0, ma=5.0, mas=21.49)  # the ramp is on top
+    assert on_mobile(4508, by_charge).window_needed_ms == 4508
+    with pytest.raises(UsageError, match=r"^the panel's window of 4507 ms is too short: 4508 ms"):
+        on_mobile(4507, by_charge)
 
 
 def test_heat_above_nine_tenths_warns() -> None:

@@ -181,6 +181,8 @@ def test_a_loss_leaves_the_volts_where_they_are_and_so_does_its_healing(
     assert volts_of(whole) == pytest.approx(volts, abs=1e-9)
     for what in ("generator", "all"):
         whole.do("generator", capacitors_lost_pct=50.0)
+        whole.pass_us(100_000)
+        volts = volts_of(whole)
         whole.do("heal", what=what)
         assert volts_of(whole) == pytest.approx(volts, abs=1e-9)
     assert whole.world.generator.beam_on(whole.t_us) is (way is in_beam)

@@ -187,16 +187,17 @@ def test_a_beam_that_drains_the_battery_ends_at_its_tenth_standby_and_rotor_coun
 
 
 @pytest.mark.parametrize("lead", [False, True])
+@pytest.mark.parametrize("ma", [10.0, 400.0])
 @pytest.mark.parametrize("charge", [0.12, 0.5, 1.0])
 def test_when_a_beam_drains_the_battery_is_found_exactly_and_without_a_long_search(
-    lead: bool, charge: float, monkeypatch: pytest.MonkeyPatch
+    lead: bool, charge: float, ma: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A charger's lead, put in within the beam, lets it go on for longer than the tube alone."""
-    model = _ready(ma=10.0)
+    """A charger's lead, put in within a short one, lets it go on for longer than the tube alone."""
+    model = _ready(ma=ma)
     model.charge_battery(0, charge)
     assert model.start(2 * S)
-    model.advance(Now(3 * S))
-    plugged(model, 4 * S, lead)
+    plugged(model, 2 * S + 100_000, lead)
+    assert model.beam_on(2 * S + 100_000)
     energy, course = model.energy, model.courses[-1]
     asked_us: list[int] = []
     taken_j = energy.taken_j

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hal.now import Now
+from hal.now import NEVER_US, Now
 from sim.filament import filament_of, filaments_of
 from sim.filament_boost import FilamentBoost
 from sim.radiographic import RadiographicModel
@@ -44,6 +44,7 @@ def test_a_boost_is_over_before_ready_is_told(kv: float, ma: float) -> None:
 
 def test_it_heats_with_its_most_current_up_to_what_is_wanted_and_no_further() -> None:
     one = boost()
+    assert one.hot_us() == NEVER_US
     cold_k, wanted_k = RAD32.temperature_k(RAD32.standby_a), RAD32.needs_k(80.0, 100.0)
     assert one.now_k(5 * S) == pytest.approx(cold_k)
     one.order(5 * S, True)
@@ -72,6 +73,7 @@ def test_one_that_is_too_hot_is_hot_enough() -> None:
     one.order(2 * S, False)
     one.order(2 * S, True)
     wanted_k[0] = 2_200.0
+    assert one.hot_us() == 2 * S
     assert 2_200.0 < one.now_k(2 * S + 100_000) < 2_500.0
     assert one.deficit(2 * S + 100_000, 80.0) == NO_TRANSIENT
 

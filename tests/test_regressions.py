@@ -5,6 +5,8 @@ Each is a plain script over the simulated bench, so that it stays when the rules
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hal.types import ShotKind
@@ -116,3 +118,19 @@ def test_a_killed_unit_leaves_an_intent_whose_bound_covers_the_beam() -> None:
     assert (row.missing, row.mas) == ("dose", None)
     assert row.maximum_mas >= course.charge_mas(course.on_us, bench.t_us)
     assert judge.problems() == []
+
+
+@pytest.mark.req("SR-53")
+def test_the_judge_takes_the_generators_timer_without_what_flows_in_the_fall() -> None:
+    bench, judge = in_standby()
+    unit = bench.rung.unit
+    assert unit is not None
+    holds = replace(bench.limits, held_mas=0.06)
+    unit.memory = replace(unit.memory, limits=holds)
+    bench.program(ShotKind.NO_RECEPTOR, ms=400.0)
+    bench.do("press")
+    assert bench.wait_for_state("EXPOSE", 3_000)
+    bench.wait(200)
+    (row,), (beam,) = bench.exposures(), judge.beams
+    assert row.maximum_mas > 0.2
+    assert beam.timer_us == 400 * MS

@@ -210,6 +210,19 @@ def _plain(one: Scenario) -> Scenario:
     return one.model_copy(update={"needs": []})
 
 
+@pytest.mark.parametrize("on", ["mobile", "portable", "room"])
+def test_stories_of_a_socket_are_skipped_where_no_capacitors_are(on: str) -> None:
+    result = dxrig("run", str(SHIPPED / "socket"), "--bench", on)
+    assert result.exit_code == 0, result.output
+    told = result.stdout.splitlines()[:3]
+    assert [line.split()[:2] for line in told] == [
+        ["skip", f"socket_{name}"] for name in ("not_ready", "recharges", "runs_dry")
+    ]
+    assert [line.rpartition("  ")[2].strip() for line in told] == [
+        "this bench has no capacitors"
+    ] * 3
+
+
 def test_a_need_that_is_not_met_is_a_story_that_would_not_be_seen() -> None:
     """The skip is no convenience: without it the mobile's run shows something else."""
     from rig.run_model import ModelRun
