@@ -279,6 +279,7 @@ def steps_of(injection_id: str, use: Use, bench: Bench | None = None) -> list[Ho
     """
     if is_signature(injection_id):
         return _named(injection_id)
+    injection_id = as_written(injection_id)
     row = known_injection(injection_id)
     reason = _why_not(row, use)
     if row.only_with == "aec" and bench is not None and bench.unit.aec is None:
@@ -288,9 +289,14 @@ def steps_of(injection_id: str, use: Use, bench: Bench | None = None) -> list[Ho
     return row.how
 
 
+def as_written(word: str) -> str:
+    """An id of the catalogue in either case."""
+    return word.upper() if word[:1] in "Ff" and word[1:].isdecimal() else word
+
+
 def _named(name: str) -> list[HowSection]:
     steps = signature(name).steps
-    if not steps:
+    if not steps or name.lower().startswith("none"):
         raise UsageError(f"{name!r} is no fault")
     return [HowSection(do=verb, args=args) for verb, args in steps]
 

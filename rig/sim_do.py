@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rig.exit_codes import UsageError
+
+if TYPE_CHECKING:
+    from sim.injection import Injection
 
 RESET = 'the chain stays open until reset: `dxrig sim do "press reset"`'
 DONE = {  # action without arguments -> what is so now
@@ -26,6 +29,8 @@ DONE = {  # action without arguments -> what is so now
     "charge battery": "the battery is full",
 }
 
+EXAMPLES = {"relay": "enable", "device": "room", "name": "chest", "id": "F40", "what": "all"}
+
 
 def arguments_of(texts: Sequence[str]) -> dict[str, Any]:
     """Of `name=value`: true, false and numbers as in JSON, all else as text."""
@@ -33,9 +38,24 @@ def arguments_of(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise UsageError(f"--set {text}: write name=value, such as --set relay=enable")
-        found[name] = _value(value)
+            raise UsageError(f"--set {text}: write name=value, such as --set {_example(name)}")
+        own = _injection(name)
+        found[name] = value if own is not None and value in own.words else _value(value)
     return found
+
+
+def _injection(name: str) -> Injection | None:
+    from sim.mishaps import TABLES
+
+    return next((table[name] for table in TABLES if name in table), None)
+
+
+def _example(name: str) -> str:
+    """Of its own word."""
+    own = _injection(name)
+    if own is not None:
+        return f"{name}={own.example()}"
+    return f"{name}={EXAMPLES.get(name, 'VALUE')}" if name else "relay=enable"
 
 
 def _value(text: str) -> Any:

@@ -25,7 +25,7 @@ HEADERS = ("Date", "Time of day", "kVp (kV)", "Dose (mGy)", "Time (ms)", "HVL (m
     epilog=f"""\b
 Examples:
   dxrig sim meter meter.csv
-  dxrig meter import meter.csv --map {MAP} --uncertainty kv=2 --uncertainty dose=5
+  dxrig meter import meter.csv --map {MAP} --uncertainty kv=2
 
 The meter lies on the axis at 1 m, in front of any phantom, in every beam since the simulator
 began; `dxrig sim do meter` makes it drift. All of it is simulated.

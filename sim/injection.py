@@ -40,14 +40,27 @@ class Injection:
     def _wrong(self, value: object) -> str | None:
         kind = self.kind if self.harmless is None else type(self.harmless)
         if not _is_kind(kind, value):
-            return _KINDS[kind] if self.harmless is None else f"like {self.harmless!r}"
+            return self._one_of() if self.words else _KINDS[kind]
         if isinstance(value, str):
             known = not self.words or value in self.words
-            return None if known else f"one of {', '.join(filter(None, self.words))}"
+            return None if known else self._one_of()
         least, most = self.between
         if isinstance(value, int | float) and not least <= value <= most:
             return f"{least:g} to {most:g}"
         return None
+
+    def _one_of(self) -> str:
+        return f"one of {', '.join(filter(None, self.words))}"
+
+    def example(self) -> str:
+        """Such a value as one writes it."""
+        kind = self.kind if self.harmless is None else type(self.harmless)
+        if self.words:
+            return next(filter(None, self.words))
+        least, most = self.between
+        middle = (least + most) / 2 if math.isfinite(most - least) else 1.0
+        number = f"{middle:.0f}" if kind is int else f"{middle:g}"
+        return {bool: "true", str: "text"}.get(kind, number)
 
 
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}

@@ -108,6 +108,14 @@ NAMES: dict[str, tuple[str, ...]] = {  # verb -> what may be set by name
 }
 
 
+TABLES: tuple[Table, ...] = (
+    generator_faults.INJECTIONS, ROTOR, RADIOGRAPHIC, battery.INJECTIONS, capacitors.INJECTIONS,
+    *(wire.at_the_desk for wire in generator_wires.WIRES.values()), chambers.INJECTIONS,
+    detector_faults.INJECTIONS, device.FRAMES, device.LINE, wiring.INJECTIONS, room.INJECTIONS,
+    sensors.COLLIMATOR, sensors.DAP, meter.INJECTIONS, optics.INJECTIONS, filtration.INJECTIONS,
+)  # fmt: skip
+
+
 def set_generator(world: World, **values: Any) -> None:
     at_start = [name for name in values if name in generator_faults.FROM_NEXT_START]
     if at_start and world.generator.beam_on(world.t_us):

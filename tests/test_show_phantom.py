@@ -46,6 +46,21 @@ def test_without_a_name_it_lists_them_all_a_line_each() -> None:
     assert listed["phantoms"] == [{"name": p.name, "about": p.about} for p in PHANTOMS.values()]
 
 
+@pytest.mark.parametrize(
+    "words", [("--kvp", "70"), ("--scatter",), ("--set", "heel=true"), ("--lift-mm", "0")]
+)
+def test_an_option_of_one_phantom_needs_its_name(words: tuple[str, ...]) -> None:
+    refused = show(*words)
+    told = f"{words[0]}: needs the NAME of a phantom; `dxrig sim show phantom` lists them"
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert told in refused.stderr
+
+
+def test_a_phantom_is_known_in_either_case() -> None:
+    assert facts("Hand") == facts("hand")
+    assert "no phantom 'Hnad'" in show("Hnad").stderr
+
+
 def test_a_flat_s_facts_are_its_aluminium_and_what_comes_through() -> None:
     found = facts("flat_rqa5", "--kvp", "70")
     behind = beam.kerma_ugy(70.0, 1.0, aluminium_mm=beam.INHERENT_MM_AL + 21.0)

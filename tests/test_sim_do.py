@@ -10,7 +10,9 @@ from click.testing import CliRunner
 
 from rig.cli import main
 from rig.exit_codes import UsageError
+from rig.injections import steps_of
 from rig.sim_do import DONE, arguments_of, check_action
+from sim.mishaps import TABLES
 from sim.script import VERBS, arguments
 from tests.live_bench import LiveBench, ended, live_bench
 
@@ -45,12 +47,41 @@ def test_what_is_done_without_values_needs_none() -> None:
         ("inject", ["id=filter lst"], "no injection 'filter lst'; did you mean 'filter lost'?"),
         ("inject", ["id=F69"], "'kill unit' concerns the unit"),
         ("weld", ["relay"], "--set relay: write name=value, such as --set relay=enable"),
+        (
+            "optics",
+            ["grid_ratio"],
+            "--set grid_ratio: write name=value, such as --set grid_ratio=10",
+        ),
+        ("optics", ["heel"], "--set heel: write name=value, such as --set heel=true"),
+        (
+            "generator",
+            ["chamber_dead"],
+            "--set chamber_dead: write name=value, such as --set chamb",
+        ),
+        ("inject", ["id=none (grid)"], "'none (grid)' is no fault"),
+        ("inject", ["id=None"], "'None' is no fault"),
     ],
 )
 def test_what_cannot_be_done_says_the_form_to_use(verb: str, values: list[str], told: str) -> None:
     with pytest.raises(UsageError) as refused:
         check_action(verb, arguments_of(values))
     assert str(refused.value).startswith(told)
+
+
+def test_every_example_is_a_value_that_is_taken() -> None:
+    for table in TABLES:
+        for name, injection in table.items():
+            injection.check(name, arguments_of([f"{name}={injection.example()}"])[name])
+
+
+def test_a_word_that_looks_like_a_number_is_a_word() -> None:
+    assert arguments_of(["status_stuck=0"]) == {"status_stuck": "0"}
+    assert arguments_of(["sid_mm=1500", "status_stuck=2"]) == {"sid_mm": 1500, "status_stuck": 2}
+
+
+def test_an_id_of_the_catalogue_is_known_in_either_case() -> None:
+    check_action("inject", {"id": "f40"})
+    assert steps_of("f40", "scenario") == steps_of("F40", "scenario")
 
 
 def test_it_says_what_was_done(live: LiveBench) -> None:

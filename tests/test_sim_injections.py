@@ -173,8 +173,8 @@ def test_of_several_values_none_is_set_when_one_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("injection", "value", "told"),
     [
-        (Injection("t"), 1, "x = 1: must be like False"),
-        (Injection("t", 0), 1.5, "x = 1.5: must be like 0"),
+        (Injection("t"), 1, "x = 1: must be true or false"),
+        (Injection("t", 0), 1.5, "x = 1.5: must be a whole number"),
         (Injection("t", 0, between=(0, 9)), 10, "x = 10: must be 0 to 9"),
         (Injection("t", None, int), 1.5, "x = 1.5: must be a whole number"),
         (Injection("t", None, float), "hot", "x = 'hot': must be a number"),

@@ -246,7 +246,11 @@ def test_a_room_that_browns_out_drops_its_coils_and_keeps_them_open(made: SimWor
         ("line", {"device": "dor", "deaf": True}, "no device 'dor'; there are generator, room, pa"),
         ("line", {"device": "room", "wrong_baud": True}, "wrong_baud needs a serial line"),
         ("line", {"device": "room", "delay_ms": -1.0}, "delay_ms = -1.0: must be 0 to 60000"),
-        ("line", {"device": "room", "flood_per_s": 1.5}, "flood_per_s = 1.5: must be like 0"),
+        (
+            "line",
+            {"device": "room", "flood_per_s": 1.5},
+            "flood_per_s = 1.5: must be a whole number",
+        ),
         ("lose answer", {"device": "dor"}, "no device 'dor'"),
         ("lose answer", {"device": "room", "text": 5}, "text = 5: must be a text of ASCII"),
         ("lose answer", {"device": "room", "text": "é"}, "text = 'é': must be a text of ASCII"),

@@ -222,6 +222,29 @@ def test_the_help_of_every_word_stands_as_it_was_written() -> None:
         assert "\n    dxrig sim" in told, words
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("sim", word) for word in ("do", "meter", "press", "up", "show")]
+    + [("sim", "show", word) for word in ("beam", "faults", "panel", "phantom", "supply", "tube")],
+)
+def test_no_line_of_a_help_is_longer_than_a_screen(words: tuple[str, ...]) -> None:
+    told = CliRunner().invoke(main, [*words, "--help"], prog_name="dxrig").stdout
+    assert [line for line in told.splitlines() if len(line) > 80] == []
+
+
+def test_helps_say_ranges_and_what_is_meant() -> None:
+    def told(*words: str) -> str:
+        return " ".join(CliRunner().invoke(main, [*words, "--help"]).stdout.split())
+
+    beam = told("sim", "show", "beam")
+    assert "5 to 25" in beam
+    assert "-400 to 400" in beam
+    assert "Field mm: so far" in told("sim", "show", "faults")
+    assert "Sides %: so much" in told("sim", "show", "faults")
+    with_set = told("sim", "do").partition("With --set:")[2].partition("without --set")[0]
+    assert '"panel battery"' in with_set
+
+
 def test_every_word_takes_the_same_copper() -> None:
     for word in ("beam", "panel"):
         thick = show(word, "--kvp", "80", "--cu-mm", "10.1")

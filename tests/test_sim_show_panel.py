@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from rig.bench import load_bench
 from rig.cli import main
 from rig.exit_codes import USAGE
 from rig.model import setting_of
+from rig.sim_show.panel_picture import draw, heading
 from sim.build import pixel_model
 from sim.image_truth import ImageTruth
 from sim.scintillator import quality
@@ -82,6 +84,24 @@ def test_the_response_ends_where_frames_saturate() -> None:
     half = model.frame(0.5 * ugy / 78.436, 80.0, 0, 5, "none") - model.maps(0).offset
     curve = np.interp(0.5 * ugy, found["kerma_ugy"], found["counts"])
     assert np.mean(half[alike]) == pytest.approx(curve, rel=0.003)
+
+
+def test_bench_and_panel_are_named_and_no_legend_lies_on_a_curve() -> None:
+    six = [
+        word for dose in ("0.1", "0.25", "1", "2.5", "10", "40") for word in ("--dose-ugy", dose)
+    ]
+    for words in (BENCH, ("--bench", "mobile"), (*BENCH, "--dose-ugy", "1"), (*BENCH, *six)):
+        content = answer(*words)
+        assert content["bench"] == ("mobile" if "mobile" in words else "portable")
+        assert heading(content).startswith(f"Simulated panel of bench {content['bench']}, ")
+        figure = draw(content)
+        FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+        axes = figure.axes[1]
+        legend = axes.get_legend()
+        assert legend is not None
+        lowest_px = legend.get_window_extent().y0
+        for line in axes.lines:
+            assert line.get_window_extent().y1 < lowest_px, words
 
 
 def test_noise_is_the_electronics_at_first_and_the_quanta_then() -> None:

@@ -26,6 +26,10 @@ def answer(*arguments: str) -> dict[str, Any]:
     return found
 
 
+def test_a_supply_is_known_in_either_case() -> None:
+    assert answer("Mobile") == answer("mobile")
+
+
 def test_without_a_name_all_supplies_are_listed() -> None:
     assert tuple(SUPPLIES) == NAMES
     assert [line.split() for line in shown().splitlines()[2:]] == [

@@ -40,10 +40,14 @@ Examples:
   dxrig sim up --fault F40 --fault F06
   dxrig sim up --fault "filter lost"
 
---uncalibrated: exposures are refused until `dxrig calibrate` has made offset, gain and defects.
+\b
+--uncalibrated: exposures are refused until `dxrig calibrate` has made offset,
+  gain and defects.
 --idle: `dxrig warmup` is due.
---fault: a row of the fault catalogue (rig/injections.toml) that lasts, or a name of
-`dxrig sim show faults`; what happens at a moment is done later, by `dxrig sim do`.
+--fault: a row of the fault catalogue (rig/injections.toml) that lasts, or a
+  name of `dxrig sim show faults`; what happens at a moment is done later, by
+  `dxrig sim do`.
+
 Sets and records of a bench outlive its simulator.
 
 \b
@@ -112,11 +116,10 @@ def up(
 
 def _fault(word: str) -> str:
     """An id of the catalogue, or a name of `rig.signatures`, as it is written there."""
+    from rig.injections import as_written
     from rig.signatures import is_signature, signature
 
-    if word[:1] in "Ff" and word[1:].isdecimal():
-        return word.upper()
-    return signature(word).name if is_signature(word) else word
+    return signature(word).name if is_signature(word) else as_written(word)
 
 
 def _about(fault: str) -> str:
@@ -212,7 +215,7 @@ Without values: press, release, "open door", "close door", "press e-stop", "pull
 "charge battery".
 
 With --set: weld, line, generator, panel, phantom, geometry, optics, meter, wiring, room,
-collimator, dap, "trip generator", battery, mischief, stick, free, bounce, glitch,
+collimator, dap, "trip generator", battery, "panel battery", mischief, stick, free, bounce, glitch,
 "press often", "power off", "power on", reboot, "lose answer", "false command", garbage, heal,
 inject (a fault of the catalogue or of `dxrig sim show faults`, by its id or name);
 without --set each says which names it takes. "charge battery" takes charge, 0 to 1;

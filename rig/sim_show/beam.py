@@ -40,10 +40,12 @@ Not to be mistaken for `dxrig sim show beams`.
 @click.option("--total-al-mm", type=ALUMINIUM_MM, help="The tube's total filtration; default 2.5.")
 @click.option("--added-al-mm", type=ALUMINIUM_MM, help="More aluminium; default none.")
 @click.option("--cu-mm", type=COPPER_MM, help="Copper; default none.")
-@click.option("--anode-deg", type=float, default=12.0, show_default=True, help="Anode angle.")
+@click.option(
+    "--anode-deg", type=float, default=12.0, show_default=True, help="Anode angle, 5 to 25."
+)
 @click.option(
     "--off-axis-mm", type=float, default=0.0, show_default=True,
-    help="Place in the plane at 1 m: towards the cathode, or (below 0) the anode.",
+    help="Place in the plane at 1 m, -400 to 400: towards the cathode, or (below 0) the anode.",
 )  # fmt: skip
 @click.option("--quality", metavar="NAME", help="RQR2 to RQR10, RQA2 to RQA10 of IEC 61267:2005.")
 @out_option

@@ -44,7 +44,9 @@ Examples:
 
 kV, mA and mAs are what the generator indicates; meter and clamp are an instrument of their own in
 the open beam at 1 m. EI is calibrated in the beam of RQA5. Pattern and row are told of an even
-phantom only. Each row is run; compare it with the row that has its technique and no fault.
+phantom only. Field mm: so far stands the middle of the field below the panel's. Sides %: so much
+less than the middle has an even phantom to the left and right of it. Each row is run; compare it
+with the row that has its technique and no fault.
 """,
 )
 @click.argument("names", nargs=-1)

@@ -39,6 +39,20 @@ def wants_json(as_json: bool) -> bool:
     return as_json or bool(parent and parent.params.get("as_json"))
 
 
+def refuse_without_name(what: str) -> None:
+    """Without NAME all are listed: an option of one alone would be ignored. Raises UsageError."""
+    ctx = click.get_current_context()
+    given = [
+        one.opts[0]
+        for one in ctx.command.params
+        if one.name not in ("as_json", "out", "name")
+        and ctx.get_parameter_source(str(one.name)) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        told = f"`dxrig sim show {what}` lists them"
+        raise UsageError(f"{', '.join(given)}: needs the NAME of a {what}; {told}")
+
+
 def write_out(path: Path, data: Mapping[str, Any], draw: Callable[[], Figure]) -> None:
     """The same facts give the same bytes. Raises UsageError where the file can't be written.
 

@@ -100,7 +100,9 @@ def command(
         f"{beam.aluminium_mm:g} mm Al" + (f" + {beam.copper_mm:g} mm Cu" if beam.copper_mm else ""),
     )
     through = quality(beam.kv, beam.aluminium_mm, beam.copper_mm)
-    content = curves(panel, beam, through, tuple(sorted(doses_ugy or DOSES_UGY)))
+    content = {"bench": chosen.name} | curves(
+        panel, beam, through, tuple(sorted(doses_ugy or DOSES_UGY))
+    )
     if out is not None:
         from rig.sim_show.panel_picture import draw
 

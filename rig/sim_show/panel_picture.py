@@ -31,7 +31,8 @@ def heading(content: dict[str, Any]) -> str:
     panel, beam = content["panel"], content["beam"]
     copper = f" + {beam['cu_mm']:g} mm Cu" if beam["cu_mm"] else ""
     return (
-        f"Simulated panel, {panel['rows_px']} x {panel['columns_px']} pixels of "
+        f"Simulated panel of bench {content['bench']}, "
+        f"{panel['rows_px']} x {panel['columns_px']} pixels of "
         f"{panel['pitch_mm']:g} mm, in {beam['quality']}: {beam['kvp']:g} kV, "
         f"{beam['total_al_mm']:.1f} mm Al{copper}"
     )
@@ -51,6 +52,14 @@ def _nnps(axes: Any, content: dict[str, Any]) -> None:
     axes.set_yscale("log")
     axes.set_ylabel("mm2")
     _by_dose(axes, content, "nnps_mm2")
+    _room_above(axes, (len(content["doses"]) + 1) // 2)
+    axes.legend(frameon=False, ncols=2, loc="upper right")
+
+
+def _room_above(axes: Any, lines_count: int) -> None:
+    """So that a legend of so many lines lies on no curve; the axis is logarithmic."""
+    least, most = axes.get_ylim()
+    axes.set_ylim(least, least * (most / least) ** (1 / (1 - 0.04 - 0.08 * lines_count)))
 
 
 def _dqe(axes: Any, content: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from rig.options import Numbers, json_option
 from rig.sim_do import arguments_of
 from rig.sim_show.beam_ranges import KV
 from rig.sim_show.optics_words import optics_words
-from rig.sim_show.out import out_option, tell_out, wants_json, write_out
+from rig.sim_show.out import out_option, refuse_without_name, tell_out, wants_json, write_out
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,18 +63,18 @@ def optics_of(texts: Sequence[str], **options: Any) -> Optics:
 Examples:
   dxrig sim show phantom
   dxrig sim show phantom chest --out chest.png
-  dxrig sim show phantom chest --kvp 110 --scatter --grid-ratio 10 --out grid.png
+  dxrig sim show phantom chest --scatter --grid-ratio 10 --out grid.png
   dxrig sim show phantom edge --focus-mm 1.2 --lift-mm 100 --out edge.svg
-  dxrig sim show phantom none --grid-ratio 10 --set grid_upside_down=true --out turned.png
+  dxrig sim show phantom none --grid-ratio 10 --set grid_upside_down=true
   dxrig sim show phantom --json
 
 The picture is what arrives at the panel, through a logarithm, dense things bright: no noise, no
 panel. `dxrig expose --phantom NAME` makes one with both.
 
 \b
---set takes the names of `dxrig sim do optics`: focus_mm, lift_mm, fall_off, heel, scatter,
-grid_ratio, grid_lines_per_cm, grid_focus_mm, grid_off_mm, grid_upside_down,
-grid_stands_still, light_off_rows_mm, light_off_columns_mm.
+--set takes the names of `dxrig sim do optics`: focus_mm, lift_mm, fall_off,
+heel, scatter, grid_ratio, grid_lines_per_cm, grid_focus_mm, grid_off_mm,
+grid_upside_down, grid_stands_still, light_off_rows_mm, light_off_columns_mm.
 
 \b
 Exit codes: 0 done; 2 usage.
@@ -146,6 +146,7 @@ def command(
             raise UsageError(
                 "--out needs the NAME of a phantom; `dxrig sim show phantom` lists them"
             )
+        refuse_without_name("phantom")
         _list(as_json=as_json)
         return
     optics = optics_of(also, **options)
@@ -182,6 +183,7 @@ def looked_at(name: str, view: View) -> tuple[dict[str, Any], NDArray[np.float32
     from sim.grid import PRIMARY
     from sim.phantoms import PHANTOMS, known
 
+    name = name.lower() if name.lower() in PHANTOMS else name
     try:
         one = PHANTOMS[known(name)]
     except ValueError as error:

@@ -29,7 +29,7 @@ Energy of the mobile's battery and times of the monoblock's pack are documents';
 chargers and the bank are chosen (sim/README.md, "What is synthetic").
 """,
 )
-@click.argument("name", type=click.Choice(NAMES), required=False)
+@click.argument("name", type=click.Choice(NAMES, case_sensitive=False), required=False)
 @click.option("--kvp", type=Numbers(1, 200), help="Of the exposure.")
 @click.option("--ma", type=Numbers(0.01, 2000), help="Of the exposure.")
 @click.option("--mas", type=Numbers(0.01, 10_000), help="Of the exposure.")

@@ -11,7 +11,7 @@ import click
 from rig.answers import answer_json, answer_line, answer_table, plain
 from rig.exit_codes import UsageError
 from rig.options import Numbers, json_option
-from rig.sim_show.out import out_option, tell_out, write_out
+from rig.sim_show.out import out_option, refuse_without_name, tell_out, write_out
 
 
 @click.command(
@@ -66,6 +66,7 @@ def command(
     if name is None:
         if out is not None:
             raise UsageError("--out needs the NAME of a tube; `dxrig sim show tube` lists them")
+        refuse_without_name("tube")
         _answer_list(listed(), as_json=as_json)
         return
     try:

@@ -42,7 +42,10 @@ def _row(sheet: TubeSheet) -> dict[str, Any]:
 
 
 def curves(sheet: TubeSheet, focus: str = "large") -> dict[str, Any]:
-    """All of one tube, with the emission of that focus's filament; `rating`, `cooling` and `emission` are None where facts are missing."""
+    """All of one tube, with the emission of that focus's filament.
+
+    `rating`, `cooling` and `emission` are None where facts are missing.
+    """
     return {
         "tube": sheet.name,
         "maker": sheet.maker,
