@@ -13,6 +13,7 @@ from firmware_py.decide.dap import SETTLE_US, calculated_dgycm2, hold, output_ug
 from firmware_py.decide.geometry import causes
 from firmware_py.decide.interlocks import inhibits
 from firmware_py.decide.memory import Ending, Limits, Memory, State, Unread
+from firmware_py.decide.outputs import outputs_for
 from hal.now import Now
 from hal.types import (
     DapData,
@@ -373,6 +374,16 @@ def test_the_meter_is_reset_before_and_wanted_until_the_report_is_made() -> None
     assert wanted(samples.memory(State.STANDBY, limits=LIMITS), nobody) == (None, False)
     without = replace(LIMITS, dap=None)
     assert wanted(samples.memory(State.PREP, limits=without), inputs) == (None, False)
+    dark = replace(SHOT, kind=ShotKind.DARK)
+    assert wanted(samples.memory(State.PREP, limits=LIMITS, shot=dark), inputs) == (None, False)
+
+
+@pytest.mark.parametrize(("made", "shot_id"), [(None, "shot-1"), (report(), None)])
+def test_the_meter_is_wanted_no_more_in_the_scan_that_makes_the_report(
+    made: ExposureReport | None, shot_id: str | None
+) -> None:
+    before = replace(waiting(), report=made)
+    assert outputs_for(before, samples.inputs(), Now(T_US)).dose_shot_id == shot_id
 
 
 @pytest.mark.parametrize(

@@ -266,6 +266,14 @@ def test_a_window_is_asked_for_from_the_scan_that_noted_it() -> None:
     assert LIMITS.interlock_check_us == 500_000  # it is granted within that, or refused
 
 
+@pytest.mark.parametrize(("beam_on", "told"), [(True, True), (False, False), (None, False)])
+def test_what_the_generator_shows_of_the_beam_goes_out_to_a_panel_on_lines(
+    beam_on: bool | None, told: bool
+) -> None:
+    now = inputs(generator=generator(beam_on=beam_on))
+    assert outputs_for(exposing(), now, Now(T_US)).beam_seen is told
+
+
 # --- the panel's memory
 
 QUIET = (S.STANDBY, S.READOUT, S.RELEASE_WAIT, S.FAULT, S.LOCKED)
