@@ -374,8 +374,15 @@ def test_the_meter_is_reset_before_and_wanted_until_the_report_is_made() -> None
     assert wanted(samples.memory(State.STANDBY, limits=LIMITS), nobody) == (None, False)
     without = replace(LIMITS, dap=None)
     assert wanted(samples.memory(State.PREP, limits=without), inputs) == (None, False)
-    dark = replace(SHOT, kind=ShotKind.DARK)
-    assert wanted(samples.memory(State.PREP, limits=LIMITS, shot=dark), inputs) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shot_id"),
+    [(ShotKind.IMAGING, "shot-1"), (ShotKind.NO_RECEPTOR, "shot-1"), (ShotKind.DARK, None)],
+)
+def test_the_meter_is_wanted_for_a_beam_alone(kind: ShotKind, shot_id: str | None) -> None:
+    before = samples.memory(State.PREP, limits=LIMITS, shot=replace(SHOT, kind=kind))
+    assert outputs_for(before, samples.inputs(), Now(T_US)).dose_shot_id == shot_id
 
 
 @pytest.mark.parametrize(("made", "shot_id"), [(None, "shot-1"), (report(), None)])
