@@ -338,9 +338,6 @@ class GeneratorModel(Protocol):
     def account(self, t_us: int) -> tuple[float, float]:
         """(kV, mAs) of the newest beam, by its own divider and meter: the mean, the integral."""
 
-    def flowed_s(self, t_us: int) -> float:
-        """How long the newest beam would have had its mA, had it come and gone at once."""
-
     def fault_bits(self, t_us: int) -> frozenset[str]:
         """Names of the vendor's fault bits that are set now."""
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from hal.now import NEVER_US
@@ -97,10 +97,6 @@ class BeamCourse:
     def charge_mas(self, from_us: int, to_us: int) -> float:
         """Integral of mA over the interval, tail included (F09)."""
         return self.ma * self._weighed_s(from_us, to_us, _of_ma, self._flow_s)
-
-    def flowed_s(self, to_us: int) -> float:
-        """So long with its whole mA, had that come and gone at once; a cold filament counts not."""
-        return replace(self, deficit=NO_TRANSIENT)._flow_s(to_us)
 
     def light_mas(self, from_us: int, to_us: int) -> float:
         """As much charge at full kV gives as much kerma."""

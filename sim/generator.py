@@ -503,9 +503,6 @@ class MonoblockModel:
     def account(self, t_us: int) -> tuple[float, float]:
         return self._instruments.account(self.courses[-1], t_us)
 
-    def flowed_s(self, t_us: int) -> float:
-        return self.courses[-1].flowed_s(NEVER_US)
-
     def on_time_s(self) -> float:
         return self._on_s
 

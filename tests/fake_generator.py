@@ -112,9 +112,6 @@ class FakeModel:
     def account(self, t_us: int) -> tuple[float, float]:
         return self.kv, self.ma * (self.ends_us[-1] - self.starts_us[-1]) / 1e6
 
-    def flowed_s(self, t_us: int) -> float:
-        return (self.ends_us[-1] - self.starts_us[-1]) / 1e6
-
     def fault_bits(self, t_us: int) -> frozenset[str]:
         return frozenset(self.bits)
 

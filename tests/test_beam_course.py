@@ -219,11 +219,3 @@ def test_panel_and_meter_count_half_of_what_flows_in_the_fall() -> None:
     assert model.light(0, 99 * MS).mas == pytest.approx(0.2 - 0.015 + 0.004)
     kerma_ugy = beam.kerma_ugy(80.0, 0.2 - 0.015 + 0.004)
     assert reading.kerma_ugy == pytest.approx(kerma_ugy, rel=0.012)  # four of its sigmas
-
-
-def test_current_flowed_for_half_of_the_rise_and_a_whole_discharge_however_cold_it_was() -> None:
-    course = course_of(off_us=22_000, discharges=True, deficit=UNDER)
-    assert course.flowed_s(NEVER_US) == pytest.approx(0.020 - 0.0015 + 0.002)
-    assert course.charge_mas(0, NEVER_US) < 100.0 * course.flowed_s(NEVER_US)
-    falls = course_of(off_us=22_000, discharges=False)
-    assert falls.flowed_s(NEVER_US) == pytest.approx(0.020 - 0.0015 + 0.001)

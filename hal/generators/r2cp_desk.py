@@ -22,7 +22,7 @@ and unverified against a device. Chosen, where nothing is said:
 - The X-ray battery's level (0x12/1) is the generator's to tell, one byte, percent; on mains: 203.
 - 2-point: the model counts its mAs and ends the beam by them; the databank's ms are the back-up.
 - kV of the post-exposure is the beam's mean and mAs the model's own count, ms that of X-ray-on
-  time, mA the mean while it flowed: half of rise and fall count.
+  time, mA the mAs over the ms.
 """
 
 from __future__ import annotations
@@ -249,11 +249,10 @@ class Desk:
         self._lit_s = None
         ms = 1000 * (self._model.on_time_s() - before_s)
         kv, mas = self._model.account(now.t_us)
-        flowed_s = self._model.flowed_s(now.t_us)
         count = self._post.exposure_count % 65_535 + 1
         self._post = PostExposure(
             exposure_count=count, procedure_id=self._active_id, sequence_number=1, kv=kv,
-            ma=mas / flowed_s if flowed_s else 0.0, ms=ms, mas=mas, **self._used,
+            ma=1000 * mas / ms if ms else 0.0, ms=ms, mas=mas, **self._used,
         )  # fmt: skip
         self._unprepare(now)
         self._held = self._wait_release and self._switch_closed(now)
