@@ -245,7 +245,7 @@ def beam_of(own: Chambers | None, choice: AecChoice | None, time_us: int = 2_000
 
 
 def test_the_beam_ends_where_the_charge_is_reached_and_the_circuit_has_acted() -> None:
-    """0.51 mAs at 1 mA, half of the ramp of 150 ms and the circuit's 1 ms, less half a fall of 4."""
+    """0.51 mAs at 1 mA, half the ramp of 150 ms and the circuit's 1 ms, less half a fall of 4."""
     charge_mas = made().charge_mas(CENTRE, 80.0, 1)
     assert beam_of(made(), CENTRE) == math.ceil(charge_mas * 1e6 + 75_000 - 2_000) + 1_000
 
