@@ -182,7 +182,7 @@ def test_lag_shares_are_the_panels_own(done: Calibrated) -> None:
     """Of its truth in the rhythm of the routine; 0.1 ‰ is half a count of these frames."""
     wanted = shares(*LAG_RHYTHM_US)
     assert wanted == pytest.approx((0.00566, 0.00091, 0.00014, 0.00002), abs=5e-6)
-    assert done.panel_set.lag == pytest.approx(wanted, rel=0.05, abs=1e-4)
+    assert done.panel_set.lag == pytest.approx(wanted, rel=0.03, abs=1e-4)
     assert valid_set(done.bench, done.pixels, STARTED_AT).lag == wanted
 
 
